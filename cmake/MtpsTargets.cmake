@@ -1,0 +1,41 @@
+# Targets of this project. One library per folder; PUBLIC and PRIVATE links are
+# the dependency table of docs/architecture.md.
+
+add_library(mtps_options INTERFACE)
+target_include_directories(mtps_options INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/generated)
+target_compile_definitions(mtps_options INTERFACE _GNU_SOURCE)
+target_compile_options(mtps_options INTERFACE
+  -ffp-contract=off -fno-math-errno -fno-trapping-math
+  -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes
+  -Wmissing-prototypes -Wvla -Wformat=2 -Werror=format-security
+  -fstack-protector-strong
+  $<$<CONFIG:Release>:-O3>
+  $<$<BOOL:${MTPS_WERROR}>:-Werror>)
+if(MTPS_SANITIZE)
+  target_compile_options(mtps_options INTERFACE -fsanitize=${MTPS_SANITIZE} -fno-omit-frame-pointer)
+  target_link_options(mtps_options INTERFACE -fsanitize=${MTPS_SANITIZE})
+  # Function multiversioning resolves before a sanitizer runtime is set up.
+  target_compile_definitions(mtps_options INTERFACE MTPS_NO_CLONES)
+endif()
+
+# mtps_library(NAME SOURCES a.c ... [PUBLIC targets] [PRIVATE targets])
+function(mtps_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  add_library(mtps_${name} STATIC ${ARG_SOURCES})
+  add_library(mtps::${name} ALIAS mtps_${name})
+  target_link_libraries(mtps_${name} PUBLIC mtps_options ${ARG_PUBLIC} PRIVATE ${ARG_PRIVATE})
+endfunction()
+
+# mtps_test(KIND NAME LINK targets [SOURCES more.c]): tests/KIND/test_NAME.c,
+# CTest name KIND.NAME, label KIND.
+function(mtps_test kind name)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "LINK;SOURCES" ${ARGN})
+  set(target test_${kind}_${name})
+  add_executable(${target} test_${name}.c ${ARG_SOURCES})
+  target_link_libraries(${target} PRIVATE mtps_options ${ARG_LINK} mtps::testlib cmocka::cmocka)
+  add_test(NAME ${kind}.${name} COMMAND ${target} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 120)
+  endif()
+  set_tests_properties(${kind}.${name} PROPERTIES LABELS ${kind} TIMEOUT ${ARG_TIMEOUT})
+endfunction()

@@ -1,0 +1,22 @@
+/* Compiler extensions, each behind a name; nothing else in the tree spells an attribute. */
+#ifndef MTPS_BASE_COMPILER_H
+#define MTPS_BASE_COMPILER_H
+
+#define MUST_USE __attribute__((warn_unused_result))
+#define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
+#define NORETURN __attribute__((noreturn))
+#define UNUSED __attribute__((unused))
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define PREFETCH(p) __builtin_prefetch(p)
+
+/* One body, compiled for several instruction sets and chosen when the program
+ * starts. Only for loops whose elements are computed alike in vector body and
+ * tail, so that the bits do not depend on the choice. */
+#if defined(__x86_64__) && !defined(MTPS_NO_CLONES)
+#define VECTOR_CLONES __attribute__((target_clones("avx512f", "avx2,fma", "default")))
+#else
+#define VECTOR_CLONES
+#endif
+
+#endif

@@ -1,0 +1,318 @@
+/* The configuration as one typed tree: what the YAML file, --set and the
+ * defaults say together (DESIGN section 8). Plain data: every string and array
+ * lives in the settings' arena and stays valid until settings_destroy().
+ * Filled and range-checked by settings_load(); references that need no data
+ * (table names, task names) are resolved there; those that need a header line
+ * (globs, columns) are resolved by schema_build() in data/.
+ *
+ * Read-only after loading; may be read by any thread. */
+#ifndef MTPS_CONFIG_SETTINGS_H
+#define MTPS_CONFIG_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/status.h"
+
+/* Where a value was written; file is "--set" or "default" otherwise. */
+struct origin {
+    const char *file;
+    unsigned line, column; /* from 1; 0 = none */
+};
+
+/* An expression or other text that is parsed later: errors point into it. */
+struct text_cfg {
+    const char *text; /* NULL = not given */
+    struct origin at;
+};
+
+struct list_cfg {
+    const char **v;
+    size_t n;
+    struct origin at;
+};
+
+struct sizes_cfg {
+    size_t *v;
+    size_t n;
+};
+
+/* ---- data ---- */
+
+enum source_format { SOURCE_CSV, SOURCE_TSV, SOURCE_SLOT };
+enum encoding { ENCODING_UTF8, ENCODING_LATIN1 };
+enum slot_order { SLOT_NAME_FIRST, SLOT_VALUE_FIRST };
+
+/* One of train, eval, valid, or a join. Keys not written are inherited from
+ * `data`, already filled in here. */
+struct source_cfg {
+    struct list_cfg files; /* globs; empty = source not given */
+    struct text_cfg where;
+    enum source_format format;
+    struct list_cfg columns; /* names; empty = from the header line */
+    bool header;             /* the first line (after skip_lines) is a header */
+    const char *delimiter;   /* any non-empty string; "," for csv, tab for tsv */
+    size_t skip_lines;
+    bool trim; /* cut blanks around every value */
+    enum encoding encoding;
+    struct list_cfg missing; /* texts that mean missing; default [""] */
+    struct origin at;
+};
+
+struct join_cfg {
+    struct source_cfg source;
+    struct text_cfg key; /* column present in the main rows and in the side table */
+};
+
+/* Validation rows leave training: a source of its own, or a part of training. */
+struct valid_cfg {
+    bool given;
+    struct source_cfg source; /* source.files.n > 0: rows of these files */
+    struct text_cfg where;    /* else: training rows for which this holds */
+    double fraction;          /* else: this share of training rows, by hash ... */
+    struct text_cfg by;       /* ... of this expression, or of the row number when NULL */
+};
+
+struct slot_cfg {
+    enum slot_order order;
+    const char *separator; /* between items of a row */
+    struct list_cfg fixed; /* names of leading plain columns */
+};
+
+struct data_cfg {
+    struct source_cfg train, eval;
+    struct valid_cfg valid;
+    struct join_cfg *joins;
+    size_t n_joins;
+    struct slot_cfg slot;
+    struct text_cfg group;    /* column for per-user metrics */
+    double bad_rows_max;      /* absolute count, or a share when bad_rows_is_share */
+    bool bad_rows_is_share;
+    const char *cache;        /* folder of prepared files */
+    uint64_t join_memory;     /* bytes that side tables may take */
+    size_t dictionary_limit;  /* distinct keys per table beyond which codes are not stored */
+    size_t shuffle_window;    /* rows permuted together, 65,536 */
+};
+
+/* ---- features and tables ---- */
+
+enum feature_kind { FEATURE_ID, FEATURE_DENSE, FEATURE_ONE_HOT };
+enum keep_side { KEEP_FIRST, KEEP_LAST };
+enum pool { POOL_SUM, POOL_MEAN, POOL_SQRTN };
+enum key_kind { KEY_HASH, KEY_UINT64 };
+
+enum transform_kind { TRANSFORM_LOG1P, TRANSFORM_STANDARDIZE, TRANSFORM_MINMAX, TRANSFORM_CLIP };
+struct transform_cfg {
+    enum transform_kind kind;
+    double low, high; /* clip */
+};
+enum { MAX_TRANSFORMS = 8 };
+
+/* One entry of `features:`. names holds more than one name, or patterns, for a
+ * group (`names:`); numeric ranges (a0..17) are expanded already, globs (*, ?)
+ * are expanded by schema_build() against the header. */
+struct feature_cfg {
+    struct list_cfg names;
+    bool is_group;
+    struct list_cfg except; /* patterns taken out of a group */
+    enum feature_kind kind;
+    const char *column;   /* NULL = the feature's name */
+    struct text_cfg expr; /* instead of a column */
+    struct list_cfg cross; /* instead: names of two id features; empty = not a cross */
+    size_t bucketize;      /* N quantile buckets; 0 = not bucketized */
+    const char *split;     /* multi-valued: separator; NULL = single-valued */
+    bool multi;            /* slot format: every id feature is multi-valued */
+    enum keep_side keep;
+    size_t max_len; /* 0 = no limit */
+    enum pool pool;
+    const char *table; /* NULL = the feature's name */
+    enum key_kind key;
+    size_t width; /* dense vector; 1 otherwise */
+    struct transform_cfg transform[MAX_TRANSFORMS];
+    size_t n_transforms;
+    double default_value; /* dense, when missing, before transforms */
+    bool default_mean;
+    size_t max_levels; /* one_hot */
+    bool has_missing;
+    struct list_cfg missing;
+    struct origin at;
+};
+
+enum init_kind { INIT_ZERO, INIT_NORMAL, INIT_UNIFORM, INIT_CONSTANT };
+struct init_cfg {
+    enum init_kind kind;
+    double scale; /* standard deviation; bound; value */
+};
+
+enum optimizer_kind { OPT_SGD, OPT_ADAGRAD, OPT_ROWWISE_ADAGRAD, OPT_ADAM };
+struct optimizer_cfg {
+    enum optimizer_kind kind;
+    double lr;
+    double initial_accumulator; /* adagrad, rowwise_adagrad */
+    double beta1, beta2;        /* adam */
+    double eps;
+    double weight_decay; /* decoupled; dense part only */
+};
+
+/* `tables:` after merging `default`; one entry per name written. Tables used by
+ * features and not written take `default`. */
+struct table_cfg {
+    const char *name; /* "default" for the default entry, always element 0 */
+    size_t dim;
+    struct init_cfg init;
+    struct optimizer_cfg optimizer;
+    struct origin at;
+};
+
+/* ---- tasks and model ---- */
+
+enum loss_kind { LOSS_BCE, LOSS_MSE, LOSS_HUBER };
+enum activation { ACT_RELU, ACT_GELU, ACT_SILU, ACT_TANH };
+
+/* A stack of layers; the parts a task or the model may set. */
+struct mlp_cfg {
+    bool given;
+    struct sizes_cfg layers;
+    enum activation activation;
+};
+
+struct task_cfg {
+    const char *name;
+    struct text_cfg label, present, row_weight; /* present, row_weight may be NULL */
+    double weight;
+    enum loss_kind loss;
+    double huber_delta;
+    struct mlp_cfg tower; /* own or the model's, filled in */
+    struct mlp_cfg gate;
+    size_t own; /* experts of its own (cgc, ple), filled in */
+    struct origin at;
+};
+
+enum model_type { MODEL_LR, MODEL_DNN, MODEL_SHARE_BOTTOM, MODEL_OMOE, MODEL_MMOE, MODEL_CGC, MODEL_PLE };
+
+struct model_cfg {
+    enum model_type type;
+    struct mlp_cfg bottom;  /* share_bottom, dnn */
+    size_t expert_count;    /* omoe, mmoe */
+    size_t expert_own;      /* cgc, ple */
+    size_t expert_shared;   /* cgc, ple */
+    size_t expert_levels;   /* ple */
+    struct mlp_cfg experts; /* layers of one expert */
+    struct mlp_cfg gates;   /* hidden layers; none = one linear layer */
+    struct mlp_cfg towers;
+};
+
+/* ---- training ---- */
+
+enum decay_kind { DECAY_NONE, DECAY_COSINE, DECAY_STEP };
+struct schedule_cfg {
+    uint64_t warmup_steps; /* linear from lr/warmup to lr */
+    enum decay_kind decay;
+    double decay_floor;       /* cosine: lr ends at floor * lr */
+    uint64_t decay_every;     /* step: every N updates ... */
+    double decay_factor;      /* ... lr *= factor */
+};
+
+/* A period: any of the three may be set (0 = not). */
+struct every_cfg {
+    uint64_t steps;
+    double epochs;
+    double seconds;
+};
+
+enum layer1_form { FORM_AUTO, FORM_GATHER, FORM_PROJECT };
+
+struct train_cfg {
+    size_t batch_size; /* global */
+    size_t lanes;      /* power of two dividing batch_size; auto is resolved at load */
+    double epochs;
+    uint64_t max_steps;
+    bool has_max_steps; /* false = epochs alone decide */
+    struct optimizer_cfg optimizer; /* dense part */
+    struct schedule_cfg schedule;
+    double clip_norm; /* global norm of the dense gradient; 0 = off */
+    enum layer1_form form;
+    struct every_cfg eval_every; /* on data.valid */
+    bool early_stop;
+    const char *early_stop_task; /* a task's name or "mean" */
+    const char *early_stop_metric; /* auc | logloss | gauc | mae | rmse */
+    size_t early_stop_patience;
+};
+
+struct checkpoint_cfg {
+    struct every_cfg every;
+    size_t keep;
+};
+
+struct cluster_cfg {
+    size_t servers;
+    size_t threads; /* 0 = auto */
+    double deadline_s;
+};
+
+struct log_cfg {
+    int level; /* 0 error, 1 warning, 2 info, 3 debug */
+    struct every_cfg every;
+};
+
+struct settings {
+    const char *name;
+    uint64_t seed;
+    const char *run_dir; /* default runs/NAME */
+    struct data_cfg data;
+    struct feature_cfg *features;
+    size_t n_features;
+    struct table_cfg *tables; /* [0] is the default */
+    size_t n_tables;
+    struct task_cfg *tasks;
+    size_t n_tasks;
+    struct model_cfg model;
+    struct train_cfg train;
+    struct checkpoint_cfg checkpoint;
+    struct cluster_cfg cluster;
+    struct log_cfg log;
+
+    struct arena *arena;  /* owns everything above */
+    struct config *tree;  /* the merged tree, for printing and comparing (config.h) */
+};
+
+/* Read FILE, merge includes, substitute vars, apply n --set assignments
+ * ("KEY=VALUE", value is YAML), check every key, type and range, fill defaults.
+ *   sets   borrowed; later ones win
+ * ST_USAGE with "file:line:column: ..." for whatever is wrong, with the nearest
+ * known key in the hint; ST_NOINPUT when the file cannot be read. Warnings (a
+ * feature reads a label's column, a key the model type does not use) are
+ * collected: see settings_warnings(). */
+enum status settings_load(const char *file, const char *const *sets, size_t n_sets,
+                          struct settings **out, struct error *err) MUST_USE;
+
+/* The same from text in memory (the config kept in a checkpoint); name is used
+ * in messages instead of a file name. Relative includes are not allowed. */
+enum status settings_parse(const char *text, const char *name, const char *const *sets,
+                           size_t n_sets, struct settings **out, struct error *err) MUST_USE;
+
+void settings_destroy(struct settings *s);
+
+/* Warnings found while loading, one line each. Valid until settings_destroy. */
+const struct list_cfg *settings_warnings(const struct settings *s);
+
+/* The effective configuration as YAML: every key with its value, defaults
+ * included, includes and vars resolved, in a fixed order; loading it again gives
+ * the same settings. `origins` adds "# file:line" or "# default" comments and
+ * marks keys that the model type does not use. Caller frees with mem_free. */
+enum status settings_print(const struct settings *s, bool origins, char **out,
+                           struct error *err) MUST_USE;
+
+/* Compare for resume (DESIGN section 8 "Files and runs"): keys that may differ
+ * are skipped. Appends each differing key as "key: OLD (checkpoint) != NEW
+ * (config)" to out (one line, "; " between), n_diff counts them. */
+enum status settings_diff_resume(const struct settings *checkpoint, const struct settings *now,
+                                 char **out, size_t *n_diff, struct error *err) MUST_USE;
+
+/* The same for scoring (eval, predict -c): only keys that define the model and
+ * its features are compared. */
+enum status settings_diff_model(const struct settings *checkpoint, const struct settings *now,
+                                char **out, size_t *n_diff, struct error *err) MUST_USE;
+
+#endif

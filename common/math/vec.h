@@ -1,0 +1,43 @@
+/* Vector kernels on floats. Elementwise ones do the same operations in vector
+ * body and tail; sums run in a fixed sequence that depends on n alone. No libm
+ * transcendental: exp and log are ours (fmath.h has the double versions). Each
+ * has a plain reference in the tests. Pointers may not overlap unless equal. */
+#ifndef MTPS_MATH_VEC_H
+#define MTPS_MATH_VEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+void vec_add(size_t n, const float *x, float *y);               /* y += x */
+void vec_axpy(size_t n, float a, const float *x, float *y);     /* y += a x */
+void vec_scale(size_t n, float a, float *x);                    /* x *= a */
+void vec_mul_add(size_t n, const float *a, const float *b, float *y); /* y += a * b, elementwise */
+float vec_dot(size_t n, const float *a, const float *b);
+double vec_sum_squares(size_t n, const float *x);               /* in double */
+bool vec_is_finite(size_t n, const float *x);
+void vec_exp(size_t n, const float *x, float *y);
+void vec_sigmoid(size_t n, const float *x, float *y);
+void vec_tanh(size_t n, const float *x, float *y);
+
+/* Activations: y = f(x), and dx = dy * f'(x) (dx may be dy). y is f(x) from the
+ * forward pass. gelu is the erf-free tanh form. */
+void vec_relu(size_t n, const float *x, float *y);
+void vec_relu_backward(size_t n, const float *y, const float *dy, float *dx);
+void vec_gelu(size_t n, const float *x, float *y);
+void vec_gelu_backward(size_t n, const float *x, const float *dy, float *dx);
+void vec_silu(size_t n, const float *x, float *y);
+void vec_silu_backward(size_t n, const float *x, const float *dy, float *dx);
+void vec_tanh_backward(size_t n, const float *y, const float *dy, float *dx);
+
+/* Softmax of each row of x[rows, n] (row stride ld) in place. */
+void vec_softmax_rows(size_t rows, size_t n, float *x, size_t ld);
+
+/* The inference product: c[m,n] = bias[n] broadcast after a chain: every output
+ * is one fused multiply-add chain over k = 0..K-1 from +0, then + bias (NULL: none).
+ * Its bits do not depend on m, on the row's place or on the vector width. a[m,k]
+ * (stride lda), b[k,n] (stride ldb). When `accumulate`, the chain goes on from what c holds
+ * and no bias is added. */
+void chain_gemm(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb,
+                const float *bias, bool accumulate, float *c, size_t ldc);
+
+#endif

@@ -1,0 +1,157 @@
+/* A multi-task model as pure arithmetic: parameters in one flat vector, a
+ * forward and backward pass for a lane, an inference pass for any rows. No MPI,
+ * no files, no threads: the caller owns all of that.
+ *
+ * Letters: B rows, D width of the layer-1 input, N width of the fused layer 1,
+ * K tasks, P floats in the parameter vector.
+ *
+ *   lr            z_k = x . w_k + b_k              (weights per id live in dense slices)
+ *   dnn           one tower per task over x, no sharing but the embeddings
+ *   share_bottom  bottom MLP, tower per task
+ *   omoe, mmoe    experts, one gate or one per task, towers
+ *   cgc, ple      own and shared experts, gates per task (and shared), levels
+ *
+ * See docs/notation.md and MODELS: equations are cited where they are computed. */
+#ifndef MTPS_MODEL_MODEL_H
+#define MTPS_MODEL_MODEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/config/settings.h"
+#include "data/batch.h"
+
+/* What a feature gives layer 1, in config order. */
+enum input_kind { INPUT_ID, INPUT_ONE_HOT, INPUT_DENSE };
+struct model_input {
+    const char *name;
+    enum input_kind kind;
+    size_t place;  /* INPUT_ID: index into batch.ids; ONE_HOT: into batch.one_hot;
+                      DENSE: first column in batch.dense */
+    size_t width;  /* floats of x: table dim, number of levels, or dense width */
+    size_t table;  /* INPUT_ID: index into batch.tables */
+    enum pool pool; /* INPUT_ID */
+    bool project;   /* INPUT_ID: training uses project -> gather for it */
+};
+
+struct model_task {
+    const char *name;
+    enum loss_kind loss;
+    double huber_delta;
+    double weight;
+    struct mlp_cfg tower, gate;
+    size_t own;
+    double base; /* last bias: logit of the base rate (bce) or mean label */
+};
+
+struct model_spec {
+    struct model_cfg cfg;            /* type and parts */
+    const struct model_input *inputs; /* borrowed during create, copied */
+    size_t n_inputs;
+    const struct model_task *tasks;
+    size_t n_tasks;
+    const size_t *table_dim; /* [n_tables] */
+    size_t n_tables;
+    size_t n_dense; /* columns of batch.dense */
+};
+
+struct model; /* read-only after creation; any thread may use it */
+
+/* ST_USAGE when the type lacks a part or widths do not fit. */
+enum status model_create(const struct model_spec *spec, struct model **out, struct error *err) MUST_USE;
+void model_destroy(struct model *m);
+
+/* P. The vector's layout (which tensors are fused, in which order) is the
+ * model's own business and the same on every rank. */
+size_t model_n_params(const struct model *m);
+size_t model_n_tasks(const struct model *m);
+
+/* Logical tensors: a view [rows, cols] with a row stride into the flat vector.
+ * Together they cover each float that matters exactly once; padding floats are
+ * in none, start at 0 and keep a zero gradient. Names (DESIGN section 9):
+ * bottom/layer0/w, expert/level0/{shared|TASK}/2/layer0/b, gate/level0/{TASK|shared}/layer0/w,
+ * tower/TASK/layer0/w, dnn/TASK/..., lr/TASK/...; first-layer weights are one
+ * tensor per feature: .../layer0/w/FEATURE with shape [width, out]. Weights are
+ * stored [in, out]: y = x w + b. Biases are [1, out]. */
+enum tensor_init { TENSOR_GLOROT, TENSOR_ZERO, TENSOR_CONSTANT };
+struct model_tensor {
+    const char *name;
+    size_t offset, rows, cols, stride;
+    enum tensor_init init;
+    size_t fan_in, fan_out; /* of the whole layer, for Glorot */
+    double constant;
+    bool decay; /* weight decay applies (weights, not biases) */
+};
+const struct model_tensor *model_tensors(const struct model *m, size_t *n);
+
+/* Fill params[P]: each tensor by name and logical index from (seed, name), so
+ * neither order nor layout matters. Glorot uniform, biases 0, last biases at
+ * task.base; lr weights start at 0. */
+void model_init_params(const struct model *m, uint64_t seed, float *params);
+
+/* Which floats of [0, P) take weight decay: mask[P] of 0 and 1. */
+void model_decay_mask(const struct model *m, uint8_t *mask);
+
+/* Pulled rows of each table, as the lane sees them: row u of table t is
+ * rows[t] + place[t][u] * dim (place NULL: row u itself). */
+struct model_rows {
+    const float *const *rows;      /* [n_tables] */
+    const uint32_t *const *place;  /* [n_tables][U_t] or NULL entries */
+};
+
+/* Memory of one lane: activations and gradients, sized once. */
+struct model_work;
+struct model_caps {
+    size_t max_rows;            /* B at most */
+    const size_t *max_distinct; /* [n_ids] U_f at most */
+    const size_t *max_occurrences; /* [n_ids] N at most */
+};
+enum status model_work_create(const struct model *m, const struct model_caps *caps,
+                              struct model_work **out, struct error *err) MUST_USE;
+void model_work_destroy(struct model_work *w);
+
+/* One lane, forward and backward. Never allocates.
+ *   params      [P]
+ *   scale       [K] 1 / (batch_size * r_k): factor of every row's loss (DESIGN 4 rule 5);
+ *               the task's weight is applied inside
+ *   grad        [P] out, overwritten: d(sum of weighted losses)/d(params)
+ *   row_grad    [n_tables] out, [U_t, dim] each, overwritten
+ *   loss        [K] out: sum of row_weight * loss * scale, in double, rows in order
+ * Returns false when a loss or a gradient is not finite (then grad and row_grad
+ * must not be used). A lane of zero rows gives zeros. */
+bool model_step(const struct model *m, const float *params, const struct batch *b,
+                const struct model_rows *rows, const double *scale, struct model_work *w,
+                float *grad, float *const *row_grad, double *loss);
+
+/* Time spent in the stages of model_step, added up, in seconds. */
+struct model_times {
+    double layer1_forward, layer1_backward, mix, towers;
+};
+void model_work_times(const struct model_work *w, struct model_times *out);
+
+/* The same arithmetic, plain loops, gather form only, for tests: logits[B, K]. */
+void model_forward_reference(const struct model *m, const float *params, const struct batch *b,
+                             const struct model_rows *rows, float *logits);
+
+/* The inference forward (DESIGN section 9): a row's bits depend on the row and
+ * the parameters alone. logits[B, K]; apply model_link() for what users see.
+ *   infer_create copies and reorders params once (features by name); it must be
+ *   made again after params change. */
+struct infer;
+enum status infer_create(const struct model *m, const float *params, struct infer **out,
+                         struct error *err) MUST_USE;
+void infer_destroy(struct infer *f);
+struct infer_work;
+enum status infer_work_create(const struct infer *f, size_t max_rows, struct infer_work **out,
+                              struct error *err) MUST_USE;
+void infer_work_destroy(struct infer_work *w);
+void infer_forward(const struct infer *f, const struct batch *b, const struct model_rows *rows,
+                   struct infer_work *w, float *logits);
+/* z -> probability (bce) or z itself. */
+float model_link(const struct model *m, size_t task, float z);
+
+/* A few lines describing shapes, one per unit ("expert level0 shared x8 [592 64]"), for the log. */
+enum status model_describe(const struct model *m, char **out, struct error *err) MUST_USE;
+
+#endif

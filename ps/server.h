@@ -1,0 +1,85 @@
+/* One parameter server: embedding rows of a range of buckets and a range of
+ * dense blocks. Knows rows, states and steps; knows no model.
+ *
+ * The core is free of transport. Work of a step is split over shards (a bucket
+ * sub-range and a dense sub-range each): in a server rank one thread runs them
+ * one after another; in one process the computing threads own one shard each and
+ * call server_apply(shard) in parallel between two barriers. Nothing numeric
+ * depends on the number of shards, servers or workers (DESIGN section 4).
+ *
+ * One step, for all workers w:   server_accept(w, message)  (any order)
+ *                                server_apply(shard)        (each shard once)
+ *                                server_answer(w)           -> pieces to send back
+ */
+#ifndef MTPS_PS_SERVER_H
+#define MTPS_PS_SERVER_H
+
+#include "common/base/partition.h"
+#include "common/config/settings.h"
+#include "common/net/transport.h"
+#include "common/net/wire.h"
+
+struct table_spec {
+    const char *name;
+    size_t dim;
+    struct init_cfg init;
+    struct optimizer_cfg optimizer;
+};
+
+struct server_spec {
+    size_t index, n_servers, n_workers, n_lanes, n_shards;
+    uint64_t seed;
+    const struct table_spec *tables; /* borrowed during create, copied */
+    size_t n_tables;
+    size_t n_dense; /* floats in the whole dense vector */
+    struct optimizer_cfg dense_optimizer;
+    struct schedule_cfg schedule; /* of dense and sparse learning rates alike */
+    uint64_t total_steps;         /* planned; for cosine decay */
+    double clip_norm;
+};
+
+struct server;
+enum status server_create(const struct server_spec *spec, struct server **out, struct error *err) MUST_USE;
+void server_destroy(struct server *s);
+
+/* A step message of worker w; the view stays borrowed until server_answer(w) of
+ * the same step has been sent. */
+enum status server_accept(struct server *s, size_t worker, const struct wire_step *m,
+                          struct error *err) MUST_USE;
+bool server_step_ready(const struct server *s); /* all workers' messages are here */
+
+/* Join the workers' parts up the lane tree, apply the optimiser once per key and
+ * per dense float, then copy the rows asked for next. With clip_norm > 0,
+ * server_norm(shard) of all shards and the exchange between servers come first:
+ * see server_clip_*. Never called twice for a shard in a step. */
+void server_apply(struct server *s, size_t shard);
+
+/* Clipping by the global norm of the joined dense gradient: sums of squares per
+ * dense block of this server, in double, in block order. Valid after
+ * server_join(shard) of every shard; the caller exchanges them between servers
+ * and hands over the total. When clip_norm is 0 join is done inside apply. */
+void server_join(struct server *s, size_t shard);
+const double *server_block_squares(const struct server *s, size_t *n_blocks);
+void server_set_norm(struct server *s, double norm);
+
+/* After all shards: answer for worker w, ready to send; pieces borrowed until the
+ * next accept. Flags of all workers are ORed into it. *status of the step: ST_INTERNAL
+ * when a joined gradient is not finite. */
+enum status server_answer(struct server *s, size_t worker, struct wire_answer *out, struct error *err) MUST_USE;
+
+/* Run as a server rank: serve steps and control messages of all workers until
+ * the leader says goodbye. Collective with the workers' clients. */
+enum status server_run(struct server *s, struct transport *t, const int *worker_ranks,
+                       struct error *err) MUST_USE;
+
+/* Control messages, also used directly in one process: decode, act, encode the
+ * reply (see wire.h for the kinds: read-only pull, dense get/put, save, load,
+ * digest, stats). */
+enum status server_control(struct server *s, const struct message *request, struct wire_buffer *reply,
+                           struct error *err) MUST_USE;
+
+/* For reports: rows held per table, bytes of memory. */
+uint64_t server_rows(const struct server *s, size_t table);
+uint64_t server_bytes(const struct server *s);
+
+#endif
