@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds with warnings as errors in build/tests and
+# runs every test of the default set. Arguments go to ctest (-R name, -L label).
+set -euo pipefail
+export LC_ALL=C
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+launch/install.sh test
+launch/build.sh build/tests -DCMAKE_BUILD_TYPE=RelWithDebInfo -DMTPS_TESTS=ON -DMTPS_WERROR=ON
+exec ctest --test-dir build/tests -j2 -LE thorough --output-on-failure --no-tests=error "$@" </dev/null
