@@ -1,0 +1,42 @@
+#include "worker/signals.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stddef.h>
+
+#include "common/net/wire.h"
+
+static atomic_int commit_requested, stop_requested;
+
+static void on_commit(int sig)
+{
+    (void)sig;
+    atomic_store(&commit_requested, 1);
+}
+
+static void on_stop(int sig)
+{
+    atomic_store(&stop_requested, 1);
+    if (sig != SIGUSR2) signal(sig, SIG_DFL);
+}
+
+static void handle(int sig, void (*handler)(int))
+{
+    struct sigaction act = {.sa_handler = handler, .sa_flags = SA_RESTART};
+    sigemptyset(&act.sa_mask);
+    sigaction(sig, &act, NULL);
+}
+
+void signals_install(void)
+{
+    handle(SIGUSR1, on_commit);
+    handle(SIGUSR2, on_stop);
+    handle(SIGTERM, on_stop);
+    handle(SIGINT, on_stop);
+}
+
+uint32_t signals_take(void)
+{
+    uint32_t flags = atomic_exchange(&commit_requested, 0) ? WIRE_CHECKPOINT : 0;
+    return atomic_load(&stop_requested) ? flags | WIRE_STOP : flags;
+}

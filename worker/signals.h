@@ -1,0 +1,14 @@
+/* Requests by signal: SIGUSR1 commit and go on; SIGUSR2 and the first SIGTERM or
+ * SIGINT finish the step, commit, leave with 75. A second SIGTERM or SIGINT ends
+ * the process the default way. Handlers only set flags. */
+#ifndef MTPS_WORKER_SIGNALS_H
+#define MTPS_WORKER_SIGNALS_H
+
+#include <stdint.h>
+
+void signals_install(void);
+/* Requests since the last call, as wire_flags (WIRE_CHECKPOINT, WIRE_STOP).
+ * WIRE_STOP stays set once requested. */
+uint32_t signals_take(void);
+
+#endif
