@@ -9,6 +9,10 @@
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define PREFETCH(p) __builtin_prefetch(p)
+/* A function whose body must be part of its caller, such as of each VECTOR_CLONES variant. */
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+/* A vector type in place of an array: typedef float v8 VECTOR_OF(32); may alias floats. */
+#define VECTOR_OF(bytes) __attribute__((vector_size(bytes), may_alias))
 
 /* One body, compiled for several instruction sets and chosen when the program
  * starts. Only for loops whose elements are computed alike in vector body and
