@@ -66,6 +66,8 @@ void model_destroy(struct model *m);
  * model's own business and the same on every rank. */
 size_t model_n_params(const struct model *m);
 size_t model_n_tasks(const struct model *m);
+/* N: outputs of the fused layer 1, which the choice of its form depends on. */
+size_t model_layer1_width(const struct model *m);
 
 /* Logical tensors: a view [rows, cols] with a row stride into the flat vector.
  * Together they cover each float that matters exactly once; padding floats are

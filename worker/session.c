@@ -1,0 +1,292 @@
+#include "worker/session.h"
+
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/math/fmath.h"
+#include "model/layer1.h"
+
+/* ---- data ---- */
+
+static void on_prepare(void *arg, uint64_t done, uint64_t total, uint64_t rows, const char *phase)
+{
+    struct session *s = arg;
+    if (s->spec.net) transport_progress(s->spec.net, done);
+    if (total)
+        log_line(LOG_INFO, "prepare", "%s  %.0f%%  %llu rows", phase,
+                 100.0 * (double)done / (double)total, (unsigned long long)rows);
+}
+
+static void warn_bad_rows(const struct bad_rows *b)
+{
+    if (!b->n_bad) return;
+    log_line(LOG_WARN, "data", "%llu bad rows left out of %llu", (unsigned long long)b->n_bad,
+             (unsigned long long)(b->n_bad + b->n_good));
+    for (size_t i = 0; i < b->n_shown; i++) log_line(LOG_WARN, "data", "%s", b->shown[i]);
+}
+
+static enum status open_source(struct session *s, const struct source_cfg *source, enum use use,
+                               struct dataset **out, struct error *err)
+{
+    struct prepare_options opt = {.labels_optional = use == USE_INPUT,
+                                  .keep = s->spec.keep,
+                                  .n_keep = use == USE_EVAL || use == USE_INPUT ? s->spec.n_keep : 0,
+                                  .progress = on_prepare,
+                                  .arg = s};
+    char *path = NULL;
+    struct bad_rows bad;
+    bad_rows_init(&bad, &s->spec.settings->data);
+    TRY(prepare(s->schema, source, &opt, &path, &bad, err));
+    warn_bad_rows(&bad);
+    s->bad = bad;
+    enum status st = dataset_open(path, s->schema, use, out, err);
+    mem_free(path);
+    return st;
+}
+
+/* The source whose header line names the columns. */
+static const struct source_cfg *header_source(const struct session_spec *spec)
+{
+    const struct data_cfg *data = &spec->settings->data;
+    if (spec->uses & SESSION_INPUT) return spec->input;
+    if (spec->uses & SESSION_TRAIN) return &data->train;
+    return &data->eval;
+}
+
+static enum status build_schema(struct session *s, struct error *err)
+{
+    const struct settings *settings = s->spec.settings;
+    const struct source_cfg *source = header_source(&s->spec);
+    if (!source->files.n)
+        return error_set(err, ST_USAGE, "%s is not given: name its files in the configuration",
+                         s->spec.uses & SESSION_TRAIN ? "data.train" : "data.eval");
+    struct raw_columns columns;
+    TRY(raw_columns_read(&settings->data, source, &columns, err));
+    enum status st = schema_build(settings, &columns, (s->spec.uses & SESSION_INPUT) != 0,
+                                  &s->schema, err);
+    raw_columns_close(&columns);
+    return st;
+}
+
+static enum status open_data(struct session *s, struct error *err)
+{
+    const struct data_cfg *data = &s->spec.settings->data;
+    unsigned uses = s->spec.uses;
+    TRY(build_schema(s, err));
+    if (uses & SESSION_EVAL && data->eval.files.n)
+        TRY(open_source(s, &data->eval, USE_EVAL, &s->eval, err));
+    if (uses & SESSION_INPUT) TRY(open_source(s, s->spec.input, USE_INPUT, &s->eval, err));
+    if (uses & SESSION_VALID && data->valid.given) {
+        bool own = data->valid.source.files.n > 0;
+        TRY(open_source(s, own ? &data->valid.source : &data->train, USE_VALID, &s->valid, err));
+    }
+    if (uses & SESSION_TRAIN) {
+        TRY(open_source(s, &data->train, USE_TRAIN, &s->train, err));
+        if (!dataset_rows(s->train))
+            return error_set(err, ST_DATA,
+                             "data.train: no row is left to train on (%llu rows in the files)",
+                             (unsigned long long)dataset_rows_all(s->train));
+        s->data_digest = mem_strdup(dataset_digest(s->train));
+        if (!s->data_digest) return mem_error(err, "data digest", 65);
+    }
+    return ST_OK;
+}
+
+enum status session_open(const struct session_spec *spec, struct session **out, struct error *err)
+{
+    struct session *s = mem_zeroed(1, sizeof *s);
+    if (!s) return mem_error(err, "session", sizeof *s);
+    s->spec = *spec;
+    enum status st = open_data(s, err);
+    if (st != ST_OK) {
+        session_close(s);
+        return st;
+    }
+    *out = s;
+    return ST_OK;
+}
+
+void session_close(struct session *s)
+{
+    if (!s) return;
+    model_destroy(s->model);
+    fit_destroy(s->fit);
+    dataset_close(s->train);
+    dataset_close(s->valid);
+    dataset_close(s->eval);
+    schema_destroy(s->schema);
+    mem_free(s->project);
+    mem_free(s->table_dim);
+    mem_free(s->data_digest);
+    mem_free(s);
+}
+
+/* ---- model ---- */
+
+size_t session_lane_rows(const struct settings *s)
+{
+    return s->train.batch_size / s->train.lanes;
+}
+
+static double task_base(const struct fit *fit, const struct settings *settings, size_t task)
+{
+    double base = fit_base(fit, task);
+    if (settings->tasks[task].loss != LOSS_BCE) return base;
+    return fmath_log(base) - fmath_log(1 - base);
+}
+
+static size_t input_width(const struct session *s, const struct schema_feature *f)
+{
+    if (f->kind == FEATURE_ID) return s->table_dim[f->table];
+    return f->kind == FEATURE_ONE_HOT ? fit_levels(s->fit, f->place) : f->width;
+}
+
+static void fill_inputs(const struct session *s, struct model_input *inputs)
+{
+    for (size_t i = 0; i < s->schema->n_features; i++) {
+        const struct schema_feature *f = &s->schema->features[i];
+        inputs[i] = (struct model_input){
+            .name = f->name,
+            .kind = f->kind == FEATURE_ID        ? INPUT_ID
+                    : f->kind == FEATURE_ONE_HOT ? INPUT_ONE_HOT
+                                                 : INPUT_DENSE,
+            .place = f->place,
+            .width = input_width(s, f),
+            .table = f->table,
+            .pool = f->pool,
+            .project = s->project[i],
+        };
+    }
+}
+
+static void fill_tasks(const struct session *s, struct model_task *tasks)
+{
+    const struct settings *settings = s->spec.settings;
+    for (size_t k = 0; k < settings->n_tasks; k++) {
+        const struct task_cfg *t = &settings->tasks[k];
+        tasks[k] = (struct model_task){.name = t->name,
+                                       .loss = t->loss,
+                                       .huber_delta = t->huber_delta,
+                                       .weight = t->weight,
+                                       .tower = t->tower,
+                                       .gate = t->gate,
+                                       .own = t->own,
+                                       .base = task_base(s->fit, settings, k)};
+    }
+}
+
+static enum status make_model(struct session *s, struct model **out, struct error *err)
+{
+    const struct schema *schema = s->schema;
+    const struct settings *settings = s->spec.settings;
+    struct model_input *inputs = mem_array(schema->n_features, sizeof *inputs);
+    struct model_task *tasks = mem_array(settings->n_tasks, sizeof *tasks);
+    enum status st = ST_OK;
+    if (inputs && tasks) {
+        fill_inputs(s, inputs);
+        fill_tasks(s, tasks);
+        struct model_spec spec = {.cfg = settings->model,
+                                  .inputs = inputs,
+                                  .n_inputs = schema->n_features,
+                                  .tasks = tasks,
+                                  .n_tasks = settings->n_tasks,
+                                  .table_dim = s->table_dim,
+                                  .n_tables = schema->n_tables,
+                                  .n_dense = schema->n_dense};
+        st = model_create(&spec, out, err);
+    } else {
+        st = mem_error(err, "model", schema->n_features * sizeof *inputs);
+    }
+    mem_free(inputs);
+    mem_free(tasks);
+    return st;
+}
+
+/* The form of each feature follows from how often its ids repeat in a lane and
+ * from the width of layer 1, which a first model (any form) tells. */
+static enum status choose_forms(struct session *s, struct error *err)
+{
+    enum layer1_form form = s->spec.settings->train.form;
+    struct model *probe;
+    TRY(make_model(s, &probe, err));
+    size_t width = model_layer1_width(probe);
+    model_destroy(probe);
+    for (size_t i = 0; i < s->schema->n_features; i++) {
+        const struct schema_feature *f = &s->schema->features[i];
+        if (f->kind != FEATURE_ID || form == FORM_GATHER) continue;
+        s->project[i] = form == FORM_PROJECT ||
+                        layer1_prefers_project(fit_distinct_share(s->fit, f->place),
+                                               fit_mean_per_row(s->fit, f->place),
+                                               s->table_dim[f->table], width);
+    }
+    return ST_OK;
+}
+
+static enum status forms_from(struct session *s, struct ckpt *ckpt, struct error *err)
+{
+    const struct named_array *forms = ckpt_find_state(ckpt, "layer1_project");
+    if (!forms || forms->type != DTYPE_U8 || forms->rows != s->schema->n_features)
+        return error_set(err, ST_MISMATCH, "checkpoint: layer1_project: %zu features expected",
+                         s->schema->n_features);
+    memcpy(s->project, forms->data, forms->rows);
+    return ST_OK;
+}
+
+enum status session_model(struct session *s, struct ckpt *ckpt, struct error *err)
+{
+    const struct schema *schema = s->schema;
+    const struct settings *settings = s->spec.settings;
+    s->project = mem_zeroed(schema->n_features, 1);
+    s->table_dim = mem_array(schema->n_tables, sizeof *s->table_dim);
+    if (!s->project || !s->table_dim) return mem_error(err, "model", schema->n_features);
+    for (size_t t = 0; t < schema->n_tables; t++)
+        s->table_dim[t] =
+            model_row_dim(settings->model.type, schema->tables[t]->dim, settings->n_tasks);
+    if (ckpt) {
+        TRY(fit_from_arrays(schema, ckpt, &s->fit, err));
+        TRY(forms_from(s, ckpt, err));
+    } else {
+        TRY(fit_compute(s->train, session_lane_rows(settings), &s->fit, err));
+        TRY(choose_forms(s, err));
+    }
+    return make_model(s, &s->model, err);
+}
+
+uint64_t session_total_steps(const struct session *s)
+{
+    const struct train_cfg *t = &s->spec.settings->train;
+    uint64_t per_epoch = stream_steps_per_epoch(dataset_rows(s->train), t->batch_size, t->lanes);
+    double by_epochs = t->epochs * (double)per_epoch;
+    uint64_t steps = (uint64_t)by_epochs;
+    if ((double)steps < by_epochs) steps++;
+    return t->has_max_steps && t->max_steps < steps ? t->max_steps : steps;
+}
+
+/* ---- capacities ---- */
+
+enum status session_caps_make(const struct session *s, const struct dataset *d, size_t rows,
+                              struct session_caps *out, struct error *err)
+{
+    const struct schema *schema = s->schema;
+    size_t n = schema->n_ids;
+    size_t *distinct = mem_zeroed(n, sizeof *distinct), *occur = mem_zeroed(n, sizeof *occur);
+    *out = (struct session_caps){.caps = {rows, distinct, occur},
+                                 .max_keys = mem_zeroed(schema->n_tables, sizeof(size_t))};
+    if (!distinct || !occur || !out->max_keys) {
+        session_caps_close(out);
+        return mem_error(err, "capacities", n * sizeof *distinct);
+    }
+    dataset_caps(d, s->fit, rows, distinct, occur);
+    for (size_t i = 0; i < schema->n_features; i++)
+        if (schema->features[i].kind == FEATURE_ID)
+            out->max_keys[schema->features[i].table] += distinct[schema->features[i].place];
+    return ST_OK;
+}
+
+void session_caps_close(struct session_caps *c)
+{
+    mem_free((void *)c->caps.max_distinct);
+    mem_free((void *)c->caps.max_occurrences);
+    mem_free(c->max_keys);
+}

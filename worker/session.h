@@ -1,0 +1,57 @@
+/* What a worker holds besides the servers: the data it reads, the statistics
+ * that are part of the model, and the model. Built the same way for train, eval,
+ * predict and bench. The leader prepares data; other workers find it in the cache. */
+#ifndef MTPS_WORKER_SESSION_H
+#define MTPS_WORKER_SESSION_H
+
+#include "common/net/topology.h"
+#include "common/net/transport.h"
+#include "data/dataset.h"
+#include "model/model.h"
+
+enum session_use { SESSION_TRAIN = 1, SESSION_VALID = 2, SESSION_EVAL = 4, SESSION_INPUT = 8 };
+
+struct session_spec {
+    const struct settings *settings; /* borrowed, as everything here */
+    struct transport *net;           /* NULL in one process */
+    unsigned uses;
+    const struct source_cfg *input;  /* SESSION_INPUT: rows to score */
+    const char *const *keep;         /* columns whose text predict copies */
+    size_t n_keep;
+};
+
+struct session {
+    struct session_spec spec;
+    struct schema *schema;
+    struct dataset *train, *valid, *eval; /* those in use; eval also holds SESSION_INPUT */
+    struct bad_rows bad;                  /* of the training (or only) source */
+    struct fit *fit;
+    struct model *model;
+    uint8_t *project;  /* [n_features] form of layer 1, kept in checkpoints */
+    size_t *table_dim; /* [n_tables] floats of a row's weights */
+    char *data_digest;
+};
+
+/* Read headers, prepare (or find) the files in use, open and select. */
+enum status session_open(const struct session_spec *spec, struct session **out, struct error *err) MUST_USE;
+void session_close(struct session *s);
+
+/* Statistics and model: from a checkpoint (its statistics and forms), or with
+ * ckpt NULL fitted on the training rows. */
+enum status session_model(struct session *s, struct ckpt *ckpt, struct error *err) MUST_USE;
+
+/* Rows of a full lane batch, and steps that training will take. */
+size_t session_lane_rows(const struct settings *s);
+uint64_t session_total_steps(const struct session *s);
+
+/* Capacities for model_work_create and infer for batches of `rows`; arrays live
+ * in the session's caps, freed with it. */
+struct session_caps {
+    struct model_caps caps;
+    size_t *max_keys; /* [n_tables] distinct keys at most */
+};
+enum status session_caps_make(const struct session *s, const struct dataset *d, size_t rows,
+                              struct session_caps *out, struct error *err) MUST_USE;
+void session_caps_close(struct session_caps *c);
+
+#endif
