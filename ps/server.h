@@ -16,6 +16,8 @@
 
 #include "common/base/partition.h"
 #include "common/config/settings.h"
+#include "common/net/port.h"
+#include "common/net/topology.h"
 #include "common/net/transport.h"
 #include "common/net/wire.h"
 
@@ -49,18 +51,22 @@ enum status server_accept(struct server *s, size_t worker, const struct wire_ste
 bool server_step_ready(const struct server *s); /* all workers' messages are here */
 
 /* Join the workers' parts up the lane tree, apply the optimiser once per key and
- * per dense float, then copy the rows asked for next. With clip_norm > 0,
- * server_norm(shard) of all shards and the exchange between servers come first:
- * see server_clip_*. Never called twice for a shard in a step. */
+ * per dense float, then copy the rows asked for next. With clip_norm > 0 (and a
+ * step that is not skipped), server_join(shard) of all shards and server_set_norm
+ * come first. Called once per shard in a step. */
 void server_apply(struct server *s, size_t shard);
 
 /* Clipping by the global norm of the joined dense gradient: sums of squares per
  * dense block of this server, in double, in block order. Valid after
- * server_join(shard) of every shard; the caller exchanges them between servers
- * and hands over the total. When clip_norm is 0 join is done inside apply. */
+ * server_join(shard) of every shard; the caller exchanges them between servers,
+ * adds all blocks up in order and hands over the root of the sum. When clip_norm
+ * is 0 join is done inside apply and none of these is called. */
+bool server_clips(const struct server *s);
 void server_join(struct server *s, size_t shard);
 const double *server_block_squares(const struct server *s, size_t *n_blocks);
 void server_set_norm(struct server *s, double norm);
+/* Of this server's blocks alone: right when there is one server. */
+double server_norm(const struct server *s);
 
 /* After all shards: answer for worker w, ready to send; pieces borrowed until the
  * next accept. Flags of all workers are ORed into it. *status of the step: ST_INTERNAL
@@ -68,9 +74,12 @@ void server_set_norm(struct server *s, double norm);
 enum status server_answer(struct server *s, size_t worker, struct wire_answer *out, struct error *err) MUST_USE;
 
 /* Run as a server rank: serve steps and control messages of all workers until
- * the leader says goodbye. Collective with the workers' clients. */
-enum status server_run(struct server *s, struct transport *t, const int *worker_ranks,
+ * every worker has said goodbye. Collective with the workers' clients. */
+enum status server_run(struct server *s, struct transport *t, const struct topology *topology,
                        struct error *err) MUST_USE;
+
+/* This server as a client in the same process sees it. */
+struct server_port server_port(struct server *s);
 
 /* Control messages, also used directly in one process: decode, act, encode the
  * reply (see wire.h for the kinds: read-only pull, dense get/put, save, load,

@@ -64,11 +64,29 @@ enum status transport_recv_any(struct transport *t, const int *peers, size_t n, 
                                const char *what, int *peer, struct message *out,
                                struct error *err) MUST_USE;
 
+/* One of several peers and channels. */
+struct source {
+    int peer;
+    enum channel channel;
+};
+/* Wait until a message of one of these is ready; *which = its place (the first in
+ * order). */
+enum status transport_wait(struct transport *t, const struct source *sources, size_t n,
+                           const char *what, size_t *which, struct error *err) MUST_USE;
+/* The message received last from this peer on this channel is done with: its
+ * memory serves the next one. Optional; saves a second buffer. */
+void transport_release(struct transport *t, int peer, enum channel ch);
+
 /* Long work without messages (preparing data, writing a checkpoint) calls this
  * now and then; peers that wait for this rank then know that it is alive.
  * Thread-safe; cheap. counter: any number that grows while there is progress. */
 void transport_progress(struct transport *t, uint64_t counter);
 void transport_deadline(struct transport *t, double seconds);
+
+/* Role and number of a rank ("server 1"), for error texts; copied. */
+void transport_name(struct transport *t, int rank, const char *name);
+/* Cut messages in segments of at most this many bytes (tests). */
+void transport_segment_limit(struct transport *t, size_t bytes);
 
 /* Called inside every wait, a few hundred times a second; NULL = nothing. For
  * signals and status. */
@@ -86,6 +104,16 @@ enum status transport_agree(struct transport *t, enum status mine, const char *w
  * with mem_free on ranks other than the root. */
 enum status transport_bcast(struct transport *t, int root, void **data, size_t *bytes,
                             struct error *err) MUST_USE;
+
+/* Compare what must be equal on all ranks before anything else is said: the
+ * protocol version and endianness (added here), and these texts (build, config
+ * hash ...). Any difference: ST_USAGE on all ranks, naming the item and the ranks
+ * that differ from rank 0. */
+struct handshake_item {
+    const char *what, *value;
+};
+enum status transport_handshake(struct transport *t, const struct handshake_item *items, size_t n,
+                                struct error *err) MUST_USE;
 
 /* End the job now with this exit code (MPI_Abort); does not return. */
 NORETURN void transport_abort(struct transport *t, int code);

@@ -1,0 +1,68 @@
+/* Optimisers as pure arithmetic: (weights, state, gradient) -> (weights, state).
+ * The same code serves embedding rows and blocks of the dense vector. All
+ * elementwise work gives the same bits in vector body and tail; factors that
+ * depend on the update number are computed once per step, in double.
+ *
+ *   sgd              w -= lr g
+ *   adagrad          a += g^2                        w -= lr g / (sqrt(a) + eps)
+ *   rowwise_adagrad  a += mean of g^2 over the row   w -= lr g / (sqrt(a) + eps)
+ *   adam             m += (1-b1)(g-m)  v = b2 v + (1-b2) g^2
+ *                    w -= lr/(1-b1^t) m / (sqrt(v)/sqrt(1-b2^t) + eps)
+ *
+ * t counts all updates of the job, also for rows that a step did not touch
+ * (lazy Adam: such rows keep their state). Weight decay is decoupled:
+ * w -= lr decay w, before the step, and only for the dense part. */
+#ifndef MTPS_MATH_OPTIM_H
+#define MTPS_MATH_OPTIM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/config/settings.h"
+
+enum { OPTIM_MAX_SLOTS = 2 };
+
+/* State of one row (or of one dense float, dim 1): slots one after another. */
+struct optim_layout {
+    size_t n_slots;
+    const char *name[OPTIM_MAX_SLOTS]; /* "accumulator"; "m", "v" */
+    size_t width[OPTIM_MAX_SLOTS];     /* floats: dim, or 1 (rowwise_adagrad) */
+    size_t floats;                     /* sum of the widths */
+};
+struct optim_layout optim_layout(enum optimizer_kind kind, size_t dim);
+
+/* What a fresh slot holds: initial_accumulator for adagrad, zero for adam. */
+float optim_initial_state(const struct optimizer_cfg *cfg);
+
+/* Numbers of one step. */
+struct optim {
+    enum optimizer_kind kind;
+    float lr;         /* adam: lr / (1 - beta1^t) */
+    float eps;
+    float beta1, beta2, one_minus_beta1, one_minus_beta2;
+    float root_scale; /* adam: 1 / sqrt(1 - beta2^t) */
+    float shrink;     /* lr * weight_decay */
+};
+/* lr: from optim_lr. t: number of this update, from 1. */
+struct optim optim_make(const struct optimizer_cfg *cfg, double lr, uint64_t t);
+
+/* One row: w[dim], state[layout.floats], gradient g[dim]. */
+void optim_row(const struct optim *o, size_t dim, const float *g, float *w, float *state);
+
+/* n dense floats; slots[s][n] are separate arrays (NULL beyond the layout of dim
+ * 1; rowwise_adagrad keeps one float per float here, so it is adagrad).
+ * decay[n]: 1 where weight decay applies, 0 elsewhere; NULL = nowhere. */
+void optim_dense(const struct optim *o, size_t n, const float *g, float *w,
+                 float *const slots[OPTIM_MAX_SLOTS], const float *decay);
+
+/* Learning rate of update number `update` (from 0): linear warm-up over
+ * warmup_steps updates, then constant, cosine down to decay_floor * lr at `total`
+ * updates, or times decay_factor every decay_every updates. */
+double optim_lr(const struct schedule_cfg *schedule, double lr, uint64_t update, uint64_t total);
+
+/* The same rules in plain double loops, for tests. */
+void optim_row_reference(const struct optimizer_cfg *cfg, double lr, uint64_t t, size_t dim,
+                         const float *g, double *w, double *state);
+
+#endif
