@@ -1,0 +1,348 @@
+#include "worker/trainer.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "common/base/mem.h"
+#include "common/base/partition.h"
+#include "worker/lanes.h"
+
+_Static_assert(LANE_SLOTS == STREAM_SLOTS, "a batch and its union share a slot");
+
+/* What one lane owns. */
+struct lane {
+    struct model_work *work;
+    float *grad;      /* [P] */
+    float **row_grad; /* [n_tables] -> [max_keys, dim] */
+    double *loss;     /* [n_tasks] */
+    bool finite;
+    enum status status; /* of building a batch, with its error */
+    struct error err;
+};
+
+struct trainer {
+    struct trainer_spec spec;
+    size_t n_local, first_lane, n_tables, n_tasks;
+    struct lanes *lanes;
+    struct stream *stream;
+    struct lane *lane;                   /* [n_local] */
+    float **grads;                       /* [n_local] = lane[i].grad */
+    float *const **row_grads;            /* [n_local] = lane[i].row_grad */
+    const struct batch **batches[STREAM_SLOTS]; /* [n_local] */
+    double *scale;                       /* [n_tasks] */
+    uint64_t step;                       /* next one to compute */
+    struct wire_answer answer;           /* rows and parameters of that step */
+    uint64_t rows, skipped, loss_steps;
+    double *loss;
+    struct stage_times times;
+    uint64_t building; /* step whose batches the threads build now */
+};
+
+static double now_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* ---- making ---- */
+
+static void *zeroed(size_t n, size_t size, enum status *st, struct error *err)
+{
+    void *p = mem_zeroed(n ? n : 1, size);
+    if (!p) *st = mem_error(err, "trainer", n * size);
+    return p;
+}
+
+static enum status make_lane(struct trainer *t, struct lane *lane, const struct session_caps *caps,
+                             struct error *err)
+{
+    const struct session *s = t->spec.session;
+    enum status st = ST_OK;
+    TRY(model_work_create(s->model, &caps->caps, &lane->work, err));
+    lane->grad = zeroed(model_n_params(s->model), sizeof *lane->grad, &st, err);
+    lane->loss = zeroed(t->n_tasks, sizeof *lane->loss, &st, err);
+    lane->row_grad = zeroed(t->n_tables, sizeof *lane->row_grad, &st, err);
+    for (size_t i = 0; i < t->n_tables && st == ST_OK; i++)
+        lane->row_grad[i] =
+            zeroed(caps->max_keys[i] * s->table_dim[i], sizeof **lane->row_grad, &st, err);
+    return st;
+}
+
+static enum status make_lanes(struct trainer *t, const struct session_caps *caps, struct error *err)
+{
+    const struct session *s = t->spec.session;
+    struct lanes_spec spec = {.n_lanes = s->spec.settings->train.lanes,
+                              .first = t->first_lane,
+                              .end = t->first_lane + t->n_local,
+                              .n_tables = t->n_tables,
+                              .dim = s->table_dim,
+                              .max_keys = caps->max_keys,
+                              .n_params = model_n_params(s->model)};
+    TRY(lanes_create(&spec, &t->lanes, err));
+    for (size_t i = 0; i < t->n_local; i++) {
+        TRY(make_lane(t, &t->lane[i], caps, err));
+        t->grads[i] = t->lane[i].grad;
+        t->row_grads[i] = t->lane[i].row_grad;
+    }
+    return ST_OK;
+}
+
+static enum status make_stream(struct trainer *t, struct error *err)
+{
+    const struct session *s = t->spec.session;
+    const struct settings *settings = s->spec.settings;
+    struct stream_spec spec = {.seed = settings->seed,
+                               .n_lanes = settings->train.lanes,
+                               .lane_first = t->first_lane,
+                               .lane_end = t->first_lane + t->n_local,
+                               .batch_size = settings->train.batch_size,
+                               .start_step = t->spec.start_step,
+                               .end_step = t->spec.end_step};
+    return stream_open(s->train, s->fit, &spec, &t->stream, err);
+}
+
+static enum status fill(struct trainer *t, struct error *err)
+{
+    const struct session *s = t->spec.session;
+    const struct settings *settings = s->spec.settings;
+    struct range own =
+        partition_part(settings->train.lanes, t->spec.worker, t->spec.n_workers);
+    t->first_lane = own.first;
+    t->n_local = own.end - own.first;
+    t->n_tables = s->schema->n_tables;
+    t->n_tasks = settings->n_tasks;
+    t->step = t->spec.start_step;
+    enum status st = ST_OK;
+    t->lane = zeroed(t->n_local, sizeof *t->lane, &st, err);
+    t->grads = zeroed(t->n_local, sizeof *t->grads, &st, err);
+    t->row_grads = zeroed(t->n_local, sizeof *t->row_grads, &st, err);
+    for (size_t i = 0; i < STREAM_SLOTS; i++)
+        t->batches[i] = zeroed(t->n_local, sizeof **t->batches, &st, err);
+    t->scale = zeroed(t->n_tasks, sizeof *t->scale, &st, err);
+    t->loss = zeroed(t->n_tasks, sizeof *t->loss, &st, err);
+    if (st != ST_OK) return st;
+    for (size_t k = 0; k < t->n_tasks; k++)
+        t->scale[k] = 1 / ((double)settings->train.batch_size * fit_presence(s->fit, k));
+    struct session_caps caps;
+    TRY(session_caps_make(s, s->train, session_lane_rows(settings), &caps, err));
+    st = make_lanes(t, &caps, err);
+    session_caps_close(&caps);
+    return st == ST_OK && t->n_local ? make_stream(t, err) : st;
+}
+
+enum status trainer_create(const struct trainer_spec *spec, struct trainer **out, struct error *err)
+{
+    struct trainer *t = mem_zeroed(1, sizeof *t);
+    if (!t) return mem_error(err, "trainer", sizeof *t);
+    t->spec = *spec;
+    enum status st = fill(t, err);
+    if (st != ST_OK) {
+        trainer_destroy(t);
+        return st;
+    }
+    *out = t;
+    return ST_OK;
+}
+
+void trainer_destroy(struct trainer *t)
+{
+    if (!t) return;
+    stream_close(t->stream);
+    lanes_destroy(t->lanes);
+    for (size_t i = 0; t->lane && i < t->n_local; i++) {
+        struct lane *lane = &t->lane[i];
+        model_work_destroy(lane->work);
+        for (size_t j = 0; lane->row_grad && j < t->n_tables; j++) mem_free(lane->row_grad[j]);
+        mem_free(lane->row_grad);
+        mem_free(lane->grad);
+        mem_free(lane->loss);
+    }
+    mem_free(t->lane);
+    mem_free(t->grads);
+    mem_free(t->row_grads);
+    for (size_t i = 0; i < STREAM_SLOTS; i++) mem_free(t->batches[i]);
+    mem_free(t->scale);
+    mem_free(t->loss);
+    mem_free(t);
+}
+
+/* ---- phases, each run by all threads ---- */
+
+static void build_thread(struct trainer *t, size_t thread)
+{
+    size_t slot = t->building % STREAM_SLOTS;
+    for (size_t i = thread; i < t->n_local; i += pool_size(t->spec.pool))
+        t->lane[i].status = stream_next(t->stream, t->first_lane + i, slot, &t->batches[slot][i],
+                                        &t->lane[i].err);
+}
+
+static void build_phase(void *arg, size_t thread)
+{
+    build_thread(arg, thread);
+}
+
+static void apply_phase(void *arg, size_t thread)
+{
+    struct trainer *t = arg;
+    const struct server_port *port = t->spec.port;
+    for (size_t i = thread; i < port->n_shards; i += pool_size(t->spec.pool))
+        port->apply(port->server, i);
+}
+
+static void unite_phase(void *arg, size_t thread)
+{
+    struct trainer *t = arg;
+    for (size_t i = thread; i < t->n_tables; i += pool_size(t->spec.pool))
+        lanes_unite(t->lanes, t->building % STREAM_SLOTS, i);
+}
+
+static void compute_phase(void *arg, size_t thread)
+{
+    struct trainer *t = arg;
+    const struct session *s = t->spec.session;
+    size_t slot = t->step % STREAM_SLOTS;
+    for (size_t i = thread; i < t->n_local; i += pool_size(t->spec.pool)) {
+        struct lane *lane = &t->lane[i];
+        struct model_rows rows = {t->answer.rows, lanes_place(t->lanes, slot, i)};
+        lane->finite = model_step(s->model, t->answer.dense, t->batches[slot][i], &rows, t->scale,
+                                  lane->work, lane->grad, lane->row_grad, lane->loss);
+    }
+}
+
+static void reduce_phase(void *arg, size_t thread)
+{
+    struct trainer *t = arg;
+    lanes_reduce(t->lanes, t->step % STREAM_SLOTS, t->grads, t->row_grads, thread,
+                 pool_size(t->spec.pool));
+}
+
+/* ---- steps ---- */
+
+/* Batches of a step and the union of their keys. */
+static enum status build(struct trainer *t, uint64_t step, struct error *err)
+{
+    if (!t->n_local || step >= t->spec.end_step) return ST_OK;
+    double start = now_s(), waited = stream_wait_s(t->stream);
+    t->building = step;
+    pool_run(t->spec.pool, build_phase, t);
+    for (size_t i = 0; i < t->n_local; i++)
+        if (t->lane[i].status != ST_OK) {
+            if (err) *err = t->lane[i].err;
+            return t->lane[i].status;
+        }
+    lanes_set(t->lanes, step % STREAM_SLOTS, t->batches[step % STREAM_SLOTS]);
+    pool_run(t->spec.pool, unite_phase, t);
+    waited = stream_wait_s(t->stream) - waited;
+    t->times.read += waited;
+    t->times.keys += now_s() - start - waited;
+    return ST_OK;
+}
+
+/* Send, do what needs no answer, receive. */
+static enum status exchange(struct trainer *t, const struct client_step *message, uint64_t build_step,
+                            struct error *err)
+{
+    double start = now_s();
+    TRY(client_step_begin(t->spec.client, message, err));
+    if (t->spec.port) {
+        pool_run(t->spec.pool, apply_phase, t);
+        t->times.apply += now_s() - start;
+    } else {
+        t->times.wait += now_s() - start;
+    }
+    TRY(build(t, build_step, err));
+    start = now_s();
+    TRY(client_step_end(t->spec.client, &t->answer, err));
+    t->times.wait += now_s() - start;
+    return ST_OK;
+}
+
+enum status trainer_begin(struct trainer *t, struct error *err)
+{
+    TRY(build(t, t->step, err));
+    bool last = t->step >= t->spec.end_step;
+    struct client_step first = {.step = t->step,
+                                .flags = WIRE_NO_PUSH | (last ? WIRE_NO_PULL : 0),
+                                .pulls = t->n_local ? lanes_pull(t->lanes, t->step % STREAM_SLOTS)
+                                                    : NULL};
+    return exchange(t, &first, t->step + 1, err);
+}
+
+static uint64_t count_rows(const struct trainer *t, size_t slot)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < t->n_local; i++) n += t->batches[slot][i]->n_rows;
+    return n;
+}
+
+/* True when every lane is finite; adds up losses, lanes in order. */
+static bool collect_losses(struct trainer *t)
+{
+    for (size_t i = 0; i < t->n_local; i++)
+        if (!t->lane[i].finite) return false;
+    for (size_t i = 0; i < t->n_local; i++)
+        for (size_t k = 0; k < t->n_tasks; k++) t->loss[k] += t->lane[i].loss[k];
+    t->loss_steps++;
+    return true;
+}
+
+enum status trainer_step(struct trainer *t, uint32_t *flags, struct error *err)
+{
+    size_t slot = t->step % STREAM_SLOTS;
+    struct client_step message = {.step = t->step + 1, .flags = *flags};
+    double start = now_s();
+    pool_run(t->spec.pool, compute_phase, t);
+    t->times.model += now_s() - start;
+    t->rows += count_rows(t, slot);
+    if (!collect_losses(t)) {
+        message.flags |= WIRE_NONFINITE;
+    } else if (t->n_local) {
+        start = now_s();
+        if (t->n_local > 1) pool_run(t->spec.pool, reduce_phase, t);
+        message.parts = lanes_parts(t->lanes, slot, t->grads, t->row_grads, &message.n_parts);
+        t->times.keys += now_s() - start;
+    }
+    if (t->step + 1 >= t->spec.end_step)
+        message.flags |= WIRE_NO_PULL;
+    else if (t->n_local)
+        message.pulls = lanes_pull(t->lanes, (t->step + 1) % STREAM_SLOTS);
+    TRY(exchange(t, &message, t->step + 2, err));
+    if (t->answer.flags & WIRE_NONFINITE) t->skipped++;
+    *flags = t->answer.flags & (WIRE_CHECKPOINT | WIRE_STOP);
+    t->step++;
+    return ST_OK;
+}
+
+uint64_t trainer_next_step(const struct trainer *t)
+{
+    return t->step;
+}
+
+uint64_t trainer_updates(const struct trainer *t)
+{
+    return t->answer.updates;
+}
+
+uint64_t trainer_skipped(const struct trainer *t)
+{
+    return t->skipped;
+}
+
+uint64_t trainer_rows(const struct trainer *t)
+{
+    return t->rows;
+}
+
+void trainer_take_losses(struct trainer *t, double *loss, uint64_t *steps)
+{
+    memcpy(loss, t->loss, t->n_tasks * sizeof *loss);
+    memset(t->loss, 0, t->n_tasks * sizeof *t->loss);
+    *steps = t->loss_steps;
+    t->loss_steps = 0;
+}
+
+void trainer_times(const struct trainer *t, struct stage_times *out)
+{
+    *out = t->times;
+}

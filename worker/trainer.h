@@ -1,0 +1,47 @@
+/* The step loop of one worker (DESIGN section 5):
+ *
+ *   compute   each lane forward and backward           all threads
+ *   reduce    sums up the worker's part of the tree    all threads
+ *   exchange  push(s) + pull(s + 1), one message per server
+ *             meanwhile: build batch(s + 2), unite its keys; and in one process
+ *             the computing threads apply the servers' shards
+ *
+ * Three batches are in flight, one per slot (step mod 3). After the first steps
+ * nothing is allocated. Only the thread that made the trainer calls it. */
+#ifndef MTPS_WORKER_TRAINER_H
+#define MTPS_WORKER_TRAINER_H
+
+#include "worker/client.h"
+#include "worker/pool.h"
+#include "worker/report.h"
+#include "worker/session.h"
+
+struct trainer_spec {
+    const struct session *session; /* with train data and model; borrowed, as all here */
+    struct client *client;
+    const struct server_port *port; /* server in this process, or NULL */
+    struct pool *pool;
+    size_t worker, n_workers;
+    uint64_t start_step, end_step; /* steps [start, end) */
+};
+
+struct trainer;
+enum status trainer_create(const struct trainer_spec *spec, struct trainer **out, struct error *err) MUST_USE;
+void trainer_destroy(struct trainer *t);
+
+/* First pull. Must come before the first trainer_step, and again after
+ * trainer_pause. */
+enum status trainer_begin(struct trainer *t, struct error *err) MUST_USE;
+/* One step; flags: requests of this worker (wire_flags) in, those of all out. */
+enum status trainer_step(struct trainer *t, uint32_t *flags, struct error *err) MUST_USE;
+
+uint64_t trainer_next_step(const struct trainer *t); /* steps done so far, from 0 */
+uint64_t trainer_updates(const struct trainer *t);   /* as the servers count them */
+uint64_t trainer_skipped(const struct trainer *t);   /* steps skipped for non-finite numbers */
+uint64_t trainer_rows(const struct trainer *t);      /* rows of this worker's lanes */
+/* Sum of the lanes' losses since the last call, [n_tasks], each the mean over a batch's own
+ * sample space times the number of steps; resets them. */
+void trainer_take_losses(struct trainer *t, double *loss, uint64_t *steps);
+void trainer_times(const struct trainer *t, struct stage_times *out);
+
+#endif
