@@ -33,8 +33,8 @@ enum status saver_commit(const struct saver_spec *s, const struct train_state *s
 /* Name the best checkpoint (best.json), which retention keeps. */
 enum status saver_mark_best(const struct saver_spec *s, const struct train_state *state, struct error *err) MUST_USE;
 
-/* Load a checkpoint into the servers: rows, and (unless rows_only) dense
- * parameters with their state. state may be NULL. */
+/* Load a checkpoint into the servers: rows, dense parameters
+ * and their state, counters. state may be NULL. */
 enum status saver_load(const struct session *session, struct client *client, const char *path,
                        struct ckpt *ckpt, struct train_state *state, struct error *err) MUST_USE;
 /* Fresh start: initial dense parameters to the servers. */

@@ -172,7 +172,7 @@ void trainer_destroy(struct trainer *t)
 static void build_thread(struct trainer *t, size_t thread)
 {
     size_t slot = t->building % STREAM_SLOTS;
-    for (size_t i = thread; i < t->n_local; i += pool_size(t->spec.pool))
+    for (size_t i = thread; i < t->n_local; i += threads_size(t->spec.threads))
         t->lane[i].status = stream_next(t->stream, t->first_lane + i, slot, &t->batches[slot][i],
                                         &t->lane[i].err);
 }
@@ -182,18 +182,24 @@ static void build_phase(void *arg, size_t thread)
     build_thread(arg, thread);
 }
 
+static void join_phase(void *arg, size_t thread)
+{
+    struct trainer *t = arg;
+    for (size_t i = thread; i < client_shards(t->spec.client); i += threads_size(t->spec.threads))
+        client_join(t->spec.client, i);
+}
+
 static void apply_phase(void *arg, size_t thread)
 {
     struct trainer *t = arg;
-    const struct server_port *port = t->spec.port;
-    for (size_t i = thread; i < port->n_shards; i += pool_size(t->spec.pool))
-        port->apply(port->server, i);
+    for (size_t i = thread; i < client_shards(t->spec.client); i += threads_size(t->spec.threads))
+        client_apply(t->spec.client, i);
 }
 
 static void unite_phase(void *arg, size_t thread)
 {
     struct trainer *t = arg;
-    for (size_t i = thread; i < t->n_tables; i += pool_size(t->spec.pool))
+    for (size_t i = thread; i < t->n_tables; i += threads_size(t->spec.threads))
         lanes_unite(t->lanes, t->building % STREAM_SLOTS, i);
 }
 
@@ -202,7 +208,7 @@ static void compute_phase(void *arg, size_t thread)
     struct trainer *t = arg;
     const struct session *s = t->spec.session;
     size_t slot = t->step % STREAM_SLOTS;
-    for (size_t i = thread; i < t->n_local; i += pool_size(t->spec.pool)) {
+    for (size_t i = thread; i < t->n_local; i += threads_size(t->spec.threads)) {
         struct lane *lane = &t->lane[i];
         struct model_rows rows = {t->answer.rows, lanes_place(t->lanes, slot, i)};
         lane->finite = model_step(s->model, t->answer.dense, t->batches[slot][i], &rows, t->scale,
@@ -214,7 +220,7 @@ static void reduce_phase(void *arg, size_t thread)
 {
     struct trainer *t = arg;
     lanes_reduce(t->lanes, t->step % STREAM_SLOTS, t->grads, t->row_grads, thread,
-                 pool_size(t->spec.pool));
+                 threads_size(t->spec.threads));
 }
 
 /* ---- steps ---- */
@@ -225,28 +231,38 @@ static enum status build(struct trainer *t, uint64_t step, struct error *err)
     if (!t->n_local || step >= t->spec.end_step) return ST_OK;
     double start = now_s(), waited = stream_wait_s(t->stream);
     t->building = step;
-    pool_run(t->spec.pool, build_phase, t);
+    threads_run(t->spec.threads, build_phase, t);
     for (size_t i = 0; i < t->n_local; i++)
         if (t->lane[i].status != ST_OK) {
             if (err) *err = t->lane[i].err;
             return t->lane[i].status;
         }
     lanes_set(t->lanes, step % STREAM_SLOTS, t->batches[step % STREAM_SLOTS]);
-    pool_run(t->spec.pool, unite_phase, t);
+    threads_run(t->spec.threads, unite_phase, t);
     waited = stream_wait_s(t->stream) - waited;
     t->times.read += waited;
     t->times.keys += now_s() - start - waited;
     return ST_OK;
 }
 
+/* A server in this process: its shards belong to the computing threads. */
+static void apply(struct trainer *t)
+{
+    if (client_clips(t->spec.client)) {
+        threads_run(t->spec.threads, join_phase, t);
+        client_norm(t->spec.client);
+    }
+    threads_run(t->spec.threads, apply_phase, t);
+}
+
 /* Send, do what needs no answer, receive. */
-static enum status exchange(struct trainer *t, const struct client_step *message, uint64_t build_step,
+static enum status exchange(struct trainer *t, const struct wire_step *message, uint64_t build_step,
                             struct error *err)
 {
     double start = now_s();
     TRY(client_step_begin(t->spec.client, message, err));
-    if (t->spec.port) {
-        pool_run(t->spec.pool, apply_phase, t);
+    if (client_shards(t->spec.client)) {
+        apply(t);
         t->times.apply += now_s() - start;
     } else {
         t->times.wait += now_s() - start;
@@ -258,14 +274,20 @@ static enum status exchange(struct trainer *t, const struct client_step *message
     return ST_OK;
 }
 
+static struct wire_step empty_message(const struct trainer *t, uint64_t step)
+{
+    return (struct wire_step){.step = step,
+                              .n_tables = t->n_tables,
+                              .n_dense = model_n_params(t->spec.session->model)};
+}
+
 enum status trainer_begin(struct trainer *t, struct error *err)
 {
     TRY(build(t, t->step, err));
     bool last = t->step >= t->spec.end_step;
-    struct client_step first = {.step = t->step,
-                                .flags = WIRE_NO_PUSH | (last ? WIRE_NO_PULL : 0),
-                                .pulls = t->n_local ? lanes_pull(t->lanes, t->step % STREAM_SLOTS)
-                                                    : NULL};
+    struct wire_step first = empty_message(t, t->step);
+    first.flags = WIRE_NO_PUSH | (last ? WIRE_NO_PULL : 0);
+    if (t->n_local && !last) first.pulls = lanes_pull(t->lanes, t->step % STREAM_SLOTS);
     return exchange(t, &first, t->step + 1, err);
 }
 
@@ -290,16 +312,17 @@ static bool collect_losses(struct trainer *t)
 enum status trainer_step(struct trainer *t, uint32_t *flags, struct error *err)
 {
     size_t slot = t->step % STREAM_SLOTS;
-    struct client_step message = {.step = t->step + 1, .flags = *flags};
+    struct wire_step message = empty_message(t, t->step + 1);
+    message.flags = *flags;
     double start = now_s();
-    pool_run(t->spec.pool, compute_phase, t);
+    threads_run(t->spec.threads, compute_phase, t);
     t->times.model += now_s() - start;
     t->rows += count_rows(t, slot);
     if (!collect_losses(t)) {
         message.flags |= WIRE_NONFINITE;
     } else if (t->n_local) {
         start = now_s();
-        if (t->n_local > 1) pool_run(t->spec.pool, reduce_phase, t);
+        if (t->n_local > 1) threads_run(t->spec.threads, reduce_phase, t);
         message.parts = lanes_parts(t->lanes, slot, t->grads, t->row_grads, &message.n_parts);
         t->times.keys += now_s() - start;
     }

@@ -12,15 +12,14 @@
 #define MTPS_WORKER_TRAINER_H
 
 #include "worker/client.h"
-#include "worker/pool.h"
+#include "worker/threads.h"
 #include "worker/report.h"
 #include "worker/session.h"
 
 struct trainer_spec {
     const struct session *session; /* with train data and model; borrowed, as all here */
     struct client *client;
-    const struct server_port *port; /* server in this process, or NULL */
-    struct pool *pool;
+    struct threads *threads;
     size_t worker, n_workers;
     uint64_t start_step, end_step; /* steps [start, end) */
 };
@@ -29,8 +28,7 @@ struct trainer;
 enum status trainer_create(const struct trainer_spec *spec, struct trainer **out, struct error *err) MUST_USE;
 void trainer_destroy(struct trainer *t);
 
-/* First pull. Must come before the first trainer_step, and again after
- * trainer_pause. */
+/* First pull. Comes once, before the first trainer_step. */
 enum status trainer_begin(struct trainer *t, struct error *err) MUST_USE;
 /* One step; flags: requests of this worker (wire_flags) in, those of all out. */
 enum status trainer_step(struct trainer *t, uint32_t *flags, struct error *err) MUST_USE;

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "worker/pool.h"
+#include "worker/threads.h"
 
 static _Atomic unsigned calls[8];
 
@@ -23,17 +23,17 @@ static void test_run_calls_every_thread_once(void **state)
 {
     (void)state;
     for (size_t n = 1; n <= 4; n++) {
-        struct pool *p;
+        struct threads *p;
         struct error err;
-        assert_int_equal(pool_create(n, &p, &err), ST_OK);
+        assert_int_equal(threads_create(n, &p, &err), ST_OK);
         for (size_t i = 0; i < 8; i++) calls[i] = 0;
         for (unsigned run = 1; run <= 2000; run++) {
-            pool_run(p, count, NULL);
+            threads_run(p, count, NULL);
             for (size_t i = 0; i < n; i++) assert_int_equal(calls[i], run);
             if (run % 700 == 0) usleep(3000); /* threads fall asleep and are woken again */
         }
         for (size_t i = n; i < 8; i++) assert_int_equal(calls[i], 0);
-        pool_destroy(p);
+        threads_destroy(p);
     }
 }
 

@@ -1,4 +1,4 @@
-#include "worker/pool.h"
+#include "worker/threads.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -10,9 +10,9 @@
  * the wake-up between phases and costs little while a message is waited for. */
 enum { SPINS = 4000 };
 
-struct pool {
+struct threads {
     size_t n;
-    pthread_t *threads; /* [n - 1] */
+    pthread_t *helpers; /* [n - 1] */
     pthread_mutex_t lock;
     pthread_cond_t start, done;
     _Atomic uint64_t run;     /* number of the current run */
@@ -30,7 +30,7 @@ static void pause_cpu(void)
 #endif
 }
 
-static void wait_for_run(struct pool *p, uint64_t seen)
+static void wait_for_run(struct threads *p, uint64_t seen)
 {
     for (int i = 0; i < SPINS; i++) {
         if (atomic_load_explicit(&p->run, memory_order_acquire) != seen) return;
@@ -43,7 +43,7 @@ static void wait_for_run(struct pool *p, uint64_t seen)
 
 static void *helper_main(void *arg)
 {
-    struct pool *p = arg;
+    struct threads *p = arg;
     size_t index = atomic_fetch_add(&p->next_index, 1);
     uint64_t seen = 0;
     for (;;) {
@@ -59,7 +59,7 @@ static void *helper_main(void *arg)
     }
 }
 
-static void start_run(struct pool *p)
+static void start_run(struct threads *p)
 {
     pthread_mutex_lock(&p->lock);
     atomic_store(&p->remaining, p->n - 1);
@@ -68,7 +68,7 @@ static void start_run(struct pool *p)
     pthread_mutex_unlock(&p->lock);
 }
 
-void pool_run(struct pool *p, void (*work)(void *, size_t), void *arg)
+void threads_run(struct threads *p, void (*work)(void *, size_t), void *arg)
 {
     if (p->n == 1) {
         work(arg, 0);
@@ -87,23 +87,23 @@ void pool_run(struct pool *p, void (*work)(void *, size_t), void *arg)
     pthread_mutex_unlock(&p->lock);
 }
 
-enum status pool_create(size_t n_threads, struct pool **out, struct error *err)
+enum status threads_create(size_t n_threads, struct threads **out, struct error *err)
 {
-    struct pool *p = mem_zeroed(1, sizeof *p);
+    struct threads *p = mem_zeroed(1, sizeof *p);
     if (!p) return mem_error(err, "thread pool", sizeof *p);
     p->n = 1;
     atomic_store(&p->next_index, 1);
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->start, NULL);
     pthread_cond_init(&p->done, NULL);
-    p->threads = mem_array(n_threads, sizeof *p->threads);
-    if (!p->threads) {
-        pool_destroy(p);
-        return mem_error(err, "thread pool", n_threads * sizeof *p->threads);
+    p->helpers = mem_array(n_threads, sizeof *p->helpers);
+    if (!p->helpers) {
+        threads_destroy(p);
+        return mem_error(err, "thread pool", n_threads * sizeof *p->helpers);
     }
     for (; p->n < n_threads; p->n++) {
-        if (pthread_create(&p->threads[p->n - 1], NULL, helper_main, p)) {
-            pool_destroy(p);
+        if (pthread_create(&p->helpers[p->n - 1], NULL, helper_main, p)) {
+            threads_destroy(p);
             return error_set(err, ST_INTERNAL, "cannot start computing thread %zu of %zu", p->n,
                              n_threads);
         }
@@ -112,20 +112,20 @@ enum status pool_create(size_t n_threads, struct pool **out, struct error *err)
     return ST_OK;
 }
 
-void pool_destroy(struct pool *p)
+void threads_destroy(struct threads *p)
 {
     if (!p) return;
     atomic_store(&p->quit, 1);
     start_run(p);
-    for (size_t i = 0; i + 1 < p->n; i++) pthread_join(p->threads[i], NULL);
+    for (size_t i = 0; i + 1 < p->n; i++) pthread_join(p->helpers[i], NULL);
     pthread_mutex_destroy(&p->lock);
     pthread_cond_destroy(&p->start);
     pthread_cond_destroy(&p->done);
-    mem_free(p->threads);
+    mem_free(p->helpers);
     mem_free(p);
 }
 
-size_t pool_size(const struct pool *p)
+size_t threads_size(const struct threads *p)
 {
     return p->n;
 }
