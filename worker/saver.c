@@ -175,7 +175,7 @@ static enum status commit(const struct saver_spec *s, const struct train_state *
                           char **path, struct error *err)
 {
     const struct settings *settings = s->session->spec.settings;
-    struct ckpt_table *tables;
+    struct ckpt_table *tables = NULL;
     char *config = NULL;
     TRY(describe_tables(s->session, &tables, err));
     enum status st = settings_print(settings, false, &config, err);

@@ -1,0 +1,13 @@
+/* Metrics of the current parameters on a data set: every worker scores its
+ * blocks, the leader merges and computes, all workers get the results. */
+#ifndef MTPS_WORKER_EVALUATOR_H
+#define MTPS_WORKER_EVALUATOR_H
+
+#include "model/metric.h"
+#include "worker/scorer.h"
+
+/* Collective over the workers. results[n_tasks], equal on all. */
+enum status evaluate(const struct scorer_spec *spec, struct metric_result *results,
+                     struct error *err) MUST_USE;
+
+#endif

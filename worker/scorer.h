@@ -1,0 +1,36 @@
+/* Scores rows in input order with the inference forward: what evaluation and
+ * prediction share. Rows are cut in blocks of SCORE_BLOCK; a worker takes a
+ * contiguous range of blocks, its threads share the range. Rows of tables come by
+ * read-only pulls, so tables stay as they are. Collective over the workers only
+ * in the sense that each scores its own part. */
+#ifndef MTPS_WORKER_SCORER_H
+#define MTPS_WORKER_SCORER_H
+
+#include "worker/client.h"
+#include "worker/crew.h"
+#include "worker/session.h"
+#include "worker/threads.h"
+
+enum { SCORE_BLOCK = 1024 };
+
+struct scorer_spec {
+    const struct session *session;
+    struct dataset *data;
+    struct client *client;
+    const struct crew *crew;
+    struct threads *threads;
+};
+
+/* Blocks [first, end) of the data that a worker scores. */
+struct range scorer_blocks(const struct dataset *d, size_t worker, size_t n_workers);
+
+/* take: called by the calling thread for every block of this worker, in no
+ * particular order; logits[b->n_rows, n_tasks]. The block's first row is
+ * block * SCORE_BLOCK of the selected rows. Parameters are asked from the
+ * servers. */
+enum status scorer_run(const struct scorer_spec *spec,
+                       enum status (*take)(void *arg, uint64_t block, const struct batch *b,
+                                           const float *logits, struct error *err),
+                       void *arg, struct error *err) MUST_USE;
+
+#endif
