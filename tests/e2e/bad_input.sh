@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# What is wrong is said in one line with the documented code; nothing is left or
+# overwritten by a run that could not start.
+. "${TOP:?}/tests/e2e/lib.sh"
+small_data
+
+set_is_bad() { # CODE PATTERN SENTENCE KEY=VALUE...
+    local code=$1 pattern=$2 sentence=$3 args=()
+    shift 3
+    for kv in "$@"; do args+=(--set "$kv"); done
+    expect_error "$code" "$pattern" "$sentence" "$MTPS" train -c small.yaml --run-dir runs/bad "${args[@]}"
+}
+
+# ---- command line
+expect_error 64 'no-such-option' "an unknown option" "$MTPS" train --no-such-option
+expect_error 64 'trian' "an unknown command" "$MTPS" trian
+expect_error 64 'config' "train without a configuration" "$MTPS" train
+expect_error 66 'missing\.yaml' "a configuration that is not there" "$MTPS" train -c missing.yaml
+
+# ---- configuration
+printf 'version: 1\ntrain: {batchsize: 5}\n' >typo.yaml
+expect_error 64 'typo\.yaml:2:9' "a misspelt key names file, line and column" "$MTPS" train -c typo.yaml
+check "and the nearest key is suggested" grep -q 'batch_size' "$err"
+printf 'train: [1, 2\n' >broken.yaml
+expect_error 64 'broken\.yaml' "YAML that does not parse" "$MTPS" train -c broken.yaml
+set_is_bad 64 'train\.batch_size' "a number where there is text" train.batch_size=many
+set_is_bad 64 'train\.batch_size' "a number out of range" train.batch_size=-5
+set_is_bad 64 'lanes' "lanes that are no power of two" train.lanes=3
+set_is_bad 64 'lanes' "a batch smaller than the lanes" train.batch_size=2 train.lanes=4
+set_is_bad 64 'lanes' "lanes that do not divide the batch" train.batch_size=130 train.lanes=4
+set_is_bad 64 'gru' "an unknown model type" model.type=gru
+set_is_bad 64 'click.*clickk|clickk' "a label on a missing column" tasks.click.label=clickk
+set_is_bad 64 'no_such' "a feature without a column" 'features=[{name: no_such}]'
+set_is_bad 64 'day >' "an expression that does not parse" 'data.train={files: [train.csv], where: "day > > 3"}'
+set_is_bad 64 'dim' "a table with two dims" \
+    'features=[{name: user, table: t, dim: 4}, {name: item, table: t, dim: 8}]'
+set_is_bad 64 'experts|count' "a model without its part" 'model={type: mmoe}'
+
+# ---- data
+set_is_bad 66 'absent\.csv' "a data file that is not there" 'data.train={files: [absent.csv]}'
+set_is_bad 66 'absent' "a pattern without a match" 'data.train={files: ["absent*.csv"]}'
+: >empty.csv
+set_is_bad "65|66" "empty\.csv" "an empty file" "data.train={files: [empty.csv]}"
+head -n 1 train.csv >header_only.csv
+set_is_bad 65 'row' "a header without rows" 'data.train={files: [header_only.csv]}'
+set_is_bad 65 'row' "a filter that no row passes" 'data.train={files: [train.csv], where: "day > 1000"}'
+set_is_bad 65 'like' "a task with one class only" 'data.train={files: [train.csv], where: "like == 0"}'
+set_is_bad 65 'finish' "a task without a label" tasks.finish.present='"length > 1000"'
+if [ "$(id -u)" != 0 ]; then
+    cp train.csv secret.csv && chmod 000 secret.csv
+    set_is_bad 66 'secret\.csv' "a file that cannot be read" 'data.train={files: [secret.csv]}'
+fi
+cp train.csv twice.csv && printf 'user,age\nu1,3\nu2,4\nu1,5\n' >side.csv
+set_is_bad 65 'side\.csv.*u1|u1.*side\.csv' "a key twice in a side table" 'data.joins=[{files: [side.csv], key: user}]' \
+    'features=[{name: user}, {name: age}]'
+check "a run that could not start leaves no run directory" test ! -e runs/bad
+
+# ---- the run directory
+touch plain-file
+expect_error 73 'plain-file' "a run directory below a file" "$MTPS" train -c small.yaml --run-dir plain-file/run
+expect_exit 0 "a small run" "$MTPS" train -c small.yaml --set train.max_steps=10 --set data.eval=null
+kept=$(digest runs/small)
+expect_error 78 'train\.batch_size' "resuming with another batch size names the key" \
+    "$MTPS" train -c small.yaml --set train.batch_size=64
+check "and says to use another run directory" grep -q -- '--run-dir' "$err"
+expect_error 78 'tables\.default\.dim.*|dim' "resuming with another dim names it" \
+    "$MTPS" train -c small.yaml --set tables.default.dim=4
+expect_error 78 'seed.*' "resuming with another seed names it" "$MTPS" train -c small.yaml --seed 8
+same "nothing was overwritten" "$kept" "$(digest runs/small)"
+
+# A run that holds the directory: the second one is turned away and harms nothing.
+"$MTPS" train -c small.yaml --run-dir runs/held --set train.epochs=100000 >/dev/null 2>&1 </dev/null &
+children+=($!)
+for _ in $(seq 100); do grep -q step= runs/held/logs/* 2>/dev/null && break; sleep 0.1; done
+expect_error 77 'runs/held' "a second job in one run directory" "$MTPS" train -c small.yaml --run-dir runs/held
+kill -KILL "${children[0]}"
+wait "${children[0]}" 2>/dev/null || true
+expect_exit 0 "the lock dies with its owner" \
+    "$MTPS" train -c small.yaml --run-dir runs/held --set train.max_steps=2 --resume auto
+
+# A full disk: files cannot grow beyond 64 blocks of 1 KiB.
+small_disk() { (ulimit -f 64 && trap '' XFSZ && "$@"); }
+expect_error "73|74" 'runs/full' "a disk that is full is said so" \
+    small_disk "$MTPS" train -c small.yaml --run-dir runs/full
+finish

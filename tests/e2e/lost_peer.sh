@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# A rank that dies, hangs or differs ends the whole job: nothing hangs.
+. "${TOP:?}/tests/e2e/lib.sh"
+small_data
+endless=(-c small.yaml --set train.epochs=100000 --set data.eval=null --set 'cluster.deadline=3 s' --set 'log.every=20 steps')
+
+start_job() { # RUN: three ranks; pid of mpirun in $job
+    "$TOP/launch/local.sh" 3 "$MTPS" train "${endless[@]}" --servers 1 --run-dir "$1" >"$out" 2>"$err" </dev/null &
+    job=$!
+    children+=("$job")
+    for _ in $(seq 200); do
+        grep -qs 'step=' "$1"/logs/* && return
+        sleep 0.05
+    done
+    verdict 1 "the job of $1 starts"
+}
+rank_pid() { # RANK: its process among mpirun's children
+    local pid
+    for pid in $(pgrep -P "$job"); do
+        if tr '\0' '\n' <"/proc/$pid/environ" | grep -qx "OMPI_COMM_WORLD_RANK=$1"; then echo "$pid"; fi
+    done
+}
+ended_within() { # SECONDS: exit code in $code
+    local deadline=$((SECONDS + $1))
+    while kill -0 "$job" 2>/dev/null && [ $SECONDS -lt $deadline ]; do sleep 0.1; done
+    if kill -0 "$job" 2>/dev/null; then
+        code=none
+        kill -KILL "$job"
+        return
+    fi
+    code=0
+    wait "$job" || code=$?
+}
+
+for rank in 1 2; do # rank 1 is a worker, rank 2 the server
+    start_job "runs/stopped-$rank"
+    pid=$(rank_pid "$rank")
+    kill -STOP "$pid"
+    ended_within 15
+    same "a stopped rank $rank ends the job with 76" 76 "$code"
+    check "one line names the rank and what it waited for" grep -qE "^error: .*rank $rank.*step" "$err"
+    kill -CONT "$pid" 2>/dev/null || true
+    sleep 0.3
+    check "no rank is left" bash -c '! kill -0 "$1" 2>/dev/null' _ "$pid"
+done
+
+for rank in 1 2; do
+    start_job "runs/killed-$rank"
+    kill -KILL "$(rank_pid "$rank")"
+    ended_within 15
+    same "a killed rank $rank ends the job (mpirun's 137, or our 76)" yes \
+        "$(case $code in 137 | 76) echo yes ;; *) echo "$code" ;; esac)"
+done
+
+two_kinds() { # options of rank 0, options of rank 1: one server, one worker
+    local flags=(--bind-to none --oversubscribe)
+    if [ "$(id -u)" = 0 ]; then flags+=(--allow-run-as-root); fi
+    mpirun "${flags[@]}" -n 1 "$MTPS" train -c small.yaml --servers 1 --run-dir runs/mixed $1 : \
+        -n 1 "$MTPS" train -c small.yaml --servers 1 --run-dir runs/mixed $2
+}
+expect_error 64 'rank' "ranks with different configurations" two_kinds "" "--seed 8"
+expect_error 64 'servers' "more servers than ranks leave a worker" ranks 2 "$MTPS" train -c small.yaml --servers 2
+expect_error 64 'bachsize|batchsize' "an error in the configuration under mpirun is said once" \
+    ranks 3 "$MTPS" train -c small.yaml --servers 1 --set train.batchsize=4
+expect_error 66 'absent' "a missing file under mpirun is said once" \
+    ranks 3 "$MTPS" train -c small.yaml --servers 1 --set 'data.train={files: [absent.csv]}' --run-dir runs/absent
+expect_error 65 'like' "bad data under mpirun is said once" \
+    ranks 3 "$MTPS" train -c small.yaml --servers 1 --run-dir runs/one-class \
+    --set 'data.train={files: [train.csv], where: "like == 0"}'
+finish

@@ -1,0 +1,89 @@
+#!/usr/bin/env bash
+# Interrupted and resumed is uninterrupted, bit for bit: by a step limit, by
+# signals, by a kill, with another number of servers and workers.
+. "${TOP:?}/tests/e2e/lib.sh"
+small_data
+common=(-c small.yaml --set data.eval=null --set train.epochs=4)
+
+expect_exit 0 "the uninterrupted run" "$MTPS" train "${common[@]}" --run-dir runs/whole
+want=$(digest runs/whole)
+
+# ---- a step limit, then on; one process, then several ranks, then one again
+expect_exit 0 "a run of 40 steps" "$MTPS" train "${common[@]}" --run-dir runs/parts --set train.max_steps=40
+expect_exit 0 "goes on to 90 on 2 servers and 2 workers" ranks 4 \
+    "$MTPS" train "${common[@]}" --servers 2 --run-dir runs/parts --set train.max_steps=90
+expect_exit 0 "and to the end in one process with two threads" \
+    "$MTPS" train "${common[@]}" --run-dir runs/parts --set cluster.threads=2 --resume require
+same "the model is that of the uninterrupted run" "$want" "$(digest runs/parts)"
+
+# ---- signals
+slow=("${common[@]}" --set train.epochs=2000 --set 'log.every=20 steps')
+started() { # RUN: wait for its first progress line
+    for _ in $(seq 200); do
+        grep -qs 'step=' "$1"/logs/* && return
+        sleep 0.05
+    done
+    return 1
+}
+last_step() { "$MTPS" ckpt ls "$1" --json | grep -oE '"step": ?[0-9]+' | grep -oE '[0-9]+' | sort -n | tail -n 1; }
+
+for signal in USR2 TERM; do
+    "$MTPS" train "${slow[@]}" --run-dir "runs/$signal" >/dev/null 2>&1 </dev/null &
+    pid=$!
+    children+=("$pid")
+    check "the run for $signal starts" started "runs/$signal"
+    kill "-$signal" "$pid"
+    code=0
+    wait "$pid" || code=$?
+    same "$signal ends it with 75" 75 "$code"
+    step=$(last_step "runs/$signal")
+    check "after a commit (step ${step:-none})" test "${step:-0}" -gt 0
+    expect_exit 0 "a run of its own to that step" "$MTPS" train "${slow[@]}" \
+        --run-dir "runs/$signal-straight" --set "train.max_steps=$step"
+    same "gives the same model" "$(digest "runs/$signal-straight")" "$(digest "runs/$signal")"
+done
+
+"$MTPS" train "${slow[@]}" --run-dir runs/USR1 >/dev/null 2>&1 </dev/null &
+pid=$!
+children+=("$pid")
+check "the run for USR1 starts" started runs/USR1
+kill -USR1 "$pid"
+committed() { for _ in $(seq 100); do ls -d runs/USR1/checkpoints/step-* && return; sleep 0.1; done; return 1; }
+check "USR1 commits" committed
+check "and the run goes on" kill -0 "$pid"
+kill -KILL "$pid"
+wait "$pid" 2>/dev/null || true
+step=$(last_step runs/USR1)
+expect_exit 0 "after SIGKILL it resumes from that commit" \
+    "$MTPS" train "${slow[@]}" --run-dir runs/USR1 --set "train.max_steps=$((step + 10))"
+expect_exit 0 "(a run of its own)" "$MTPS" train "${slow[@]}" --run-dir runs/USR1-straight \
+    --set "train.max_steps=$((step + 10))"
+same "and loses nothing" "$(digest runs/USR1-straight)" "$(digest runs/USR1)"
+
+# ---- under mpirun: SIGUSR2 to mpirun reaches every rank
+"$TOP/launch/local.sh" 3 "$MTPS" train "${slow[@]}" --servers 1 --run-dir runs/mpi >/dev/null 2>&1 </dev/null &
+pid=$!
+children+=("$pid")
+check "three ranks start" started runs/mpi
+kill -USR2 "$pid"
+code=0
+wait "$pid" || code=$?
+same "SIGUSR2 to mpirun ends the job with 75" 75 "$code"
+step=$(last_step runs/mpi)
+expect_exit 0 "one process goes on from it" "$MTPS" train "${slow[@]}" --run-dir runs/mpi \
+    --set "train.max_steps=$((step + 5))"
+expect_exit 0 "(a run of its own)" "$MTPS" train "${slow[@]}" --run-dir runs/mpi-straight \
+    --set "train.max_steps=$((step + 5))"
+same "with the same model" "$(digest runs/mpi-straight)" "$(digest runs/mpi)"
+
+# ---- a damaged checkpoint is passed over
+expect_exit 0 "a run with two checkpoints" "$MTPS" train "${common[@]}" --run-dir runs/damaged \
+    --set 'checkpoint.every=[50 steps]' --set train.max_steps=100
+newest=$(find runs/damaged/checkpoints -maxdepth 1 -name 'step-*' | sort | tail -n 1)
+file=$(find "$newest" -name 'sparse-*' | head -n 1)
+size=$(stat -c %s "$file")
+printf '\377\377' | dd of="$file" bs=1 seek=$((size / 2)) conv=notrunc 2>/dev/null
+expect_exit 0 "resumes from the older valid one" "$MTPS" train "${common[@]}" --run-dir runs/damaged
+check "and says which was passed over" grep -q "$(basename "$newest")" "$err"
+same "to the same model" "$want" "$(digest runs/damaged)"
+finish

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# eval and predict: every row, in order, the same bits alone or in company, and
+# tables stay as they are.
+. "${TOP:?}/tests/e2e/lib.sh"
+small_data
+expect_exit 0 "a model" "$MTPS" train -c small.yaml --json
+cp "$out" train.json
+before=$(digest runs/small)
+
+# ---- eval
+expect_exit 0 "eval of a run directory" "$MTPS" eval --ckpt runs/small --json
+same "eval says what train said" "$(json auc <train.json)" "$(json auc <"$out")"
+same "it counts the rows, the last partial batch included" 1000 "$(json rows <"$out")"
+expect_exit 0 "eval on two workers" ranks 3 "$MTPS" eval --ckpt runs/small --json
+same "gives the same numbers" "$(json auc <train.json)" "$(json auc <"$out")"
+expect_exit 0 "eval by the value of an expression" "$MTPS" eval --ckpt runs/small --by day --json
+check "names the values" grep -q '"11"' "$out"
+
+# ---- predict
+expect_exit 0 "predict without --input scores data.eval" \
+    "$MTPS" predict --ckpt runs/small --keep user,item -o all.csv --json
+same "it says how many" 1000 "$(json rows <"$out")"
+same "a header line: kept columns, then tasks" "user,item,click,like,finish" "$(head -n 1 all.csv)"
+same "the rows are in input order" "$(cut -d, -f2,3 eval.csv | md5sum)" "$(cut -d, -f1,2 all.csv | md5sum)"
+check "probabilities" awk -F, 'NR > 1 && !($3 > 0 && $3 < 1) { bad = 1 } END { exit bad }' all.csv
+
+{ head -n 1 eval.csv; sed -n 501p eval.csv; } >alone.csv
+{ head -n 1 eval.csv; sed -n '400,600p' eval.csv; } >some.csv
+expect_exit 0 "one row alone" "$MTPS" predict --ckpt runs/small --input alone.csv --keep user,item -o alone.out
+same "has the bits it has among a thousand" "$(sed -n 501p all.csv)" "$(sed -n 2p alone.out)"
+expect_exit 0 "the row in a file of 201" "$MTPS" predict --ckpt runs/small --input some.csv --keep user,item -o some.out
+same "has them too" "$(sed -n '400,600p' all.csv | md5sum)" "$(tail -n +2 some.out | md5sum)"
+for n in 7 256; do
+    expect_exit 0 "in batches of $n" "$MTPS" predict --ckpt runs/small --keep user,item -o "b$n.csv" --set train.batch_size=$((n * 4))
+    same "the same file" "$(md5sum <all.csv)" "$(md5sum <"b$n.csv")"
+done
+for n in 2 4; do
+    expect_exit 0 "on $n ranks" ranks "$n" "$MTPS" predict --ckpt runs/small --keep user,item -o "r$n.csv"
+    same "the same file" "$(md5sum <all.csv)" "$(md5sum <"r$n.csv")"
+done
+expect_exit 0 "with a filter" "$MTPS" predict --ckpt runs/small --input eval.csv --where 'price > 5' --keep user,item -o where.csv
+same "only its rows" "$(awk -F, 'NR > 1 && $5 != "" && $5 > 5' eval.csv | wc -l)" "$(tail -n +2 where.csv | wc -l)"
+cut -d, -f1-5 eval.csv >nolabels.csv
+expect_exit 0 "without label columns" "$MTPS" predict --ckpt runs/small --input nolabels.csv --keep user,item -o nolabels.out
+same "the same scores" "$(md5sum <all.csv)" "$(md5sum <nolabels.out)"
+expect_exit 0 "as tsv" "$MTPS" predict --ckpt runs/small --keep user,item -o all.tsv --format tsv
+same "the same values" "$(md5sum <all.csv)" "$(tr '\t' , <all.tsv | md5sum)"
+expect_exit 0 "as jsonl" "$MTPS" predict --ckpt runs/small --keep user,item -o all.jsonl --format jsonl
+same "an object a row" 1000 "$(grep -c '^{.*}$' all.jsonl)"
+same "tables are as before" "$before" "$(digest runs/small)"
+
+expect_error 66 'runs/none' "a checkpoint that is not there" "$MTPS" predict --ckpt runs/none -o x.csv
+expect_error 73 'no/such' "an output that cannot be made" "$MTPS" predict --ckpt runs/small -o no/such/x.csv
+expect_error 64 'colour' "a kept column that is not there" "$MTPS" predict --ckpt runs/small --keep colour -o x.csv
+check "and nothing is written then" test ! -e x.csv
+finish

@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# One training run in one process: what it prints and leaves, and running it again.
+. "${TOP:?}/tests/e2e/lib.sh"
+small_data
+
+expect_exit 0 "training ends with 0" "$MTPS" train -c small.yaml --json
+cp "$out" first.json
+same "stdout is one line of JSON" 1 "$(wc -l <first.json | tr -d ' ')"
+same "it counts the steps: 4,000 rows in batches of 128" 32 "$(json steps <first.json)"
+same "it counts the rows" 4000 "$(json rows <first.json)"
+for key in epochs samples_per_s checkpoint eval wall_s; do
+    check "the JSON has $key" grep -q "\"$key\":" first.json
+done
+for task in click like finish; do
+    check "the JSON has an AUC of $task" grep -qE "\"$task\": ?\{[^}]*\"auc\": ?0\.[0-9]" first.json
+done
+auc=$(json auc <first.json)
+check "a learnable task is learnt (AUC $auc)" awk -v a="$auc" 'BEGIN { exit !(a > 0.7) }'
+finish_rows=$(awk -F, 'NR > 1 && $9 > 0' eval.csv | wc -l | tr -d ' ')
+check "absent labels are left out of a task's metrics" grep -qE "\"finish\": ?\{[^}]*\"rows\": ?${finish_rows}[,}]" first.json
+
+for file in config.yaml environment.json status.json metrics.jsonl; do
+    check "the run directory has $file" test -s runs/small/$file
+done
+check "the run directory has one folder of logs" test -d runs/small/logs
+check "status.json says done" grep -qE '"state": ?"done"' runs/small/status.json
+checkpoint=$(json checkpoint <first.json)
+check "the checkpoint that the JSON names is there" test -f "$checkpoint/MANIFEST.json"
+check "the log says that it is committed" grep -qr "committed" runs/small/logs
+
+before=$(digest runs/small)
+expect_exit 0 "a finished run started again ends with 0" "$MTPS" train -c small.yaml --json
+same "it trains nothing: the same digest" "$before" "$(digest runs/small)"
+cut_times() { sed -E 's/"(wall_s|samples_per_s)": ?[^,}]*//g' "$1"; }
+same "it prints the same JSON" "$(cut_times first.json)" "$(cut_times "$out")"
+
+expect_error 73 'runs/small' "--resume never on a used directory is refused" \
+    "$MTPS" train -c small.yaml --resume never
+same "and nothing is overwritten" "$before" "$(digest runs/small)"
+expect_error 66 '' "--resume require without a checkpoint is refused" \
+    "$MTPS" train -c small.yaml --run-dir runs/none --resume require
+
+expect_exit 0 "the same seed" "$MTPS" train -c small.yaml --run-dir runs/again
+same "gives the same model, bit for bit" "$before" "$(digest runs/again)"
+expect_exit 0 "another seed" "$MTPS" train -c small.yaml --seed 8 --run-dir runs/seed8
+check "gives another model" test "$before" != "$(digest runs/seed8)"
+
+expect_exit 0 "another seed uses the prepared data that is there" \
+    "$MTPS" train -c small.yaml --seed 9 --run-dir runs/seed9
+check "(it prepares nothing)" bash -c '! grep -qi "preparing\|prepared [0-9]" "$1"' _ "$err"
+
+expect_exit 0 "without data.eval there is no evaluation" \
+    "$MTPS" train -c small.yaml --set 'data.eval=null' --run-dir runs/noeval --json
+expect_exit 0 "fewer rows than lanes are allowed" \
+    "$MTPS" train -c small.yaml --set 'data.train={files: [train.csv], where: "day == 1 and price == 12"}' \
+    --set 'train.batch_size=64' --run-dir runs/few
+
+for type in lr dnn share_bottom omoe mmoe cgc ple; do
+    expect_exit 0 "model.type $type trains on the same file" \
+        "$MTPS" train -c small.yaml --set model.type=$type --set train.max_steps=5 --run-dir "runs/type-$type"
+done
+finish

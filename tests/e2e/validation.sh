@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# data.valid, eval_every and early stopping: the best checkpoint is kept, named,
+# evaluated and reported.
+. "${TOP:?}/tests/e2e/lib.sh"
+small_data
+early=(--set 'data.valid={fraction: 0.2, by: user}' --set 'train.eval_every=1 epoch' --set train.epochs=60
+    --set 'train.early_stop={task: mean, metric: auc, patience: 2}' --set 'train.optimizer={adam: {lr: 0.02}}'
+    --set checkpoint.keep=1)
+expect_exit 0 "a run that stops early" "$MTPS" train -c small.yaml "${early[@]}" --json
+cp "$out" early.json
+epochs=$(json epochs <early.json)
+check "it ends before its 60 epochs ($epochs)" awk -v e="$epochs" 'BEGIN { exit !(e >= 3 && e < 60) }'
+best=$(json checkpoint <early.json)
+check "the checkpoint that it names is there" test -f "$best/MANIFEST.json"
+check "metrics.jsonl has the validations" test "$(grep -c '"valid"' runs/small/metrics.jsonl)" -ge 3
+expect_exit 0 "eval of the run directory" "$MTPS" eval --ckpt runs/small --json
+same "scores the best checkpoint, as training did" "$(json auc <early.json)" "$(json auc <"$out")"
+same "which is the one that the digest of the run is of" "$(digest "$best")" "$(digest runs/small)"
+
+expect_exit 0 "the same on two workers" ranks 3 "$MTPS" train -c small.yaml "${early[@]}" --servers 1 --run-dir runs/mpi --json
+same "stops at the same epoch" "$epochs" "$(json epochs <"$out")"
+same "with the same best model" "$(digest runs/small)" "$(digest runs/mpi)"
+
+whole=(--set 'data.valid={where: "day == 10"}' --set 'train.eval_every=10 steps' --set train.epochs=2)
+expect_exit 0 "validation rows by a condition, every ten steps" "$MTPS" train -c small.yaml "${whole[@]}" --run-dir runs/where
+same "six validations in 57 steps and one at the end, or without it" yes \
+    "$(case $(grep -c '"valid"' runs/where/metrics.jsonl) in 5 | 6) echo yes ;; *) grep -c '"valid"' runs/where/metrics.jsonl ;; esac)"
+expect_exit 0 "validation rows in a file of their own" \
+    "$MTPS" train -c small.yaml --set 'data.valid={files: [eval.csv]}' --set 'train.eval_every=1 epoch' --run-dir runs/file
+expect_error 64 'valid' "early stopping without data.valid" \
+    "$MTPS" train -c small.yaml --set 'train.early_stop={task: click}' --run-dir runs/none
+finish
