@@ -1,0 +1,139 @@
+/* mtps predict: scores of rows as a file. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/scoring.h"
+#include "common/base/mem.h"
+#include "worker/predictor.h"
+
+enum { MAX_NAMES = 4096 };
+
+struct args {
+    struct scoring_args scoring;
+    const char *input[MAX_NAMES], *keep[MAX_NAMES];
+    size_t n_input, n_keep;
+    const char *where, *output;
+    enum predict_format format;
+};
+
+/* Column names, separated by commas; arg is cut in place. */
+static void add_keep(struct args *a, char *arg, struct argp_state *state)
+{
+    for (char *name = strtok(arg, ","); name; name = strtok(NULL, ",")) {
+        if (a->n_keep == MAX_NAMES) argp_error(state, "--keep: more than %d columns", MAX_NAMES);
+        a->keep[a->n_keep++] = name;
+    }
+}
+
+static void set_format(struct args *a, const char *arg, struct argp_state *state)
+{
+    if (!strcmp(arg, "csv")) a->format = PREDICT_CSV;
+    else if (!strcmp(arg, "tsv")) a->format = PREDICT_TSV;
+    else if (!strcmp(arg, "jsonl")) a->format = PREDICT_JSONL;
+    else argp_error(state, "--format: '%s' is none of csv, tsv, jsonl", arg);
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct args *a = state->input;
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &a->scoring;
+        return 0;
+    case 'i':
+    case ARGP_KEY_ARG:
+        if (key == ARGP_KEY_ARG && !a->n_input)
+            argp_error(state, "unexpected argument '%s': files to score follow --input", arg);
+        if (a->n_input == MAX_NAMES) argp_error(state, "--input: more than %d files", MAX_NAMES);
+        a->input[a->n_input++] = arg;
+        return 0;
+    case 'w':
+        a->where = arg;
+        return 0;
+    case 'e':
+        add_keep(a, arg, state);
+        return 0;
+    case 'o':
+        a->output = arg;
+        return 0;
+    case 'f':
+        set_format(a, arg, state);
+        return 0;
+    case ARGP_KEY_END:
+        if (!a->output) argp_error(state, "-o is missing: name the file to write ('-' is stdout)");
+        if (a->where && !a->n_input) argp_error(state, "--where goes with --input");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp_option options[] = {
+    {"input", 'i', "FILE...", 0, "files to score instead of the rows of data.eval; labels may be absent", 0},
+    {"where", 'w', "EXPR", 0, "only these rows of --input", 0},
+    {"keep", 'e', "COL,...", 0, "columns to copy in front of the scores", 0},
+    {"output", 'o', "FILE", 0, "file to write; '-' is stdout", 0},
+    {"format", 'f', "csv|tsv|jsonl", 0, "form of the output (default: csv)", 0},
+    {0}};
+static const struct argp_child children[] = {{&scoring_argp, 0, NULL, 0}, {0}};
+static const struct argp argp = {
+    options, parse, "[FILE...]",
+    "Score every row, in input order: a header, the kept columns, one column per task.",
+    children, NULL, NULL};
+
+/* --input: read like data.eval (or data.train where that is not given), other files. */
+static struct source_cfg input_source(const struct args *a, const struct settings *s)
+{
+    struct source_cfg source = s->data.eval.files.n ? s->data.eval : s->data.train;
+    static const struct origin at = {"--input", 0, 0}, where_at = {"--where", 1, 1};
+    source.files = (struct list_cfg){(const char **)a->input, a->n_input, at};
+    source.where = (struct text_cfg){a->where, where_at};
+    source.at = at;
+    return source;
+}
+
+static enum status run(struct args *a, struct job *j, const char *path, struct error *err)
+{
+    struct source_cfg input = input_source(a, j->settings);
+    struct session_spec data = {.settings = j->settings,
+                                .net = j->net,
+                                .uses = a->n_input ? SESSION_INPUT : SESSION_EVAL,
+                                .input = &input,
+                                .keep = a->keep,
+                                .n_keep = a->n_keep};
+    TRY(scoring_open(j, &data, path, err));
+    if (j->is_server) return ST_OK;
+    struct predict_spec spec = {
+        .scorer = {j->session, j->session->eval, j->client, &j->crew, j->threads},
+        .keep = a->keep,
+        .n_keep = a->n_keep,
+        .format = a->format,
+        .path = a->output};
+    uint64_t rows = 0;
+    TRY(predict(&spec, &rows, err));
+    bool to_stdout = !strcmp(a->output, "-");
+    if (j->leader && a->scoring.common.json && !to_stdout)
+        printf("{\"rows\":%llu}\n", (unsigned long long)rows);
+    else if (j->leader && !to_stdout)
+        printf("%llu rows scored: %s\n", (unsigned long long)rows, a->output);
+    return ST_OK;
+}
+
+int cmd_predict(int argc, char **argv)
+{
+    static struct args a = {.scoring = {.servers = SIZE_MAX}};
+    struct settings *settings = NULL;
+    struct error err = {0};
+    struct job job;
+    char *path = NULL;
+    enum status st = cli_parse(&argp, argc, argv, &a, NULL, &err);
+    if (st == ST_OK) st = scoring_settings(&a.scoring, &path, &settings, &err);
+    st = job_open(&job, settings, a.scoring.servers, st, &err);
+    if (st == ST_OK) st = run(&a, &job, path, &err);
+    int code = job_close(&job, st, &err);
+    settings_destroy(settings);
+    mem_free(path);
+    free(a.scoring.common.sets);
+    return code;
+}

@@ -1,0 +1,274 @@
+/* mtps train: from raw data to a committed checkpoint and its metrics. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/job.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/base/rng.h"
+#include "common/store/file.h"
+#include "worker/report.h"
+#include "worker/run.h"
+#include "worker/saver.h"
+
+enum { LOCK_WAIT_S = 3 };
+
+enum resume { RESUME_AUTO, RESUME_REQUIRE, RESUME_NEVER };
+
+struct args {
+    struct common_args common;
+    size_t servers; /* SIZE_MAX: as configured */
+    enum resume resume;
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct args *a = state->input;
+    char *end;
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &a->common;
+        return 0;
+    case 's':
+        a->servers = strtoul(arg, &end, 10);
+        if (!*arg || *end || *arg == '-')
+            argp_error(state, "--servers: '%s' is not a number", arg);
+        return 0;
+    case 'r':
+        if (!strcmp(arg, "auto")) a->resume = RESUME_AUTO;
+        else if (!strcmp(arg, "require")) a->resume = RESUME_REQUIRE;
+        else if (!strcmp(arg, "never")) a->resume = RESUME_NEVER;
+        else argp_error(state, "--resume: '%s' is none of auto, require, never", arg);
+        return 0;
+    case ARGP_KEY_ARG:
+        argp_error(state, "unexpected argument '%s'", arg);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp_option options[] = {
+    {"servers", 's', "S", 0, "ranks that are parameter servers (under mpirun)", 0},
+    {"resume", 'r', "auto|require|never", 0,
+     "go on from the newest checkpoint of the run directory (default: auto)", 0},
+    {0}};
+static const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
+static const struct argp argp = {
+    options, parse, NULL,
+    "Train a model. Resumes when the run directory holds a checkpoint of the same configuration; "
+    "evaluates at the end when data.eval is given.",
+    children, NULL, NULL};
+
+/* What the leader holds for the run directory. */
+struct place {
+    struct lock *lock;
+    struct report *report;
+    char uuid[40];
+    char *resume; /* checkpoint to go on from, or NULL */
+};
+
+static void warn_skipped(void *arg, const char *text)
+{
+    (void)arg;
+    log_line(LOG_WARN, "ckpt", "%s", text);
+}
+
+static void make_uuid(char out[40])
+{
+    unsigned char b[16] = {0};
+    FILE *f = fopen("/dev/urandom", "rb");
+    if (!f || fread(b, 1, sizeof b, f) != sizeof b) b[0] = 1;
+    if (f) fclose(f);
+    for (size_t i = 0, n = 0; i < sizeof b; i++) {
+        n += (size_t)snprintf(out + n, 40 - n, "%02x", b[i]);
+        if (i == 3 || i == 5 || i == 7 || i == 9) out[n++] = '-';
+    }
+}
+
+/* The newest valid checkpoint, when the run may and must go on from it. */
+static enum status find_checkpoint(const struct args *a, const char *dir, char **path, struct error *err)
+{
+    *path = NULL;
+    if (file_is_dir(dir)) {
+        TRY(ckpt_sweep(dir, err));
+        TRY(ckpt_newest(dir, warn_skipped, NULL, path, err));
+    }
+    if (*path && a->resume == RESUME_NEVER) {
+        error_set(err, ST_CANTCREATE, "--resume never: %s holds checkpoints already", dir);
+        return error_hint(err, ST_CANTCREATE, "name another folder with --run-dir");
+    }
+    if (!*path && a->resume == RESUME_REQUIRE)
+        return error_set(err, ST_NOINPUT, "--resume require: no usable checkpoint in %s", dir);
+    return ST_OK;
+}
+
+/* A checkpoint of another configuration is refused, naming each difference. */
+static enum status check_config(const struct settings *now, const char *path, struct error *err)
+{
+    struct ckpt *ckpt;
+    struct settings *then = NULL;
+    char *diff = NULL;
+    size_t n_diff = 0;
+    TRY(ckpt_open(path, false, &ckpt, err));
+    enum status st = settings_parse(ckpt_meta(ckpt)->config, path, NULL, 0, &then, err);
+    if (st == ST_OK) st = settings_diff_resume(then, now, &diff, &n_diff, err);
+    if (st == ST_OK && n_diff) {
+        st = error_set(err, ST_MISMATCH, "%s does not fit the configuration: %s", path, diff);
+        error_hint(err, st, "train elsewhere with --run-dir NEW, or take the change back");
+    }
+    mem_free(diff);
+    settings_destroy(then);
+    ckpt_close(ckpt);
+    return st;
+}
+
+/* Leader: take the run directory and decide what to go on from. */
+static enum status take_place(const struct args *a, const struct settings *s, struct place *p,
+                              struct error *err)
+{
+    char dir[4096];
+    snprintf(dir, sizeof dir, "%s/checkpoints", s->run_dir);
+    TRY(file_mkdirs(s->run_dir, err));
+    TRY(lock_take(s->run_dir, LOCK_WAIT_S, &p->lock, err));
+    TRY(find_checkpoint(a, dir, &p->resume, err));
+    if (p->resume) TRY(check_config(s, p->resume, err));
+    char logs[4096];
+    snprintf(logs, sizeof logs, "%s/logs", s->run_dir);
+    TRY(file_mkdirs(logs, err));
+    TRY(report_open(s->run_dir, s, &p->report, err));
+    report_state(p->report, "preparing", 0, NULL);
+    make_uuid(p->uuid);
+    return ST_OK;
+}
+
+static void leave_place(struct place *p, enum status st, const struct error *err)
+{
+    if (st != ST_OK && p->report)
+        report_state(p->report, st == ST_STOPPED ? "stopped" : "failed", 0, err->text);
+    report_close(p->report);
+    lock_release(p->lock);
+    mem_free(p->resume);
+}
+
+static void open_log_file(const struct job *j)
+{
+    char path[4096];
+    int rank = j->net ? transport_rank(j->net) : 0;
+    snprintf(path, sizeof path, "%s/logs/rank-%03d.%s.log", j->settings->run_dir, rank,
+             j->is_server ? "server" : "worker");
+    if (!log_file(path)) log_line(LOG_WARN, "job", "%s cannot be opened: no log file", path);
+}
+
+/* The leader puts the starting point on the servers; then all workers know it is there. */
+static enum status load_start(struct job *j, const char *path, struct ckpt *ckpt,
+                              struct train_state *start, struct error *err)
+{
+    if (j->leader && ckpt) TRY(saver_load(j->session, j->client, path, ckpt, start, err));
+    if (j->leader && !ckpt) TRY(saver_init(j->session, j->client, err));
+    return crew_tell(&j->crew, start, sizeof *start, "the starting point", err);
+}
+
+static void print_result(const struct args *a, const json_t *result)
+{
+    if (a->common.json) {
+        json_dumpf(result, stdout, JSON_COMPACT | JSON_REAL_PRECISION(12));
+        putchar('\n');
+        return;
+    }
+    const char *task;
+    json_t *metrics, *value;
+    json_object_foreach(json_object_get(result, "eval"), task, metrics)
+    {
+        const char *name;
+        printf("%-12s", task);
+        json_object_foreach(metrics, name, value)
+            printf(json_is_integer(value) ? "  %s %.0f" : "  %s %.5f", name, json_number_value(value));
+        putchar('\n');
+    }
+    printf("checkpoint    %s\n", json_string_value(json_object_get(result, "checkpoint")));
+}
+
+static enum status work(const struct args *a, struct job *j, const struct place *p, const char *resume,
+                        struct ckpt *ckpt, struct error *err)
+{
+    struct train_state start = {0};
+    TRY(load_start(j, resume, ckpt, &start, err));
+    if (ckpt && j->leader)
+        log_line(LOG_INFO, "train", "resumed from %s at step %llu", resume,
+                 (unsigned long long)start.step);
+    struct run_spec spec = {.session = j->session,
+                            .client = j->client,
+                            .crew = &j->crew,
+                            .threads = j->threads,
+                            .run_dir = j->settings->run_dir,
+                            .lock = p->lock,
+                            .report = p->report,
+                            .run_uuid = p->uuid,
+                            .start = start,
+                            .start_path = resume};
+    json_t *result = NULL;
+    TRY(run_train(&spec, &result, err));
+    if (result) print_result(a, result);
+    json_decref(result);
+    return ST_OK;
+}
+
+static void describe(const struct job *j)
+{
+    char *text;
+    struct error err;
+    if (!j->leader || model_describe(j->session->model, &text, &err) != ST_OK) return;
+    for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+        log_line(LOG_INFO, "model", "%s", line);
+    log_line(LOG_INFO, "data", "%llu rows to train on, %llu steps",
+             (unsigned long long)dataset_rows(j->session->train),
+             (unsigned long long)session_total_steps(j->session));
+    mem_free(text);
+}
+
+static enum status train(const struct args *a, struct job *j, struct place *p, struct error *err)
+{
+    const struct settings *s = j->settings;
+    enum status st = j->leader ? take_place(a, s, p, err) : ST_OK;
+    TRY(job_agree(j, st, "run directory", err));
+    open_log_file(j);
+    char *resume = p->resume ? mem_strdup(p->resume) : NULL;
+    st = job_tell(j, &resume, err);
+    struct ckpt *ckpt = NULL;
+    struct session_spec data = {.settings = s, .net = j->net, .uses = SESSION_TRAIN | SESSION_VALID};
+    if (s->data.eval.files.n) data.uses |= SESSION_EVAL;
+    if (st == ST_OK) st = job_data(j, &data, err);
+    if (st == ST_OK) {
+        enum status open = resume && !j->is_server ? ckpt_open(resume, j->leader, &ckpt, err) : ST_OK;
+        st = job_agree(j, open, "opening the checkpoint", err);
+    }
+    if (st == ST_OK) st = job_model(j, ckpt, err);
+    if (st == ST_OK && !j->is_server) {
+        describe(j);
+        st = work(a, j, p, resume, ckpt, err);
+    }
+    ckpt_close(ckpt);
+    mem_free(resume);
+    return st;
+}
+
+int cmd_train(int argc, char **argv)
+{
+    struct args a = {.servers = SIZE_MAX};
+    struct settings *settings = NULL;
+    struct error err = {0};
+    struct job job;
+    struct place place = {0};
+    enum status st = cli_parse(&argp, argc, argv, &a, NULL, &err);
+    if (st == ST_OK) st = cli_settings(&a.common, &settings, &err);
+    st = job_open(&job, settings, a.servers, st, &err);
+    if (st == ST_OK) st = train(&a, &job, &place, &err);
+    leave_place(&place, st, &err);
+    int code = job_close(&job, st, &err);
+    settings_destroy(settings);
+    free(a.common.sets);
+    return code;
+}

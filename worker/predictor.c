@@ -1,0 +1,217 @@
+#include "worker/predictor.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/mem.h"
+
+/* Scores of this worker's rows, in input order. */
+struct scores {
+    size_t n_tasks;
+    uint64_t first; /* row of the selection that values[0] belongs to */
+    size_t n;
+    uint64_t *rows; /* [n] row of the prepared file */
+    float *values;  /* [n, n_tasks] what users see */
+    const struct model *model;
+};
+
+static enum status keep_block(void *arg, uint64_t block, const struct batch *b, const float *logits,
+                              struct error *err)
+{
+    (void)err;
+    struct scores *s = arg;
+    size_t at = (size_t)(block * SCORE_BLOCK - s->first);
+    for (size_t i = 0; i < b->n_rows; i++) {
+        s->rows[at + i] = b->row[i];
+        for (size_t k = 0; k < s->n_tasks; k++)
+            s->values[(at + i) * s->n_tasks + k] =
+                model_link(s->model, k, logits[i * s->n_tasks + k]);
+    }
+    return ST_OK;
+}
+
+/* ---- writing ---- */
+
+struct writer {
+    const struct predict_spec *spec;
+    FILE *file;
+    uint64_t rows;
+};
+
+static void put_field(FILE *f, struct text t, char separator)
+{
+    bool quote = separator == ',' && (memchr(t.s, ',', t.n) || memchr(t.s, '"', t.n) ||
+                                      memchr(t.s, '\n', t.n) || memchr(t.s, '\r', t.n));
+    if (!quote) {
+        fwrite(t.s, 1, t.n, f);
+        return;
+    }
+    putc('"', f);
+    for (size_t i = 0; i < t.n; i++) {
+        if (t.s[i] == '"') putc('"', f);
+        putc(t.s[i], f);
+    }
+    putc('"', f);
+}
+
+static void put_json_text(FILE *f, struct text t)
+{
+    json_t *s = json_stringn(t.s, t.n);
+    if (!s) s = json_string("(not UTF-8)");
+    json_dumpf(s, f, JSON_ENCODE_ANY);
+    json_decref(s);
+}
+
+static void put_header(const struct writer *w)
+{
+    const struct predict_spec *spec = w->spec;
+    const struct settings *settings = spec->scorer.session->spec.settings;
+    char separator = spec->format == PREDICT_CSV ? ',' : '\t';
+    if (spec->format == PREDICT_JSONL) return;
+    for (size_t i = 0; i < spec->n_keep; i++) {
+        put_field(w->file, (struct text){spec->keep[i], strlen(spec->keep[i])}, separator);
+        putc(separator, w->file);
+    }
+    for (size_t k = 0; k < settings->n_tasks; k++)
+        fprintf(w->file, "%s%c", settings->tasks[k].name,
+                k + 1 < settings->n_tasks ? separator : '\n');
+}
+
+static enum status put_kept(const struct writer *w, uint64_t row, struct error *err)
+{
+    const struct predict_spec *spec = w->spec;
+    for (size_t i = 0; i < spec->n_keep; i++) {
+        struct text t;
+        TRY(dataset_kept(spec->scorer.data, spec->keep[i], row, &t, err));
+        if (spec->format == PREDICT_JSONL) {
+            put_json_text(w->file, (struct text){spec->keep[i], strlen(spec->keep[i])});
+            putc(':', w->file);
+            put_json_text(w->file, t);
+            putc(',', w->file);
+        } else {
+            char separator = spec->format == PREDICT_CSV ? ',' : '\t';
+            put_field(w->file, t, separator);
+            putc(separator, w->file);
+        }
+    }
+    return ST_OK;
+}
+
+/* Nine digits read back as the same float. */
+static enum status put_row(struct writer *w, uint64_t row, const float *values, size_t n, struct error *err)
+{
+    const struct settings *settings = w->spec->scorer.session->spec.settings;
+    bool json = w->spec->format == PREDICT_JSONL;
+    char separator = w->spec->format == PREDICT_TSV ? '\t' : ',';
+    if (json) putc('{', w->file);
+    TRY(put_kept(w, row, err));
+    for (size_t k = 0; k < n; k++) {
+        if (json) fprintf(w->file, "\"%s\":", settings->tasks[k].name);
+        fprintf(w->file, "%.9g", (double)values[k]);
+        if (k + 1 < n) putc(separator, w->file);
+    }
+    fputs(json ? "}\n" : "\n", w->file);
+    w->rows++;
+    return ST_OK;
+}
+
+/* Message of one worker: n, rows[n], values[n, n_tasks]. */
+static enum status write_scores(void *arg, size_t worker, const struct message *m, struct error *err)
+{
+    struct writer *w = arg;
+    size_t n_tasks = w->spec->scorer.session->spec.settings->n_tasks;
+    size_t per_row = sizeof(uint64_t) + n_tasks * sizeof(float);
+    if (m->bytes % per_row)
+        return error_set(err, ST_PEER, "scores of worker %zu: %zu bytes", worker, m->bytes);
+    size_t n = m->bytes / per_row;
+    const uint64_t *rows = (const void *)m->data;
+    const float *values = (const void *)(m->data + n * sizeof *rows);
+    for (size_t i = 0; i < n; i++) {
+        TRY(put_row(w, rows[i], values + i * n_tasks, n_tasks, err));
+        if (ferror(w->file))
+            return error_set(err, ST_IO, "%s: write failed: %s", w->spec->path, strerror(errno));
+    }
+    return ST_OK;
+}
+
+static enum status make_scores(const struct predict_spec *spec, struct scores *s, void **block,
+                               struct error *err)
+{
+    const struct crew *crew = spec->scorer.crew;
+    uint64_t total = dataset_rows(spec->scorer.data);
+    struct range own = scorer_blocks(spec->scorer.data, crew->worker, crew->n_workers);
+    uint64_t first = (uint64_t)own.first * SCORE_BLOCK, end = (uint64_t)own.end * SCORE_BLOCK;
+    if (first > total) first = total;
+    if (end > total) end = total;
+    *s = (struct scores){.n_tasks = model_n_tasks(spec->scorer.session->model),
+                         .first = first,
+                         .n = (size_t)(end - first),
+                         .model = spec->scorer.session->model};
+    size_t per_row = sizeof *s->rows + s->n_tasks * sizeof *s->values;
+    *block = mem_array(s->n, per_row);
+    if (!*block) return mem_error(err, "scores", s->n * per_row);
+    s->rows = *block;
+    s->values = (void *)(s->rows + s->n);
+    return ST_OK;
+}
+
+static enum status open_output(const char *path, char *temp, size_t size, FILE **out, struct error *err)
+{
+    if (!strcmp(path, "-")) {
+        *out = stdout;
+        return ST_OK;
+    }
+    snprintf(temp, size, "%s.tmp-%d", path, (int)getpid());
+    *out = fopen(temp, "wb");
+    if (*out) return ST_OK;
+    return error_set(err, ST_CANTCREATE, "%s: cannot be created: %s", path, strerror(errno));
+}
+
+static enum status close_output(FILE *f, const char *path, const char *temp, enum status st,
+                                struct error *err)
+{
+    if (f == stdout) {
+        if (fflush(f) && st == ST_OK)
+            st = error_set(err, ST_IO, "standard output: %s", strerror(errno));
+        return st;
+    }
+    bool failed = fflush(f) || fsync(fileno(f));
+    failed = fclose(f) || failed;
+    if (failed && st == ST_OK) st = error_set(err, ST_IO, "%s: write failed: %s", path, strerror(errno));
+    if (st == ST_OK && rename(temp, path))
+        st = error_set(err, ST_CANTCREATE, "%s: cannot be created: %s", path, strerror(errno));
+    if (st != ST_OK) unlink(temp);
+    return st;
+}
+
+static enum status write_file(const struct predict_spec *spec, const void *own, size_t bytes,
+                              uint64_t *rows, struct error *err)
+{
+    char temp[4200];
+    struct writer w = {.spec = spec};
+    TRY(open_output(spec->path, temp, sizeof temp, &w.file, err));
+    put_header(&w);
+    enum status st =
+        crew_gather(spec->scorer.crew, own, bytes, "scores", write_scores, &w, err);
+    *rows = w.rows;
+    return close_output(w.file, spec->path, temp, st, err);
+}
+
+enum status predict(const struct predict_spec *spec, uint64_t *rows, struct error *err)
+{
+    struct scores s;
+    void *block;
+    TRY(make_scores(spec, &s, &block, err));
+    size_t bytes = s.n * (sizeof *s.rows + s.n_tasks * sizeof *s.values);
+    enum status st = scorer_run(&spec->scorer, keep_block, &s, err);
+    if (st == ST_OK)
+        st = spec->scorer.crew->worker == 0
+                 ? write_file(spec, block, bytes, rows, err)
+                 : crew_gather(spec->scorer.crew, block, bytes, "scores", NULL, NULL, err);
+    mem_free(block);
+    return st;
+}

@@ -1,0 +1,21 @@
+/* Scores as a file: a header, then for every row in input order the kept
+ * columns' text and one column per task (probability, or value). */
+#ifndef MTPS_WORKER_PREDICTOR_H
+#define MTPS_WORKER_PREDICTOR_H
+
+#include "worker/scorer.h"
+
+enum predict_format { PREDICT_CSV, PREDICT_TSV, PREDICT_JSONL };
+
+struct predict_spec {
+    struct scorer_spec scorer;
+    const char *const *keep;
+    size_t n_keep;
+    enum predict_format format;
+    const char *path; /* written as a temporary file and renamed; "-" is stdout */
+};
+
+/* Collective over the workers; the leader writes. */
+enum status predict(const struct predict_spec *spec, uint64_t *rows, struct error *err) MUST_USE;
+
+#endif
