@@ -33,6 +33,18 @@ static inline bool partition_before(uint64_t a, uint64_t b)
     return x != y ? x < y : a < b;
 }
 
+/* First place in keys[n], in (bucket, key) order, whose bucket is at least `bucket`. */
+static inline size_t partition_lower(const uint64_t *keys, size_t n, size_t bucket)
+{
+    size_t low = 0, high = n;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        if (partition_bucket(keys[mid]) < bucket) low = mid + 1;
+        else high = mid;
+    }
+    return low;
+}
+
 /* Part i of n equal parts of [0, total), rounded down: part i starts at
  * floor(i * total / n). Also the rule for lanes of rows and workers of lanes. */
 static inline struct range partition_part(size_t total, size_t i, size_t n)

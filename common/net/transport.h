@@ -65,13 +65,13 @@ enum status transport_recv_any(struct transport *t, const int *peers, size_t n, 
                                struct error *err) MUST_USE;
 
 /* One of several peers and channels. */
-struct source {
+struct inbox {
     int peer;
     enum channel channel;
 };
 /* Wait until a message of one of these is ready; *which = its place (the first in
  * order). */
-enum status transport_wait(struct transport *t, const struct source *sources, size_t n,
+enum status transport_wait(struct transport *t, const struct inbox *boxes, size_t n,
                            const char *what, size_t *which, struct error *err) MUST_USE;
 /* The message received last from this peer on this channel is done with: its
  * memory serves the next one. Optional; saves a second buffer. */
