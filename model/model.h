@@ -5,7 +5,7 @@
  * Letters: B rows, D width of the layer-1 input, N width of the fused layer 1,
  * K tasks, P floats in the parameter vector.
  *
- *   lr            z_k = x . w_k + b_k              (weights per id live in dense slices)
+ *   lr            z_k = x . w_k + b_k              (an id's weights are its table row)
  *   dnn           one tower per task over x, no sharing but the embeddings
  *   share_bottom  bottom MLP, tower per task
  *   omoe, mmoe    experts, one gate or one per task, towers
@@ -56,6 +56,13 @@ struct model_spec {
     size_t n_dense; /* columns of batch.dense */
 };
 
+/* Width of the embedding rows that a model of this type reads: cfg_dim, but for lr
+ * the number of tasks. A row of lr is the weights of its id, one per task, so
+ * z_k = sum over id features of pooled row[k] + dense and one_hot inputs . w_k + b_k:
+ * a true logistic regression (a small vector times a small matrix would start
+ * with next to no gradient). Callers size tables and model_spec.table_dim by it. */
+size_t model_row_dim(enum model_type type, size_t cfg_dim, size_t n_tasks);
+
 struct model; /* read-only after creation; any thread may use it */
 
 /* ST_USAGE when the type lacks a part or widths do not fit. */
@@ -73,7 +80,7 @@ size_t model_layer1_width(const struct model *m);
  * Together they cover each float that matters exactly once; padding floats are
  * in none, start at 0 and keep a zero gradient. Names (DESIGN section 9):
  * bottom/layer0/w, expert/level0/{shared|TASK}/2/layer0/b, gate/level0/{TASK|shared}/layer0/w,
- * tower/TASK/layer0/w, dnn/TASK/..., lr/TASK/...; first-layer weights are one
+ * tower/TASK/layer0/w, dnn/TASK/..., lr/TASK/... (no weights for id features); first-layer weights are one
  * tensor per feature: .../layer0/w/FEATURE with shape [width, out]. Weights are
  * stored [in, out]: y = x w + b. Biases are [1, out]. */
 enum tensor_init { TENSOR_GLOROT, TENSOR_ZERO, TENSOR_CONSTANT };

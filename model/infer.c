@@ -1,0 +1,243 @@
+/* The inference forward: layer 1 as one chain of fused multiply-adds per output
+ * over features in order of name, everything after it with the chain product.
+ * Nothing here looks at more than one row at a time, so a row's bits depend on
+ * the row and the parameters alone. */
+#include <string.h>
+
+#include "common/math/vec.h"
+#include "model/gather.h"
+#include "model/level.h"
+
+/* A stretch of the chain. */
+enum segment_kind {
+    SEGMENT_DENSE,   /* k columns of x times k rows of W: ids and dense numbers */
+    SEGMENT_ONE_HOT, /* one row of W: fma(1, w, s) = s + w and fma(0, w, s) = s */
+    SEGMENT_DIRECT   /* an id feature of lr: its row is added */
+};
+struct segment {
+    enum segment_kind kind;
+    size_t first, n_inputs; /* in infer.order */
+    size_t row, k;          /* in W and, for DENSE, columns [row, row + k) of x */
+};
+
+struct infer {
+    const struct model *m; /* must outlive the infer */
+    float *params;         /* [P] a copy */
+    float *w;              /* [D, N] rows of layer 1 in name order */
+    const float *bias;     /* [N] in params */
+    size_t *order;         /* [n_inputs] by name */
+    struct segment *segments;
+    size_t n_segments;
+};
+
+struct infer_work {
+    const struct infer *f;
+    struct level_chunk *chunk;
+    float *x; /* [NET_CHUNK, D] pooled rows and numbers in name order */
+    float *y; /* [NET_CHUNK, N] */
+};
+
+/* ---- creation ---- */
+
+static void sort_by_name(const struct model *m, size_t *order)
+{
+    for (size_t i = 0; i < m->n_inputs; i++) {
+        size_t at = i;
+        while (at > 0 && strcmp(m->inputs[order[at - 1]].name, m->inputs[i].name) > 0) {
+            order[at] = order[at - 1];
+            at--;
+        }
+        order[at] = i;
+    }
+}
+
+static enum segment_kind segment_of(const struct model *m, size_t input)
+{
+    if (m->x_offset[input] == NET_NONE) return SEGMENT_DIRECT;
+    return m->inputs[input].kind == INPUT_ONE_HOT ? SEGMENT_ONE_HOT : SEGMENT_DENSE;
+}
+
+/* Neighbours that are multiplied are multiplied together: the chain is the same. */
+static void make_segments(struct infer *f)
+{
+    const struct model *m = f->m;
+    size_t row = 0;
+    for (size_t i = 0; i < m->n_inputs; i++) {
+        enum segment_kind kind = segment_of(m, f->order[i]);
+        size_t width = kind == SEGMENT_DIRECT ? 0 : m->inputs[f->order[i]].width;
+        struct segment *last = f->n_segments > 0 ? &f->segments[f->n_segments - 1] : NULL;
+        if (kind == SEGMENT_DENSE && last != NULL && last->kind == kind) {
+            last->n_inputs++;
+            last->k += width;
+        } else {
+            f->segments[f->n_segments++] = (struct segment){kind, i, 1, row, width};
+        }
+        row += width;
+    }
+}
+
+static void reorder_weights(struct infer *f)
+{
+    const struct model *m = f->m;
+    const struct net_block *b = &m->net.blocks[0];
+    size_t row = 0;
+    for (size_t i = 0; i < m->n_inputs; i++) {
+        size_t from = m->x_offset[f->order[i]], width = m->inputs[f->order[i]].width;
+        if (from == NET_NONE) continue;
+        memcpy(f->w + row * b->n, f->params + b->w + from * b->n, width * b->n * sizeof(float));
+        row += width;
+    }
+}
+
+enum status infer_create(const struct model *m, const float *params, struct infer **out,
+                         struct error *err)
+{
+    size_t n = m->net.blocks[0].n, bytes = m->net.n_params * sizeof(float);
+    struct infer *f = *out = mem_zeroed(1, sizeof *f);
+    if (f == NULL) return mem_error(err, "inference", sizeof *f);
+    f->m = m;
+    f->params = mem_alloc(bytes);
+    f->w = mem_zeroed(m->n_x * n, sizeof *f->w);
+    f->order = mem_array(m->n_inputs, sizeof *f->order);
+    f->segments = mem_array(m->n_inputs, sizeof *f->segments);
+    if (!f->params || !f->w || !f->order || !f->segments) {
+        infer_destroy(f);
+        *out = NULL;
+        return mem_error(err, "inference", bytes);
+    }
+    memcpy(f->params, params, bytes);
+    f->bias = f->params + m->net.blocks[0].b;
+    sort_by_name(m, f->order);
+    make_segments(f);
+    reorder_weights(f);
+    return ST_OK;
+}
+
+void infer_destroy(struct infer *f)
+{
+    if (f == NULL) return;
+    mem_free(f->params);
+    mem_free(f->w);
+    mem_free(f->order);
+    mem_free(f->segments);
+    mem_free(f);
+}
+
+enum status infer_work_create(const struct infer *f, size_t max_rows, struct infer_work **out,
+                              struct error *err)
+{
+    (void)max_rows; /* any number of rows goes through in chunks */
+    size_t ld = f->m->net.buffers[NET_Y].width;
+    struct infer_work *w = mem_zeroed(1, sizeof *w);
+    *out = NULL;
+    if (w == NULL) return mem_error(err, "inference", sizeof *w);
+    w->f = f;
+    w->x = mem_zeroed(NET_CHUNK * f->m->n_x, sizeof *w->x);
+    w->y = mem_zeroed(NET_CHUNK * ld, sizeof *w->y);
+    enum status st = w->x && w->y ? ST_OK : mem_error(err, "inference", NET_CHUNK * ld);
+    if (st == ST_OK) st = level_chunk_create(&f->m->net, false, &w->chunk, err);
+    if (st != ST_OK) {
+        infer_work_destroy(w);
+        return st;
+    }
+    *out = w;
+    return ST_OK;
+}
+
+void infer_work_destroy(struct infer_work *w)
+{
+    if (w == NULL) return;
+    level_chunk_destroy(w->chunk, &w->f->m->net);
+    mem_free(w->x);
+    mem_free(w->y);
+    mem_free(w);
+}
+
+/* ---- rows [first, first + n) ---- */
+
+static void gather_segment(const struct infer *f, const struct segment *s, const struct batch *b,
+                           const struct model_rows *rows, size_t first, size_t n, float *x)
+{
+    const struct model *m = f->m;
+    size_t col = s->row;
+    for (size_t i = s->first; i < s->first + s->n_inputs; i++) {
+        const struct model_input *in = &m->inputs[f->order[i]];
+        for (size_t r = 0; r < n; r++) {
+            float *out = x + r * m->n_x + col;
+            if (in->kind == INPUT_ID) {
+                gather_pooled(&b->ids[in->place], in, rows, first + r, out);
+            } else {
+                memcpy(out, b->dense + (first + r) * b->n_dense + in->place,
+                       in->width * sizeof *out);
+            }
+        }
+        col += in->width;
+    }
+}
+
+static void add_levels(const struct infer *f, const struct segment *s, const struct batch *b,
+                       size_t first, size_t n, float *y, size_t ld)
+{
+    const struct model_input *in = &f->m->inputs[f->order[s->first]];
+    const uint32_t *level = b->one_hot[in->place] + first;
+    for (size_t r = 0; r < n; r++)
+        if (level[r] != ONE_HOT_NONE) vec_add(ld, f->w + (s->row + level[r]) * ld, y + r * ld);
+}
+
+static void add_rows(const struct infer *f, const struct segment *s, const struct batch *b,
+                     const struct model_rows *rows, size_t first, size_t n, struct infer_work *w)
+{
+    const struct model_input *in = &f->m->inputs[f->order[s->first]];
+    size_t ld = f->m->net.buffers[NET_Y].width;
+    float *pooled = w->chunk->act[f->m->net.logits]; /* [K]; lr has no towers that write it */
+    for (size_t r = 0; r < n; r++) {
+        gather_pooled(&b->ids[in->place], in, rows, first + r, pooled);
+        vec_add(in->width, pooled, w->y + r * ld);
+    }
+}
+
+static void layer1_chain(const struct infer *f, const struct batch *b,
+                         const struct model_rows *rows, size_t first, size_t n,
+                         struct infer_work *w)
+{
+    size_t ld = f->m->net.buffers[NET_Y].width, n_x = f->m->n_x;
+    memset(w->y, 0, n * ld * sizeof *w->y);
+    for (size_t i = 0; i < f->n_segments; i++) {
+        const struct segment *s = &f->segments[i];
+        switch (s->kind) {
+        case SEGMENT_DENSE:
+            gather_segment(f, s, b, rows, first, n, w->x);
+            chain_gemm(n, ld, s->k, w->x + s->row, n_x, f->w + s->row * ld, ld, NULL, true, w->y,
+                       ld);
+            break;
+        case SEGMENT_ONE_HOT: add_levels(f, s, b, first, n, w->y, ld); break;
+        case SEGMENT_DIRECT: add_rows(f, s, b, rows, first, n, w); break;
+        }
+    }
+    for (size_t r = 0; r < n; r++) vec_add(ld, f->bias, w->y + r * ld);
+}
+
+static void copy_logits(const struct model *m, const struct level_chunk *c, float *logits)
+{
+    for (size_t k = 0; k < m->n_tasks; k++) {
+        const struct net_head *h = &m->net.heads[k];
+        size_t ld = m->net.buffers[h->buf].width;
+        for (size_t r = 0; r < c->n; r++)
+            logits[r * m->n_tasks + k] = c->act[h->buf][r * ld + h->col];
+    }
+}
+
+void infer_forward(const struct infer *f, const struct batch *b, const struct model_rows *rows,
+                   struct infer_work *w, float *logits)
+{
+    const struct net *net = &f->m->net;
+    for (size_t first = 0; first < b->n_rows; first += NET_CHUNK) {
+        size_t left = b->n_rows - first;
+        w->chunk->n = left < NET_CHUNK ? left : NET_CHUNK;
+        w->chunk->act[NET_Y] = w->y;
+        layer1_chain(f, b, rows, first, w->chunk->n, w);
+        for (size_t i = 0; i < net->n_levels; i++)
+            level_forward(net, &net->levels[i], f->params, PRODUCT_CHAIN, w->chunk);
+        copy_logits(f->m, w->chunk, logits + first * f->m->n_tasks);
+    }
+}

@@ -1,0 +1,32 @@
+/* Losses of one task over rows: value in double, gradient by the logit.
+ *
+ *   bce    softplus(z) - y z, y in [0, 1]   (MODELS: one logit a task, no clipping)
+ *   mse    (z - y)^2
+ *   huber  e^2 / 2 where |e| <= delta, delta (|e| - delta / 2) beyond
+ *
+ * A row whose label is NaN has no loss and a zero gradient. */
+#ifndef MTPS_MODEL_LOSS_H
+#define MTPS_MODEL_LOSS_H
+
+#include <stddef.h>
+
+#include "common/config/settings.h"
+
+struct loss_rows {
+    size_t n;
+    const float *z;      /* logits, stride ldz */
+    size_t ldz;
+    const float *label;  /* stride ld */
+    const float *weight; /* stride ld */
+    size_t ld;
+};
+
+/* Adds weight * loss * scale to *sum, row after row, and writes
+ * dz = weight * dloss/dz * scale * task_weight (stride ldz). */
+void loss_forward_backward(enum loss_kind kind, double delta, const struct loss_rows *rows,
+                           double scale, double task_weight, double *sum, float *dz);
+
+/* Loss and derivative of one row. */
+double loss_value(enum loss_kind kind, double delta, double z, double y, double *dz);
+
+#endif

@@ -1,0 +1,139 @@
+/* The plan of a model: which units exist, what each reads and writes, where its
+ * parameters are. Built once by plan.c from the configuration, walked by level.c,
+ * named by tensors.c. All architectures are the same few kinds of node:
+ *
+ *   buffer   activations [rows, width] of a chunk of rows
+ *   unit     a stack of layers with one name (an expert, a gate, a tower, a bottom)
+ *   block    the first layers of all units that read one buffer, side by side in
+ *            one matrix [in, n]; the block that reads x is computed by layer1
+ *   mix      softmax of one gate's output over a list of experts -> a buffer
+ *   level    blocks, then the rest of their units, then mixes; levels run in order
+ *
+ *        x -- block --> experts, gates -- mix --> branch -- block --> ... towers --> z
+ *
+ * A buffer that a mix writes is read by one block alone, so its gradient is one
+ * product; an expert is read by several mixes, whose gradients mix.c adds up. */
+#ifndef MTPS_MODEL_NET_H
+#define MTPS_MODEL_NET_H
+
+#include "common/base/mem.h"
+#include "model/layer1.h"
+#include "model/model.h"
+
+enum {
+    NET_PAD = 8,      /* floats: widths of buffers and of experts are multiples */
+    NET_PAD_X = 16,   /* width of the block that reads x */
+    NET_CHUNK = 128   /* rows that go through all levels together, to stay in cache */
+};
+#define NET_X ((size_t)-1)    /* "reads x" in place of a buffer */
+#define NET_NONE ((size_t)-1) /* no task, no gate */
+
+enum unit_role { UNIT_BOTTOM, UNIT_EXPERT, UNIT_GATE, UNIT_TOWER };
+
+/* y = f(x w + b), w [in, out] at params + w with row stride ldw. */
+struct net_layer {
+    size_t in, out;
+    size_t w, ldw, b;
+    size_t src, src_col; /* src NET_X: computed by layer1 */
+    size_t dst, dst_col;
+    bool linear; /* no activation */
+    enum activation act;
+};
+
+struct net_unit {
+    const char *name; /* "expert/level0/shared/2" */
+    enum unit_role role;
+    size_t task;            /* a tower's */
+    size_t first, n_layers; /* in net.layers */
+};
+
+/* Columns [col, col + n) of a buffer that share an activation. */
+struct net_run {
+    size_t col, n;
+    enum activation act;
+};
+
+struct net_block {
+    size_t src, dst, in, n; /* in: as in the layers; n: padded */
+    size_t w, b;
+    size_t first_unit, n_units;
+    const struct net_run *runs;
+    size_t n_runs;
+};
+
+struct net_mix {
+    const char *name; /* of its gate */
+    size_t gate_buf, gate_col, n;
+    const size_t *expert; /* [n] in net.experts */
+    size_t dst;
+};
+
+/* An expert's output, and the mixes of its level in which it takes part. */
+struct net_expert {
+    size_t buf, col;
+    size_t n_seen;
+    const struct net_seen {
+        size_t mix, pos; /* place in net.mixes, place among that mix's experts */
+    } *seen;
+};
+
+struct net_level {
+    size_t first_block, n_blocks;
+    size_t first_unit, n_units;
+    size_t first_mix, n_mixes;
+    size_t first_expert, n_experts;
+    size_t width; /* padded width of an expert's output */
+};
+
+struct net_buffer {
+    size_t width;
+    bool pre; /* activations whose derivative needs their input keep it */
+};
+
+struct net {
+    struct net_buffer *buffers;
+    struct net_layer *layers;
+    struct net_unit *units;
+    struct net_block *blocks;
+    struct net_mix *mixes;
+    struct net_expert *experts;
+    struct net_level *levels;
+    size_t n_buffers, n_layers, n_units, n_blocks, n_mixes, n_experts, n_levels;
+    size_t n_params;
+    size_t logits; /* buffer of the towers whose last layer is not in a block */
+    struct net_head {
+        size_t buf, col; /* where the task's logit stands */
+    } *heads;            /* [K] */
+};
+
+struct model {
+    struct arena *arena; /* owns everything below but layer1 */
+    struct model_cfg cfg;
+    struct model_input *inputs; /* in config order */
+    size_t n_inputs;
+    size_t *x_offset; /* [n_inputs] first row of x; NET_NONE: not in x (ids of lr) */
+    struct model_task *tasks;
+    size_t n_tasks;
+    size_t *table_dim;
+    size_t n_tables, n_ids, n_one_hot, n_dense;
+    size_t n_x; /* D */
+    struct layer1 *layer1;
+    struct net net;
+    struct model_tensor *tensors;
+    size_t n_tensors;
+};
+
+/* Buffer 0 is what the block that reads x writes. */
+enum { NET_Y = 0 };
+
+static inline size_t net_round(size_t n, size_t multiple)
+{
+    return (n + multiple - 1) / multiple * multiple;
+}
+
+/* Fill m->net from m's configuration, tasks and n_x. */
+enum status plan_build(struct model *m, struct error *err) MUST_USE;
+/* Fill m->tensors from m->net. */
+enum status tensors_build(struct model *m, struct error *err) MUST_USE;
+
+#endif

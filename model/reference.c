@@ -1,0 +1,290 @@
+/* The forward pass once more, with plain loops in double, from the equations and
+ * the logical tensors by name: it knows nothing of blocks, buffers or padding. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/layers.h"
+#include "model/net.h"
+#include "model/reference.h"
+
+enum { NAME = 512 };
+
+struct ref {
+    const struct model *m;
+    const float *params;
+    const double *x; /* [D] of this row */
+    size_t width;    /* of the widest layer */
+};
+
+/* Memory of a test's reference: running out of it ends the test. */
+static double *take(size_t n)
+{
+    double *p = mem_zeroed(n, sizeof *p);
+    if (p == NULL) abort();
+    return p;
+}
+
+static const struct model_tensor *find(const struct ref *r, const char *name)
+{
+    for (size_t i = 0; i < r->m->n_tensors; i++)
+        if (strcmp(r->m->tensors[i].name, name) == 0) return &r->m->tensors[i];
+    return NULL;
+}
+
+/* out[t->cols] += in[t->rows] . tensor */
+static void multiply(const struct ref *r, const struct model_tensor *t, const double *in,
+                     double *out)
+{
+    for (size_t j = 0; j < t->cols; j++)
+        for (size_t i = 0; i < t->rows; i++)
+            out[j] += in[i] * (double)r->params[t->offset + i * t->stride + j];
+}
+
+/* One layer of a unit: in -> out; gives the number of outputs. in == r->x: weights
+ * are one tensor per feature. */
+static size_t layer(const struct ref *r, const char *unit, size_t index, const double *in,
+                    double *out)
+{
+    char name[NAME];
+    snprintf(name, sizeof name, "%s/layer%zu/b", unit, index);
+    const struct model_tensor *b = find(r, name);
+    for (size_t j = 0; j < b->cols; j++) out[j] = (double)r->params[b->offset + j];
+    if (in != r->x) {
+        snprintf(name, sizeof name, "%s/layer%zu/w", unit, index);
+        multiply(r, find(r, name), in, out);
+        return b->cols;
+    }
+    for (size_t f = 0, at = 0; f < r->m->n_inputs; f++) {
+        snprintf(name, sizeof name, "%s/layer%zu/w/%s", unit, index, r->m->inputs[f].name);
+        const struct model_tensor *t = find(r, name);
+        if (t == NULL) continue; /* ids of lr */
+        multiply(r, t, in + at, out);
+        at += t->rows;
+    }
+    return b->cols;
+}
+
+/* Layers 0 .. hidden-1 activated, then `linear` more without. */
+static size_t stack(const struct ref *r, const char *unit, const struct mlp_cfg *mlp, bool linear,
+                    const double *in, double *out)
+{
+    double *t = take(r->width);
+    const double *from = in;
+    size_t n = 0;
+    for (size_t i = 0; i < mlp->layers.n + linear; i++) {
+        n = layer(r, unit, i, from, out);
+        for (size_t j = 0; j < n && i < mlp->layers.n; j++)
+            out[j] = layers_activation_reference(mlp->activation, out[j]);
+        memcpy(t, out, n * sizeof *t);
+        from = t;
+    }
+    mem_free(t);
+    return n;
+}
+
+/* ---- architectures ---- */
+
+struct experts {
+    size_t n, width;
+    double *f; /* [n, width] */
+};
+
+/* Appends experts GROUP/0 .. GROUP/n-1 of a level, all reading `in`. */
+static void add_experts(const struct ref *r, size_t level, const char *group, size_t n,
+                        const double *in, struct experts *e)
+{
+    char name[NAME];
+    for (size_t i = 0; i < n; i++) {
+        snprintf(name, sizeof name, "expert/level%zu/%s/%zu", level, group, i);
+        stack(r, name, &r->m->cfg.experts, false, in, e->f + e->n++ * e->width);
+    }
+}
+
+/* out = sum of softmax(gate(in))_i * f_i */
+static void mixture(const struct ref *r, size_t level, const char *who, const struct mlp_cfg *gate,
+                    const double *in, const struct experts *e, double *out)
+{
+    char name[NAME];
+    double *g = take(r->width), sum = 0, most;
+    snprintf(name, sizeof name, "gate/level%zu/%s", level, who);
+    stack(r, name, gate, true, in, g);
+    most = g[0];
+    for (size_t i = 1; i < e->n; i++) most = g[i] > most ? g[i] : most;
+    for (size_t i = 0; i < e->n; i++) sum += g[i] = exp(g[i] - most);
+    memset(out, 0, e->width * sizeof *out);
+    for (size_t i = 0; i < e->n; i++)
+        for (size_t j = 0; j < e->width; j++) out[j] += g[i] / sum * e->f[i * e->width + j];
+    mem_free(g);
+}
+
+static double tower(const struct ref *r, size_t k, const double *in)
+{
+    char name[NAME];
+    double *t = take(r->width), z;
+    snprintf(name, sizeof name, "tower/%s", r->m->tasks[k].name);
+    stack(r, name, &r->m->tasks[k].tower, true, in, t);
+    z = t[0];
+    mem_free(t);
+    return z;
+}
+
+static struct experts no_experts(const struct ref *r)
+{
+    const struct sizes_cfg *s = &r->m->cfg.experts.layers;
+    size_t width = s->v[s->n - 1];
+    return (struct experts){0, width, take(r->m->net.n_experts * width)};
+}
+
+static void mmoe(const struct ref *r, bool one_gate, double *z)
+{
+    struct experts e = no_experts(r);
+    double *mix = take(e.width);
+    add_experts(r, 0, "shared", r->m->cfg.expert_count, r->x, &e);
+    for (size_t k = 0; k < r->m->n_tasks; k++) {
+        const struct model_task *t = &r->m->tasks[k];
+        mixture(r, 0, one_gate ? "shared" : t->name, one_gate ? &r->m->cfg.gates : &t->gate, r->x,
+                &e, mix);
+        z[k] = tower(r, k, mix);
+    }
+    mem_free(mix);
+    mem_free(e.f);
+}
+
+/* PLE: path[k] is g_k of the level before, path[K] its shared output. */
+static void ple_level(const struct ref *r, size_t level, bool last, const double *const *in,
+                      double *const *out)
+{
+    const struct model *m = r->m;
+    size_t K = m->n_tasks;
+    for (size_t k = 0; k < K; k++) {
+        struct experts e = no_experts(r);
+        add_experts(r, level, m->tasks[k].name, m->tasks[k].own, in[k], &e);
+        add_experts(r, level, "shared", m->cfg.expert_shared, in[K], &e);
+        mixture(r, level, m->tasks[k].name, &m->tasks[k].gate, in[k], &e, out[k]);
+        mem_free(e.f);
+    }
+    if (last || m->cfg.expert_shared == 0) return;
+    struct experts all = no_experts(r);
+    for (size_t k = 0; k < K; k++)
+        add_experts(r, level, m->tasks[k].name, m->tasks[k].own, in[k], &all);
+    add_experts(r, level, "shared", m->cfg.expert_shared, in[K], &all);
+    mixture(r, level, "shared", &m->cfg.gates, in[K], &all, out[K]);
+    mem_free(all.f);
+}
+
+static void ple(const struct ref *r, size_t n_levels, double *z)
+{
+    size_t K = r->m->n_tasks;
+    const double **in = mem_array(K + 1, sizeof *in);
+    double **out = mem_array(K + 1, sizeof *out);
+    double *memory = take(2 * (K + 1) * r->width);
+    if (in == NULL || out == NULL) abort();
+    for (size_t k = 0; k <= K; k++) in[k] = r->x;
+    for (size_t i = 0; i < n_levels; i++) {
+        for (size_t k = 0; k <= K; k++) out[k] = memory + ((i % 2) * (K + 1) + k) * r->width;
+        ple_level(r, i, i + 1 == n_levels, in, out);
+        for (size_t k = 0; k <= K; k++) in[k] = out[k];
+    }
+    for (size_t k = 0; k < K; k++) z[k] = tower(r, k, in[k]);
+    mem_free(memory);
+    mem_free(out);
+    mem_free(in);
+}
+
+static void share_bottom(const struct ref *r, double *z)
+{
+    double *s = take(r->width);
+    stack(r, "bottom", &r->m->cfg.bottom, false, r->x, s);
+    for (size_t k = 0; k < r->m->n_tasks; k++) z[k] = tower(r, k, s);
+    mem_free(s);
+}
+
+static void separate(const struct ref *r, const char *prefix, const struct mlp_cfg *mlp, double *z)
+{
+    char name[NAME];
+    double *t = take(r->width);
+    for (size_t k = 0; k < r->m->n_tasks; k++) {
+        snprintf(name, sizeof name, "%s/%s", prefix, r->m->tasks[k].name);
+        stack(r, name, mlp, true, r->x, t);
+        z[k] = t[0];
+    }
+    mem_free(t);
+}
+
+static void forward_row(const struct ref *r, double *z)
+{
+    const struct mlp_cfg none = {0};
+    switch (r->m->cfg.type) {
+    case MODEL_LR: separate(r, "lr", &none, z); break;
+    case MODEL_DNN: separate(r, "dnn", &r->m->cfg.bottom, z); break;
+    case MODEL_SHARE_BOTTOM: share_bottom(r, z); break;
+    case MODEL_OMOE: mmoe(r, true, z); break;
+    case MODEL_MMOE: mmoe(r, false, z); break;
+    case MODEL_CGC: ple(r, 1, z); break;
+    case MODEL_PLE: ple(r, r->m->cfg.expert_levels, z); break;
+    }
+}
+
+/* ---- inputs ---- */
+
+/* out[i] += pooled row of example r, in double. */
+static void add_pooled(const struct model_input *in, const struct batch *b,
+                       const struct model_rows *rows, size_t r, double *out)
+{
+    const struct batch_id *f = &b->ids[in->place];
+    size_t first = f->off != NULL ? f->off[r] : r, end = f->off != NULL ? f->off[r + 1] : r + 1;
+    double n = (double)(end - first);
+    double scale = in->pool == POOL_SUM ? 1 : in->pool == POOL_MEAN ? 1 / n : 1 / sqrt(n);
+    for (size_t o = first; o < end; o++) {
+        size_t u = f->row[f->idx[o]];
+        if (rows->place != NULL && rows->place[in->table] != NULL) u = rows->place[in->table][u];
+        for (size_t j = 0; j < in->width; j++)
+            out[j] += scale * (double)rows->rows[in->table][u * in->width + j];
+    }
+}
+
+static void input_row(const struct model *m, const struct batch *b, const struct model_rows *rows,
+                      size_t r, double *x)
+{
+    memset(x, 0, m->n_x * sizeof *x);
+    for (size_t i = 0; i < m->n_inputs; i++) {
+        const struct model_input *in = &m->inputs[i];
+        if (m->x_offset[i] == NET_NONE) continue;
+        double *at = x + m->x_offset[i];
+        if (in->kind == INPUT_ID) add_pooled(in, b, rows, r, at);
+        if (in->kind == INPUT_ONE_HOT && b->one_hot[in->place][r] != ONE_HOT_NONE)
+            at[b->one_hot[in->place][r]] = 1;
+        for (size_t j = 0; j < in->width && in->kind == INPUT_DENSE; j++)
+            at[j] = (double)b->dense[r * b->n_dense + in->place + j];
+    }
+}
+
+void reference_logits(const struct model *m, const float *params, const struct batch *b,
+                      const struct model_rows *rows, double *logits)
+{
+    double *x = take(m->n_x + 1), *z = take(m->n_tasks);
+    struct ref ref = {m, params, x, 1};
+    for (size_t i = 0; i < m->net.n_layers; i++)
+        if (m->net.layers[i].out > ref.width) ref.width = m->net.layers[i].out;
+    for (size_t r = 0; r < b->n_rows; r++) {
+        input_row(m, b, rows, r, x);
+        forward_row(&ref, z);
+        for (size_t i = 0; i < m->n_inputs; i++)
+            if (m->x_offset[i] == NET_NONE) add_pooled(&m->inputs[i], b, rows, r, z);
+        for (size_t k = 0; k < m->n_tasks; k++) logits[r * m->n_tasks + k] = z[k];
+    }
+    mem_free(z);
+    mem_free(x);
+}
+
+void model_forward_reference(const struct model *m, const float *params, const struct batch *b,
+                             const struct model_rows *rows, float *logits)
+{
+    size_t n = b->n_rows * m->n_tasks;
+    double *z = take(n);
+    reference_logits(m, params, b, rows, z);
+    for (size_t i = 0; i < n; i++) logits[i] = (float)z[i];
+    mem_free(z);
+}

@@ -1,0 +1,176 @@
+/* The directory of logical tensors: names, shapes and initial values, free of how
+ * layers are fused; and the description that a log shows. */
+#include "model/net.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/rng.h"
+
+/* ---- directory ---- */
+
+static enum status tensor_add(struct model *m, const char *name, struct model_tensor t,
+                              struct error *err)
+{
+    if (name == NULL) return mem_error(err, "names of tensors", 0);
+    t.name = name;
+    m->tensors[m->n_tensors++] = t;
+    return ST_OK;
+}
+
+static struct model_tensor weights(const struct model *m, const struct net_layer *l, size_t row,
+                                   size_t rows)
+{
+    return (struct model_tensor){
+        .offset = l->w + row * l->ldw,
+        .rows = rows,
+        .cols = l->out,
+        .stride = l->ldw,
+        .init = m->cfg.type == MODEL_LR ? TENSOR_ZERO : TENSOR_GLOROT,
+        .fan_in = l->in,
+        .fan_out = l->out,
+        .decay = true,
+    };
+}
+
+static enum status layer_tensors(struct model *m, const struct net_unit *u, size_t i,
+                                 struct error *err)
+{
+    const struct net_layer *l = &m->net.layers[u->first + i];
+    struct arena *a = m->arena;
+    if (l->src != NET_X) {
+        const char *name = arena_printf(a, "%s/layer%zu/w", u->name, i);
+        TRY(tensor_add(m, name, weights(m, l, 0, l->in), err));
+    }
+    for (size_t f = 0; f < m->n_inputs && l->src == NET_X; f++) {
+        if (m->x_offset[f] == NET_NONE) continue;
+        const char *name = arena_printf(a, "%s/layer%zu/w/%s", u->name, i, m->inputs[f].name);
+        TRY(tensor_add(m, name, weights(m, l, m->x_offset[f], m->inputs[f].width), err));
+    }
+    bool last = u->role == UNIT_TOWER && i + 1 == u->n_layers;
+    struct model_tensor bias = {.offset = l->b,
+                                .rows = 1,
+                                .cols = l->out,
+                                .stride = l->out,
+                                .init = last ? TENSOR_CONSTANT : TENSOR_ZERO,
+                                .constant = last ? m->tasks[u->task].base : 0};
+    return tensor_add(m, arena_printf(a, "%s/layer%zu/b", u->name, i), bias, err);
+}
+
+enum status tensors_build(struct model *m, struct error *err)
+{
+    size_t cap = 0;
+    for (size_t i = 0; i < m->net.n_layers; i++)
+        cap += 1 + (m->net.layers[i].src == NET_X ? m->n_inputs : 1);
+    m->tensors = arena_take(m->arena, cap + 1, sizeof *m->tensors);
+    if (m->tensors == NULL) return mem_error(err, "list of tensors", cap);
+    for (size_t i = 0; i < m->net.n_units; i++) {
+        const struct net_unit *u = &m->net.units[i];
+        for (size_t j = 0; j < u->n_layers; j++) TRY(layer_tensors(m, u, j, err));
+    }
+    return ST_OK;
+}
+
+const struct model_tensor *model_tensors(const struct model *m, size_t *n)
+{
+    *n = m->n_tensors;
+    return m->tensors;
+}
+
+/* ---- values ---- */
+
+/* Glorot and Bengio 2010: uniform within sqrt(6 / (fan_in + fan_out)). The square
+ * root is correctly rounded by IEEE 754, so it is the same on every machine. */
+static void init_glorot(const struct model_tensor *t, uint64_t seed, float *params)
+{
+    struct rng r = rng_named(seed, RNG_TENSOR_INIT, t->name);
+    double bound = __builtin_sqrt(6.0 / (double)(t->fan_in + t->fan_out));
+    for (size_t i = 0; i < t->rows; i++)
+        for (size_t j = 0; j < t->cols; j++)
+            params[t->offset + i * t->stride + j] =
+                (float)((2 * rng_uniform(&r, i * t->cols + j, 0) - 1) * bound);
+}
+
+void model_init_params(const struct model *m, uint64_t seed, float *params)
+{
+    memset(params, 0, m->net.n_params * sizeof *params);
+    for (size_t i = 0; i < m->n_tensors; i++) {
+        const struct model_tensor *t = &m->tensors[i];
+        if (t->init == TENSOR_GLOROT) init_glorot(t, seed, params);
+        for (size_t j = 0; j < t->cols && t->init == TENSOR_CONSTANT; j++)
+            params[t->offset + j] = (float)t->constant;
+    }
+}
+
+void model_decay_mask(const struct model *m, uint8_t *mask)
+{
+    memset(mask, 0, m->net.n_params);
+    for (size_t i = 0; i < m->n_tensors; i++) {
+        const struct model_tensor *t = &m->tensors[i];
+        for (size_t r = 0; r < t->rows && t->decay; r++)
+            memset(mask + t->offset + r * t->stride, 1, t->cols);
+    }
+}
+
+/* ---- description ---- */
+
+static void print_shape(FILE *f, const struct net *net, const struct net_unit *u)
+{
+    fprintf(f, " [%zu", net->layers[u->first].in);
+    for (size_t i = 0; i < u->n_layers; i++) fprintf(f, " %zu", net->layers[u->first + i].out);
+    fputc(']', f);
+}
+
+static bool same_shape(const struct net *net, const struct net_unit *a, const struct net_unit *b)
+{
+    if (a->n_layers != b->n_layers) return false;
+    if (net->layers[a->first].in != net->layers[b->first].in) return false;
+    for (size_t i = 0; i < a->n_layers; i++)
+        if (net->layers[a->first + i].out != net->layers[b->first + i].out) return false;
+    return true;
+}
+
+/* Experts of one group follow one another: "expert level0 shared x8 [592 64]". */
+static size_t print_unit(FILE *f, const struct net *net, size_t i)
+{
+    const struct net_unit *u = &net->units[i];
+    size_t stem = strlen(u->name), n = 1;
+    if (u->role == UNIT_EXPERT) {
+        while (u->name[stem - 1] != '/') stem--;
+        while (i + n < net->n_units && net->units[i + n].role == UNIT_EXPERT &&
+               strncmp(net->units[i + n].name, u->name, stem) == 0 &&
+               strchr(net->units[i + n].name + stem, '/') == NULL &&
+               same_shape(net, u, &net->units[i + n])) {
+            n++;
+        }
+        stem--;
+    }
+    for (size_t c = 0; c < stem; c++) fputc(u->name[c] == '/' ? ' ' : u->name[c], f);
+    if (u->role == UNIT_EXPERT) fprintf(f, " x%zu", n);
+    print_shape(f, net, u);
+    fputc('\n', f);
+    return n;
+}
+
+static size_t count_params(const struct model *m)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < m->n_tensors; i++) n += m->tensors[i].rows * m->tensors[i].cols;
+    return n;
+}
+
+enum status model_describe(const struct model *m, char **out, struct error *err)
+{
+    char *text = NULL;
+    size_t size = 0;
+    *out = NULL;
+    FILE *f = open_memstream(&text, &size);
+    if (f == NULL) return mem_error(err, "description of the model", 0);
+    for (size_t i = 0; i < m->net.n_units;) i += print_unit(f, &m->net, i);
+    fprintf(f, "inputs %zu, width of x %zu, tasks %zu, dense parameters %zu", m->n_inputs, m->n_x,
+            m->n_tasks, count_params(m));
+    if (fclose(f) == 0) *out = mem_strdup(text);
+    free(text);
+    return *out != NULL ? ST_OK : mem_error(err, "description of the model", size);
+}

@@ -1,0 +1,253 @@
+/* Every gradient of every architecture and option against central differences of
+ * the reference forward in double. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "test_model_toy.h"
+
+/* The model computes in float: sums of some hundred terms below 10 carry 1e-6. */
+static const double TOLERANCE = 2e-5;
+
+/* dL/dvalue by central differences. A kink of relu between the two points spoils
+ * it; a smaller step then tells. */
+static bool difference_agrees(struct toy *t, float *value, double gradient)
+{
+    float was = *value;
+    double d = 0;
+    for (double h = 0x1p-12; h > 0x1p-20; h /= 8) {
+        *value = (float)((double)was + h);
+        double up = toy_reference_loss(t), at = (double)*value;
+        *value = (float)((double)was - h);
+        d = (up - toy_reference_loss(t)) / (at - (double)*value);
+        *value = was;
+        if (fabs(d - gradient) <= TOLERANCE * (1 + fabs(d))) return true;
+    }
+    print_error("difference %.9g, gradient %.9g\n", d, gradient);
+    return false;
+}
+
+static void check_tensors(struct toy *t)
+{
+    size_t n;
+    const struct model_tensor *list = model_tensors(t->model, &n);
+    for (size_t i = 0; i < n; i++)
+        for (size_t r = 0; r < list[i].rows; r++)
+            for (size_t c = 0; c < list[i].cols; c++) {
+                size_t at = list[i].offset + r * list[i].stride + c;
+                if (!difference_agrees(t, &t->params[at], (double)t->grad[at]))
+                    fail_msg("%s[%zu, %zu]", list[i].name, r, c);
+            }
+}
+
+static void check_rows(struct toy *t)
+{
+    for (size_t i = 0; i < TOY_TABLES; i++)
+        for (size_t u = 0; u < t->batch.tables[i].n; u++)
+            for (size_t j = 0; j < t->table_dim[i]; j++) {
+                size_t at = t->rows.place[i][u] * t->table_dim[i] + j;
+                double g = (double)t->row_grad[i][u * t->table_dim[i] + j];
+                if (!difference_agrees(t, &t->table[i][at], g))
+                    fail_msg("table %zu, row %zu, column %zu", i, u, j);
+            }
+}
+
+static void check(const struct toy_cfg *cfg)
+{
+    struct toy t;
+    toy_create(&t, cfg);
+    toy_randomise(&t);
+    for (size_t i = 0; i < TOY_TABLES; i++) /* the step must overwrite, not add */
+        memset(t.row_grad[i], 0x7f, t.batch.tables[i].n * t.table_dim[i] * sizeof(float));
+    memset(t.grad, 0x7f, t.n_params * sizeof(float));
+    assert_true(toy_step(&t));
+    double sum = 0;
+    for (size_t k = 0; k < cfg->n_tasks; k++) sum += t.loss[k] * t.tasks[k].weight;
+    assert_true(fabs(sum - toy_reference_loss(&t)) < 1e-6 * (1 + fabs(sum)));
+    check_tensors(&t);
+    check_rows(&t);
+    toy_destroy(&t);
+}
+
+#define BASE .n_rows = 9, .n_tasks = 3, .seed = 7
+
+/* lr: dense weights, level weights, biases and the ids' own weights. */
+static void test_gradient_lr(void **state)
+{
+    (void)state;
+    check(&(struct toy_cfg){.type = MODEL_LR, BASE});
+}
+
+/* lr with id features alone has no layer 1 at all. */
+static void test_gradient_lr_without_numbers(void **state)
+{
+    (void)state;
+    check(&(struct toy_cfg){.type = MODEL_LR, BASE, .n_inputs = 2});
+}
+
+static void test_gradient_dnn(void **state)
+{
+    (void)state;
+    check(&(struct toy_cfg){.type = MODEL_DNN, BASE, .bottom = {6, 5}});
+}
+
+/* A bottom whose width is no multiple of the padding, one layer and two. */
+static void test_gradient_share_bottom(void **state)
+{
+    (void)state;
+    check(&(struct toy_cfg){.type = MODEL_SHARE_BOTTOM, BASE, .bottom = {11}, .towers = {4}});
+    check(&(struct toy_cfg){.type = MODEL_SHARE_BOTTOM, BASE, .bottom = {9, 5}, .towers = {4, 3}});
+    check(&(struct toy_cfg){.type = MODEL_SHARE_BOTTOM, BASE, .bottom = {9}});
+}
+
+static void test_gradient_omoe(void **state)
+{
+    (void)state;
+    check(&(struct toy_cfg){.type = MODEL_OMOE, BASE, .count = 3, .experts = {5}, .towers = {4}});
+    check(&(struct toy_cfg){
+        .type = MODEL_OMOE, BASE, .count = 3, .experts = {5}, .gates = {4}, .towers = {4}});
+}
+
+/* Linear gates, gates with one and two hidden layers, experts of two layers. */
+static void test_gradient_mmoe(void **state)
+{
+    (void)state;
+    struct toy_cfg c = {.type = MODEL_MMOE, BASE, .count = 4, .experts = {8}, .towers = {5}};
+    check(&c);
+    c.gates[0] = 6;
+    check(&c);
+    c.gates[1] = 3;
+    c.experts[1] = 5;
+    check(&c);
+    c.towers[0] = 0;
+    check(&c);
+}
+
+static void test_gradient_cgc(void **state)
+{
+    (void)state;
+    struct toy_cfg c = {
+        .type = MODEL_CGC, BASE, .own = 2, .shared = 3, .experts = {5}, .towers = {4}};
+    check(&c);
+    c.shared = 0;
+    check(&c);
+    c.shared = 2;
+    c.own = 0;
+    check(&c);
+}
+
+/* One to three levels, with and without own or shared experts, deeper experts and gates. */
+static void test_gradient_ple(void **state)
+{
+    (void)state;
+    struct toy_cfg c = {.type = MODEL_PLE, BASE,       .own = 2,     .shared = 1,
+                        .levels = 2,       .experts = {5}, .towers = {4}};
+    check(&c);
+    c.shared = 0;
+    check(&c);
+    c.shared = 2;
+    c.own = 0;
+    check(&c);
+    c.own = 1;
+    c.levels = 3;
+    c.gates[0] = 3;
+    c.experts[1] = 4;
+    check(&c);
+    c.levels = 1;
+    check(&c);
+}
+
+/* Each activation in experts, gates and towers at once. */
+static void test_gradient_activations(void **state)
+{
+    (void)state;
+    for (int a = ACT_RELU; a <= ACT_TANH; a++) {
+        check(&(struct toy_cfg){.type = MODEL_MMOE,
+                                BASE,
+                                .count = 2,
+                                .experts = {4, 3},
+                                .gates = {3},
+                                .towers = {4, 3},
+                                .act = (enum activation)a});
+        check(&(struct toy_cfg){
+            .type = MODEL_SHARE_BOTTOM, BASE, .bottom = {4}, .towers = {3}, .act = (enum activation)a});
+    }
+}
+
+static void test_gradient_losses(void **state)
+{
+    (void)state;
+    for (int l = LOSS_BCE; l <= LOSS_HUBER; l++)
+        check(&(struct toy_cfg){.type = MODEL_SHARE_BOTTOM,
+                                BASE,
+                                .bottom = {4},
+                                .towers = {3},
+                                .act = ACT_TANH,
+                                .loss = (enum loss_kind)l});
+}
+
+/* One expert, one task, one row; and twelve tasks, whose mixes come in groups. */
+static void test_gradient_corner_sizes(void **state)
+{
+    (void)state;
+    check(&(struct toy_cfg){.type = MODEL_MMOE,
+                            .n_rows = 1,
+                            .n_tasks = 1,
+                            .seed = 3,
+                            .count = 1,
+                            .experts = {1},
+                            .towers = {1}});
+    check(&(struct toy_cfg){.type = MODEL_PLE,
+                            .n_rows = 5,
+                            .n_tasks = 1,
+                            .seed = 3,
+                            .own = 1,
+                            .shared = 1,
+                            .levels = 2,
+                            .experts = {3},
+                            .towers = {2}});
+    check(&(struct toy_cfg){.type = MODEL_MMOE,
+                            .n_rows = 5,
+                            .n_tasks = 12,
+                            .seed = 3,
+                            .count = 2,
+                            .experts = {3},
+                            .towers = {2}});
+}
+
+/* More rows than go through the levels at once. */
+static void test_gradient_several_chunks(void **state)
+{
+    (void)state;
+    check(&(struct toy_cfg){.type = MODEL_MMOE,
+                            .n_rows = 300,
+                            .n_tasks = 2,
+                            .seed = 5,
+                            .count = 2,
+                            .experts = {3},
+                            .towers = {2}});
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_gradient_lr),
+        cmocka_unit_test(test_gradient_lr_without_numbers),
+        cmocka_unit_test(test_gradient_dnn),
+        cmocka_unit_test(test_gradient_share_bottom),
+        cmocka_unit_test(test_gradient_omoe),
+        cmocka_unit_test(test_gradient_mmoe),
+        cmocka_unit_test(test_gradient_cgc),
+        cmocka_unit_test(test_gradient_ple),
+        cmocka_unit_test(test_gradient_activations),
+        cmocka_unit_test(test_gradient_losses),
+        cmocka_unit_test(test_gradient_corner_sizes),
+        cmocka_unit_test(test_gradient_several_chunks),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,69 @@
+/* A small model and a batch for tests: every kind of input, all in memory.
+ *
+ *   tables  0 dim 3 (features z_user and a_shared), 1 dim 2 (list_sum, list_mean, list_sqrtn)
+ *   inputs  z_user, list_sum, num (dense, 2), level (one_hot, 4), a_shared, list_mean, list_sqrtn
+ *
+ * Lists have 0 to 4 items, with repeats; levels may be missing; labels may be absent
+ * (NaN), row weights differ. Everything is a function of the seed. */
+#ifndef MTPS_TESTS_MODEL_TOY_H
+#define MTPS_TESTS_MODEL_TOY_H
+
+#include "model/model.h"
+
+enum { TOY_INPUTS = 7, TOY_TABLES = 2, TOY_IDS = 5, TOY_TASKS = 16, TOY_SIZES = 4 };
+
+struct toy_cfg {
+    enum model_type type;
+    size_t n_rows, n_tasks, n_inputs; /* n_inputs 0 = all */
+    size_t count, own, shared, levels;
+    size_t bottom[TOY_SIZES], experts[TOY_SIZES], gates[TOY_SIZES], towers[TOY_SIZES]; /* 0 ends */
+    enum activation act;
+    enum loss_kind loss;
+    uint64_t seed;
+};
+
+struct toy {
+    struct toy_cfg cfg;
+    struct model_spec spec;
+    struct model_input inputs[TOY_INPUTS];
+    struct model_task tasks[TOY_TASKS];
+    char names[TOY_TASKS][16];
+    size_t table_dim[TOY_TABLES];
+    struct model *model;
+    struct batch batch;
+    struct model_rows rows;
+    size_t n_params;
+    float *params;
+    float *table[TOY_TABLES];     /* [U, dim] what rows points at (place is a permutation) */
+    float *grad, *row_grad[TOY_TABLES];
+    double *scale, *loss;         /* [K] */
+    struct model_work *work;
+    void *memory[128];            /* owned arrays */
+    size_t n_memory;
+};
+
+/* Builds the model, its parameters and the batch; failures are test failures. */
+void toy_create(struct toy *t, const struct toy_cfg *cfg);
+void toy_destroy(struct toy *t);
+/* Gives every parameter a random value, biases too: at a bias of exactly 0 a unit
+ * without input stands on the kink of relu. */
+void toy_randomise(struct toy *t);
+/* model_step with the toy's arrays. */
+bool toy_step(struct toy *t);
+/* The task-weighted sum of losses from the reference forward, in double. */
+double toy_reference_loss(struct toy *t);
+/* The tensor of that name, or NULL. */
+const struct model_tensor *toy_tensor(const struct toy *t, const char *name);
+
+/* A copy of rows [first, first + n) of the toy's batch as a batch of its own, with
+ * its own distinct keys; sub_rows shares the toy's tables. */
+struct toy_part {
+    struct batch batch;
+    struct model_rows rows;
+    void *memory[64];
+    size_t n_memory;
+};
+void toy_part_create(const struct toy *t, size_t first, size_t n, struct toy_part *p);
+void toy_part_destroy(struct toy_part *p);
+
+#endif
