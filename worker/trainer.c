@@ -7,7 +7,7 @@
 #include "common/base/partition.h"
 #include "worker/lanes.h"
 
-_Static_assert(LANE_SLOTS == STREAM_SLOTS, "a batch and its union share a slot");
+_Static_assert((int)LANE_SLOTS == (int)STREAM_SLOTS, "a batch and its union share a slot");
 
 /* What one lane owns. */
 struct lane {
