@@ -39,7 +39,9 @@ void digest_add(struct digest *d, const struct digest *other);
 void digest_row(struct digest *d, uint64_t table_hash, uint64_t key, uint64_t last_step, uint64_t count,
                 const float *values, size_t n_values); /* weights then state, contiguous */
 void digest_tensor(struct digest *d, const char *name, size_t rows, size_t cols, const float *values, size_t stride);
+void digest_number(struct digest *d, const char *name, uint64_t value); /* step, updates */
 void digest_hex(const struct digest *d, char hex[33]);
+bool digest_equal(const struct digest *a, const struct digest *b);
 
 /* What a table looks like in a file. State slots are separate datasets. */
 struct ckpt_table {
@@ -128,6 +130,11 @@ uint64_t ckpt_table_rows(const struct ckpt *c, size_t i);
 size_t ckpt_n_files(const struct ckpt *c);
 const struct ckpt_file_info *ckpt_file(const struct ckpt *c, size_t i);
 void ckpt_digest(const struct ckpt *c, struct digest *d); /* from the manifest's per-file digests */
+/* Tensors and the optimiser's slots as the manifest lists them, without data. */
+size_t ckpt_n_tensors(const struct ckpt *c);
+struct named_array ckpt_tensor_shape(const struct ckpt *c, size_t i);
+size_t ckpt_n_slots(const struct ckpt *c);
+const char *ckpt_slot(const struct ckpt *c, size_t i);
 
 /* All tensors (views into memory owned by c), their slots, all state arrays. */
 enum status ckpt_read_dense(struct ckpt *c, const struct named_array **tensors, size_t *n, struct error *err) MUST_USE;
