@@ -109,7 +109,7 @@ enum status join_work_create(size_t n_lanes, size_t max_parts, size_t max_dim, s
     size_t depth = tree_levels(n_lanes) + 1;
     *w = (struct join_work){0};
     w->width = max_dim > DENSE_BLOCK ? max_dim : DENSE_BLOCK;
-    w->stack = mem_array(depth * w->width, sizeof *w->stack);
+    w->stack = mem_array((depth + 1) * w->width, sizeof *w->stack);
     w->block = mem_array(DENSE_BLOCK, sizeof *w->block);
     w->values = mem_array(max_parts, sizeof *w->values);
     w->sums = mem_array(JOIN_KEYS * max_dim, sizeof *w->sums);
@@ -144,9 +144,33 @@ static void add_to(size_t n, const float *b, float *restrict a)
     for (size_t i = 0; i < n; i++) a[i] += b[i];
 }
 
+/* Sums of stack place i live here; the bottom one is the result. */
+static float *place(const struct join_work *w, size_t i, float *out)
+{
+    return i ? w->stack + i * w->width : out;
+}
+
+/* a + b, both of which may be missing, at stack place i; b may be the sum at
+ * place i + 1. A sum never stays in another place's memory. */
+static const float *join_two(const struct join_work *w, size_t i, size_t n, const float *a,
+                             const float *b, float *out)
+{
+    float *sum = place(w, i, out);
+    if (!b) return a;
+    if (!a) {
+        if (b != place(w, i + 1, out)) return b; /* a part passes through */
+        memcpy(sum, b, n * sizeof *sum);
+    } else if (a == sum) {
+        add_to(n, b, sum);
+    } else {
+        add(n, a, b, sum);
+    }
+    return sum;
+}
+
 /* Runs the program over w->values, one pointer per part, NULL when the part has
- * nothing here. The last sum goes to `out`; when only one part has something, its
- * own pointer comes back. */
+ * nothing here. The sum goes to `out`; when only one part has something, its own
+ * pointer comes back. */
 static const float *run_plan(const struct join_plan *p, struct join_work *w, size_t n, float *out)
 {
     size_t top = 0;
@@ -155,15 +179,8 @@ static const float *run_plan(const struct join_plan *p, struct join_work *w, siz
             w->slots[top++] = w->values[p->ops[i]];
             continue;
         }
-        const float *b = w->slots[--top], *a = w->slots[top - 1];
-        if (a && b) {
-            float *sum = i + 1 == p->n_ops ? out : w->stack + (top - 1) * w->width;
-            if (a == sum) add_to(n, b, sum);
-            else add(n, a, b, sum);
-            w->slots[top - 1] = sum;
-        } else if (b) {
-            w->slots[top - 1] = b;
-        }
+        top--;
+        w->slots[top - 1] = join_two(w, top - 1, n, w->slots[top - 1], w->slots[top], out);
     }
     return top ? w->slots[0] : NULL;
 }

@@ -35,8 +35,8 @@ enum status join_plan_finish(struct join_plan *p, struct error *err) MUST_USE;
 /* Memory for joining, one per thread. */
 enum { JOIN_KEYS = 64 };
 struct join_work {
-    size_t width;         /* of a stack entry */
-    float *stack;         /* [depth][width] */
+    size_t width;         /* floats of a stack place */
+    float *stack;         /* [depth + 1][width] */
     float *block;         /* [DENSE_BLOCK] */
     float *sums;          /* [JOIN_KEYS][max_dim] */
     const float **slots;  /* [depth] */
