@@ -35,6 +35,7 @@ set_is_bad 64 'day >' "an expression that does not parse" 'data.train={files: [t
 set_is_bad 64 'dim' "a table with two dims" \
     'features=[{name: user, table: t, dim: 4}, {name: item, table: t, dim: 8}]'
 set_is_bad 64 'experts|count' "a model without its part" 'model={type: mmoe}'
+check "a configuration with a mistake leaves no run directory" test ! -e runs/bad
 
 # ---- data
 set_is_bad 66 'absent\.csv' "a data file that is not there" 'data.train={files: [absent.csv]}'
@@ -53,7 +54,6 @@ fi
 cp train.csv twice.csv && printf 'user,age\nu1,3\nu2,4\nu1,5\n' >side.csv
 set_is_bad 65 'side\.csv.*u1|u1.*side\.csv' "a key twice in a side table" 'data.joins=[{files: [side.csv], key: user}]' \
     'features=[{name: user}, {name: age}]'
-check "a run that could not start leaves no run directory" test ! -e runs/bad
 
 # ---- the run directory
 touch plain-file
@@ -71,7 +71,7 @@ same "nothing was overwritten" "$kept" "$(digest runs/small)"
 # A run that holds the directory: the second one is turned away and harms nothing.
 "$MTPS" train -c small.yaml --run-dir runs/held --set train.epochs=100000 >/dev/null 2>&1 </dev/null &
 children+=($!)
-for _ in $(seq 100); do grep -q step= runs/held/logs/* 2>/dev/null && break; sleep 0.1; done
+for _ in $(seq 100); do grep -qs '"kind":"train"' runs/held/metrics.jsonl && break; sleep 0.1; done
 expect_error 77 'runs/held' "a second job in one run directory" "$MTPS" train -c small.yaml --run-dir runs/held
 kill -KILL "${children[0]}"
 wait "${children[0]}" 2>/dev/null || true

@@ -9,7 +9,7 @@ start_job() { # RUN: three ranks; pid of mpirun in $job
     job=$!
     children+=("$job")
     for _ in $(seq 200); do
-        grep -qs 'step=' "$1"/logs/* && return
+        grep -qs '"kind":"train"' "$1/metrics.jsonl" && return
         sleep 0.05
     done
     verdict 1 "the job of $1 starts"

@@ -20,7 +20,7 @@ same "the model is that of the uninterrupted run" "$want" "$(digest runs/parts)"
 slow=("${common[@]}" --set train.epochs=2000 --set 'log.every=20 steps')
 started() { # RUN: wait for its first progress line
     for _ in $(seq 200); do
-        grep -qs 'step=' "$1"/logs/* && return
+        grep -qs '"kind":"train"' "$1/metrics.jsonl" && return
         sleep 0.05
     done
     return 1

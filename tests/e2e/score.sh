@@ -13,8 +13,6 @@ same "eval says what train said" "$(json auc <train.json)" "$(json auc <"$out")"
 same "it counts the rows, the last partial batch included" 1000 "$(json rows <"$out")"
 expect_exit 0 "eval on two workers" ranks 3 "$MTPS" eval --ckpt runs/small --json
 same "gives the same numbers" "$(json auc <train.json)" "$(json auc <"$out")"
-expect_exit 0 "eval by the value of an expression" "$MTPS" eval --ckpt runs/small --by day --json
-check "names the values" grep -q '"11"' "$out"
 
 # ---- predict
 expect_exit 0 "predict without --input scores data.eval" \
