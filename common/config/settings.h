@@ -127,6 +127,7 @@ struct feature_cfg {
     size_t max_len; /* 0 = no limit */
     enum pool pool;
     const char *table; /* NULL = the feature's name */
+    size_t dim;        /* of its table, copied into settings.tables; 0 = the table says */
     enum key_kind key;
     size_t width; /* dense vector; 1 otherwise */
     struct transform_cfg transform[MAX_TRANSFORMS];
@@ -197,6 +198,7 @@ struct model_cfg {
     size_t expert_count;    /* omoe, mmoe */
     size_t expert_own;      /* cgc, ple */
     size_t expert_shared;   /* cgc, ple */
+    bool has_expert_shared; /* 0 is a value of its own */
     size_t expert_levels;   /* ple */
     struct mlp_cfg experts; /* layers of one expert */
     struct mlp_cfg gates;   /* hidden layers; none = one linear layer */

@@ -1,0 +1,78 @@
+/* What the stages of loading share. Inside common/config only.
+ *
+ *   yaml -> tree -> merge (include) -> set (--set) -> vars -> bind -> check
+ *
+ * bind fills struct settings and the effective tree: the written keys with the
+ * defaults of all others, in table order. */
+#ifndef MTPS_CONFIG_CONFIG_H
+#define MTPS_CONFIG_CONFIG_H
+
+#include "common/config/node.h"
+#include "common/config/options.h"
+#include "common/config/settings.h"
+
+struct config {
+    struct node *root; /* effective tree */
+    struct list_cfg warnings;
+    size_t warning_capacity;
+};
+
+/* "FILE:LINE:COLUMN: " of an origin and a text; ST_USAGE. */
+enum status config_fail(struct error *err, struct origin at, const char *fmt, ...)
+    PRINTF_LIKE(3, 4);
+/* The unknown key's error with the nearest known one; group is where it was looked for. */
+enum status config_unknown_key(struct error *err, struct origin at, const char *key,
+                               const char *where, const struct option_group *group);
+enum status config_no_memory(struct error *err);
+
+/* merge.c: read the files that root's `include` names and put root on top of them. */
+enum status merge_includes(struct arena *a, const char *file, struct node **root,
+                           struct error *err) MUST_USE;
+/* Put `over` on top of `base`, which becomes the result. */
+enum status merge_group(struct arena *a, const struct option_group *group, struct node *base,
+                        const struct node *over, struct error *err) MUST_USE;
+
+/* set.c: apply "KEY=VALUE". */
+enum status set_apply(struct arena *a, struct node *root, const char *assignment,
+                      struct error *err) MUST_USE;
+
+/* vars.c: replace ${name} everywhere and take `vars` out. */
+enum status vars_substitute(struct arena *a, struct node *root, struct error *err) MUST_USE;
+
+/* bind.c: fill s and s->tree->root from the written tree. */
+enum status bind_settings(struct settings *s, const struct node *written,
+                          struct error *err) MUST_USE;
+
+/* names.c: feat0..17 -> feat0 ... feat17 appended to out (arena memory). A text
+ * that is no range is appended as it is. */
+struct name_list {
+    const char **v;
+    size_t n, capacity;
+};
+enum { NAMES_MAX = 65536 };
+enum status names_add(struct arena *a, struct name_list *out, const char *name,
+                      struct error *err) MUST_USE;
+enum status names_expand(struct arena *a, struct name_list *out, const char *text,
+                         struct origin at, struct error *err) MUST_USE;
+bool names_is_pattern(const char *text);
+
+/* check.c: rules between keys; fills what depends on several of them. */
+enum status check_settings(struct settings *s, struct error *err) MUST_USE;
+/* check_features.c, called by it. */
+enum status check_features(struct settings *s, struct error *err) MUST_USE;
+/* Warn about features that read what a label reads (check_columns.c). */
+enum status check_columns(struct settings *s, struct error *err) MUST_USE;
+
+/* Add a warning line. */
+enum status config_warn(struct settings *s, struct error *err, struct origin at,
+                        const char *fmt, ...) PRINTF_LIKE(4, 5) MUST_USE;
+
+/* Where a key of the effective tree was written ("train.lanes"): the deepest
+ * part of the path that there is. is_default: nobody wrote it. */
+struct origin config_origin(const struct settings *s, const char *path, bool *is_default);
+/* A node of the effective tree, or NULL. */
+struct node *config_node(const struct settings *s, const char *path);
+/* True when the user wrote the key. */
+bool config_given(const struct settings *s, const char *path);
+
+#endif

@@ -1,0 +1,564 @@
+/* The option table: one row per key, in the order of the printed configuration. */
+#include "common/config/options.h"
+
+#include <stdint.h>
+
+#include "common/config/settings.h"
+
+_Static_assert(sizeof(size_t) == sizeof(uint64_t), "OPTION_COUNT fills both");
+_Static_assert(sizeof(enum model_type) == sizeof(int), "OPTION_ENUM fills an int");
+
+#define AT(type, field) .offset = offsetof(struct type, field)
+#define N_AT(type, field) .offset_n = offsetof(struct type, field)
+#define FLAG(type, field) .flag = offsetof(struct type, field) + 1
+#define ROWS(array) .options = array, .n = sizeof(array) / sizeof *(array)
+#define ELEMENT(type) .size = sizeof(struct type), .at = offsetof(struct type, at) + 1
+#define UP_TO_ANY .max = 4e18
+
+#define ID FOR(FEATURE_ID)
+#define DENSE FOR(FEATURE_DENSE)
+#define ONE_HOT FOR(FEATURE_ONE_HOT)
+
+#define BOTTOM (FOR(MODEL_DNN) | FOR(MODEL_SHARE_BOTTOM))
+#define ONE_POOL (FOR(MODEL_OMOE) | FOR(MODEL_MMOE))
+#define OWN_EXPERTS (FOR(MODEL_CGC) | FOR(MODEL_PLE))
+#define EXPERTS (ONE_POOL | OWN_EXPERTS)
+#define TOWERS (EXPERTS | FOR(MODEL_SHARE_BOTTOM))
+
+static const char *const formats[] = {"csv", "tsv", "slot", NULL};
+static const char *const encodings[] = {"utf-8", "latin1", NULL};
+static const char *const slot_orders[] = {"name_first", "value_first", NULL};
+static const char *const feature_kinds[] = {"id", "dense", "one_hot", NULL};
+static const char *const keep_sides[] = {"first", "last", NULL};
+static const char *const pools[] = {"sum", "mean", "sqrtn", NULL};
+static const char *const key_kinds[] = {"hash", "uint64", NULL};
+static const char *const losses[] = {"bce", "mse", "huber", NULL};
+static const char *const activations[] = {"relu", "gelu", "silu", "tanh", NULL};
+static const char *const model_types[] = {"lr",   "dnn", "share_bottom", "omoe",
+                                          "mmoe", "cgc", "ple",          NULL};
+static const char *const forms[] = {"auto", "gather", "project", NULL};
+static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
+
+/* ---- data ---- */
+
+static const struct option reading_rows[] = {
+    {"format", OPTION_ENUM, .def = "csv", .names = formats, AT(source_cfg, format),
+     .help = "Text format. csv and tsv follow RFC 4180 (quotes, doubled quotes); slot is "
+             "Paddle's sparse text, see data.slot. Compression (gz, zst, lz4, xz, bz2) is "
+             "found by content."},
+    {"columns", OPTION_STRINGS, .def_text = "from the header line", AT(source_cfg, columns),
+     .flags = OPTION_NOT_EMPTY,
+     .help = "Names of the columns in file order, for files without a header line."},
+    {"header", OPTION_BOOL, .def_text = "true, or false when `columns` is given",
+     AT(source_cfg, header),
+     .help = "The first line (after skip_lines) holds the names of the columns. With "
+             "`columns` given it is skipped."},
+    {"delimiter", OPTION_STRING, .def_text = "a comma for csv, a tab for tsv",
+     AT(source_cfg, delimiter), .flags = OPTION_NOT_EMPTY,
+     .help = "Text between two values of a line: one or more characters."},
+    {"skip_lines", OPTION_COUNT, .def = "0", .max = 1e6, .unit = "lines",
+     AT(source_cfg, skip_lines), .help = "Lines to skip at the start of every file."},
+    {"trim", OPTION_BOOL, .def = "false", AT(source_cfg, trim),
+     .help = "Cut blanks around every value before anything else reads it."},
+    {"encoding", OPTION_ENUM, .def = "utf-8", .names = encodings, AT(source_cfg, encoding),
+     .help = "Encoding of the text."},
+    {"missing", OPTION_STRINGS, .def = "[\"\"]", AT(source_cfg, missing),
+     .help = "Texts that mean that a value is missing, compared byte for byte after `trim`. "
+             "\"NA\" is not one of them by default: in some data it is a real value."},
+};
+static const struct option_group reading = {ROWS(reading_rows)};
+
+static const struct option source_rows[] = {
+    {"files", OPTION_STRINGS, .def_text = "no such rows", AT(source_cfg, files),
+     .flags = OPTION_NOT_EMPTY,
+     .help = "Files, or patterns with * and ?; sorted by name. Relative paths start at the "
+             "current directory."},
+    {"where", OPTION_TEXT, .def_text = "every row", AT(source_cfg, where),
+     .help = "Expression: only rows for which it holds are used. Missing counts as false."},
+};
+static const struct option_group source = {ROWS(source_rows), .shared = &reading,
+                                           .shared_inherits = true,
+                                           .at = offsetof(struct source_cfg, at) + 1};
+
+static const struct option valid_rows[] = {
+    {"fraction", OPTION_SHARE, .min = 0, .max = 0.9, AT(valid_cfg, fraction),
+     .def_text = "no share", .flags = OPTION_ABOVE_MIN,
+     .help = "This share of the training rows, chosen by a hash of `by`."},
+    {"by", OPTION_TEXT, .def_text = "the row's number", AT(valid_cfg, by),
+     .help = "Column or expression: rows with equal values stay on one side, for example "
+             "all rows of a user."},
+    {"where", OPTION_TEXT, .def_text = "no condition", AT(valid_cfg, where),
+     .help = "The training rows for which this expression holds; with `files` a filter on "
+             "those rows."},
+    {"files", OPTION_STRINGS, .def_text = "a part of the training rows",
+     AT(valid_cfg, source.files), .flags = OPTION_NOT_EMPTY,
+     .help = "Rows of these files instead of a part of the training rows."},
+};
+static const struct option_group valid = {ROWS(valid_rows), .shared = &reading,
+                                          .shared_offset = offsetof(struct valid_cfg, source),
+                                          .shared_inherits = true,
+                                          .at = offsetof(struct valid_cfg, source.at) + 1};
+
+static const struct option join_rows[] = {
+    {"files", OPTION_STRINGS, AT(join_cfg, source.files),
+     .flags = OPTION_REQUIRED | OPTION_NOT_EMPTY,
+     .help = "Files of the side table, or patterns with * and ?."},
+    {"key", OPTION_TEXT, AT(join_cfg, key), .flags = OPTION_REQUIRED,
+     .help = "Column that the rows and the side table have in common. A key written twice "
+             "in the side table is an error; a row without a match has the side table's "
+             "columns missing."},
+    {"where", OPTION_TEXT, .def_text = "every row", AT(join_cfg, source.where),
+     .help = "Expression: only rows of the side table for which it holds are kept."},
+};
+static const struct option_group join = {ROWS(join_rows), .shared = &reading,
+                                         .shared_offset = offsetof(struct join_cfg, source),
+                                         .shared_inherits = true,
+                                         .size = sizeof(struct join_cfg),
+                                         .at = offsetof(struct join_cfg, source.at) + 1,
+                                         .max_elements = 256};
+
+static const struct option slot_rows[] = {
+    {"order", OPTION_ENUM, .def = "name_first", .names = slot_orders, AT(slot_cfg, order),
+     .help = "name_first: items are slot:value; value_first: items are value:slot."},
+    {"separator", OPTION_STRING, .def = "\" \"", AT(slot_cfg, separator),
+     .flags = OPTION_NOT_EMPTY, .help = "Text between the items of a row."},
+    {"fixed", OPTION_STRINGS, .def = "[]", AT(slot_cfg, fixed),
+     .help = "Names of plain leading values of a row, in order, for example [id, click]."},
+};
+static const struct option_group slot = {ROWS(slot_rows)};
+
+static const struct option bad_rows_rows[] = {
+    {"max", OPTION_COUNT_OR_SHARE, .def = "0.1%", .max = 1e15, AT(data_cfg, bad_rows_max),
+     FLAG(data_cfg, bad_rows_is_share),
+     .help = "How many rows may be bad (a number), or which share of them (a percentage). "
+             "Bad rows are left out, counted, and the first ten are shown; more than this "
+             "ends the run with exit code 65."},
+};
+static const struct option_group bad_rows = {ROWS(bad_rows_rows)};
+
+static const struct option data_rows[] = {
+    {"train", OPTION_GROUP, .group = &source, AT(data_cfg, train),
+     .flags = OPTION_REQUIRED | OPTION_SOURCE, .help = "Rows to train on."},
+    {"eval", OPTION_GROUP, .group = &source, AT(data_cfg, eval), .flags = OPTION_SOURCE,
+     .def_text = "no evaluation",
+     .help = "Held-out rows for the final metrics. They never choose anything: early "
+             "stopping uses data.valid."},
+    {"valid", OPTION_GROUP, .group = &valid, AT(data_cfg, valid), FLAG(data_cfg, valid.given),
+     .flags = OPTION_SOURCE | OPTION_REPLACED, .def_text = "no validation",
+     .help = "Rows for early stopping and for choosing the best checkpoint: a `fraction` of "
+             "the training rows, those `where` something holds, or other `files`. They leave "
+             "training."},
+    {"joins", OPTION_LIST, .group = &join, AT(data_cfg, joins), N_AT(data_cfg, n_joins),
+     .flags = OPTION_JOIN, .def_text = "none",
+     .help = "Side tables whose columns are added to every row, by a key column. Included "
+             "files merge by `files`."},
+    {"slot", OPTION_GROUP, .group = &slot, AT(data_cfg, slot),
+     .help = "Details of format: slot. An absent slot is an empty list; slots that no "
+             "feature names are ignored."},
+    {"group", OPTION_TEXT, .def_text = "no per-user metrics", AT(data_cfg, group),
+     .help = "Column whose values group rows for GAUC, usually the user."},
+    {"bad_rows", OPTION_GROUP, .group = &bad_rows, .help = "What to do about unreadable rows."},
+    {"cache", OPTION_STRING, .def = ".cache/mtps", AT(data_cfg, cache),
+     .flags = OPTION_NOT_EMPTY,
+     .help = "Folder of prepared files, found again by the raw files and the features."},
+    {"join_memory", OPTION_BYTES, .def = "1 GiB", .min = 1, UP_TO_ANY, .unit = "bytes",
+     AT(data_cfg, join_memory), .help = "Memory that side tables may take."},
+    {"dictionary_limit", OPTION_COUNT, .def = "4M", UP_TO_ANY, .unit = "keys",
+     AT(data_cfg, dictionary_limit),
+     .help = "Distinct keys of a table up to which prepared data hold codes beside keys, "
+             "which saves hashing in training."},
+    {"shuffle_window", OPTION_COUNT, .def = "65536", .min = 1, .max = 1e9, .unit = "rows",
+     AT(data_cfg, shuffle_window),
+     .help = "Rows permuted together. Blocks of 4,096 rows are permuted over the whole "
+             "epoch before that."},
+};
+static const struct option_group data = {ROWS(data_rows), .shared = &reading,
+                                         .shared_offset = offsetof(struct data_cfg, train)};
+
+/* ---- features and tables ---- */
+
+static const struct option feature_rows[] = {
+    {"name", OPTION_NAME, .def_text = "see names", AT(feature_cfg, names),
+     .flags = OPTION_NOT_EMPTY | OPTION_IDENTIFIER,
+     .help = "Name of the feature; also its column and its table unless these are given."},
+    {"names", OPTION_STRINGS, .def_text = "see name", AT(feature_cfg, names),
+     FLAG(feature_cfg, is_group), .flags = OPTION_NOT_EMPTY | OPTION_IDENTIFIER,
+     .help = "Several features with the same keys. Entries may be ranges (feat0..17) and "
+             "patterns (user_*) over the columns of the rows and the side tables; a pattern "
+             "skips columns that a label, presence, weight or another feature reads."},
+    {"except", OPTION_STRINGS, .def_text = "none", AT(feature_cfg, except),
+     .help = "Names or patterns taken out of `names`."},
+    {"kind", OPTION_ENUM, .def = "id", .names = feature_kinds, AT(feature_cfg, kind),
+     .help = "id: a text looked up in an embedding table. dense: a number, or a vector of "
+             "`width` numbers. one_hot: one input per value found in the training rows."},
+    {"column", OPTION_STRING, .def_text = "the feature's name", AT(feature_cfg, column),
+     .flags = OPTION_NOT_EMPTY, .help = "Column that is read."},
+    {"expr", OPTION_TEXT, .def_text = "a column", AT(feature_cfg, expr),
+     .help = "Expression that makes the value, instead of a column (docs/expressions.md)."},
+    {"cross", OPTION_STRINGS, .def_text = "a column", AT(feature_cfg, cross), .kinds = ID,
+     .flags = OPTION_NOT_EMPTY,
+     .help = "Names of two id features: the id is the pair of theirs."},
+    {"bucketize", OPTION_COUNT, .min = 2, .max = 65536, .unit = "buckets",
+     .def_text = "no buckets", AT(feature_cfg, bucketize), .kinds = ID,
+     .help = "The value is a number and the id is its quantile among the training rows."},
+    {"split", OPTION_STRING, .def_text = "one value", AT(feature_cfg, split), .kinds = ID,
+     .flags = OPTION_NOT_EMPTY,
+     .help = "The value is a list cut at this text: a multi-valued feature."},
+    {"keep", OPTION_ENUM, .def = "first", .names = keep_sides, AT(feature_cfg, keep),
+     .kinds = ID, .help = "Which end of a longer list is kept when `max_len` is set."},
+    {"max_len", OPTION_COUNT, .def = "0", .max = 65536, .unit = "values",
+     AT(feature_cfg, max_len), .kinds = ID,
+     .help = "Values of a list that are used; 0: all of them."},
+    {"pool", OPTION_ENUM, .def = "sum", .names = pools, AT(feature_cfg, pool), .kinds = ID,
+     .help = "How the rows of a list become one vector; sqrtn is the sum divided by the "
+             "square root of their number. An empty list is the zero vector."},
+    {"table", OPTION_STRING, .def_text = "the feature's name", AT(feature_cfg, table),
+     .kinds = ID, .flags = OPTION_NOT_EMPTY | OPTION_IDENTIFIER,
+     .help = "Embedding table. Features that name the same table share its rows."},
+    {"dim", OPTION_COUNT, .min = 1, .max = 4096, .unit = "floats",
+     .def_text = "the table's", AT(feature_cfg, dim), .kinds = ID,
+     .help = "Short for tables.NAME.dim of the feature's table."},
+    {"key", OPTION_ENUM, .def_text = "hash; uint64 for values of slots", .names = key_kinds,
+     AT(feature_cfg, key), .kinds = ID,
+     .help = "hash: the key of a row is a 64-bit hash of the id's text. uint64: the id is "
+             "the key itself, a number from 0 to 2^64 - 1."},
+    {"width", OPTION_COUNT, .def = "1", .min = 1, .max = 65536, .unit = "numbers",
+     AT(feature_cfg, width), .kinds = DENSE, .help = "Numbers of a vector."},
+    {"transform", OPTION_TRANSFORMS, .def = "[]", .kinds = DENSE,
+     .help = "Applied in order: log1p, standardize, minmax, {clip: [low, high]}. "
+             "standardize and minmax are fitted on the training rows and kept in the "
+             "checkpoint."},
+    {"default", OPTION_REAL, .def = "0", .word = "mean", AT(feature_cfg, default_value),
+     FLAG(feature_cfg, default_mean), .kinds = DENSE,
+     .help = "Stands for a missing value, before transforms: a number, or `mean` of the "
+             "training rows."},
+    {"max_levels", OPTION_COUNT, .def = "1000", .min = 1, .max = 65536, .unit = "values",
+     AT(feature_cfg, max_levels), .kinds = ONE_HOT,
+     .help = "The most frequent values that get an input of their own."},
+    {"missing", OPTION_STRINGS, .def_text = "those of the source", AT(feature_cfg, missing),
+     FLAG(feature_cfg, has_missing),
+     .help = "Texts that mean missing for this feature, instead of the source's."},
+};
+static const struct option_group feature = {ROWS(feature_rows), ELEMENT(feature_cfg),
+                                            .max_elements = 65536};
+
+#define LR(default)                                                                        \
+    {"lr", OPTION_REAL, .def = default, .min = 0, .max = 1e6, AT(optimizer_cfg, lr),       \
+     .help = "Learning rate."}
+#define EPS(default)                                                                       \
+    {"eps", OPTION_REAL, .def = default, .min = 0, .max = 1, AT(optimizer_cfg, eps),       \
+     .help = "Added to the divisor."}
+#define ACCUMULATOR(default)                                                               \
+    {"initial_accumulator", OPTION_REAL, .def = default, .min = 0, .max = 1e6,             \
+     AT(optimizer_cfg, initial_accumulator),                                               \
+     .help = "What the sum of squared gradients starts from."}
+#define BETAS                                                                              \
+    {"beta1", OPTION_REAL, .def = "0.9", .min = 0, .max = 0.999999,                        \
+     AT(optimizer_cfg, beta1), .help = "Decay of the mean of gradients."},                 \
+        {"beta2", OPTION_REAL, .def = "0.999", .min = 0, .max = 0.999999,                  \
+         AT(optimizer_cfg, beta2), .help = "Decay of the mean of squared gradients."}
+#define WEIGHT_DECAY                                                                       \
+    {"weight_decay", OPTION_REAL, .def = "0", .min = 0, .max = 1e6,                        \
+     AT(optimizer_cfg, weight_decay),                                                      \
+     .help = "Decoupled: lr times this times the weight is taken off in every update."}
+
+static const struct option sparse_sgd_rows[] = {LR("0.1")};
+static const struct option sparse_adagrad_rows[] = {LR("0.1"), ACCUMULATOR("1e-7"),
+                                                    EPS("1e-10")};
+static const struct option sparse_adam_rows[] = {LR("0.001"), BETAS, EPS("1e-8")};
+static const struct option dense_sgd_rows[] = {LR("0.01"), WEIGHT_DECAY};
+static const struct option dense_adagrad_rows[] = {LR("0.01"), ACCUMULATOR("0.1"),
+                                                   EPS("1e-10"), WEIGHT_DECAY};
+static const struct option dense_adam_rows[] = {LR("0.001"), BETAS, EPS("1e-8"), WEIGHT_DECAY};
+static const struct option_group sparse_sgd = {ROWS(sparse_sgd_rows)};
+static const struct option_group sparse_adagrad = {ROWS(sparse_adagrad_rows)};
+static const struct option_group sparse_adam = {ROWS(sparse_adam_rows)};
+static const struct option_group dense_sgd = {ROWS(dense_sgd_rows)};
+static const struct option_group dense_adagrad = {ROWS(dense_adagrad_rows)};
+static const struct option_group dense_adam = {ROWS(dense_adam_rows)};
+
+static const struct option sparse_optimizer_rows[] = {
+    {"sgd", OPTION_GROUP, .group = &sparse_sgd, .value = OPT_SGD,
+     .help = "Gradient descent; no state."},
+    {"adagrad", OPTION_GROUP, .group = &sparse_adagrad, .value = OPT_ADAGRAD,
+     .help = "A sum of squared gradients per weight."},
+    {"rowwise_adagrad", OPTION_GROUP, .group = &sparse_adagrad, .value = OPT_ROWWISE_ADAGRAD,
+     .help = "One sum per row, of the mean squared gradient."},
+    {"adam", OPTION_GROUP, .group = &sparse_adam, .value = OPT_ADAM,
+     .help = "Lazy: a row moves only in updates that hold its key."},
+};
+static const struct option_group sparse_optimizer = {ROWS(sparse_optimizer_rows)};
+
+static const struct option dense_optimizer_rows[] = {
+    {"sgd", OPTION_GROUP, .group = &dense_sgd, .value = OPT_SGD, .help = "Gradient descent."},
+    {"adagrad", OPTION_GROUP, .group = &dense_adagrad, .value = OPT_ADAGRAD,
+     .help = "A sum of squared gradients per weight."},
+    {"adam", OPTION_GROUP, .group = &dense_adam, .value = OPT_ADAM,
+     .help = "With bias correction; weight_decay makes it AdamW."},
+};
+static const struct option_group dense_optimizer = {ROWS(dense_optimizer_rows)};
+
+static const struct option init_rows[] = {
+    {"zero", OPTION_NOTHING, .value = INIT_ZERO, .help = "Zeros."},
+    {"normal", OPTION_REAL, .def = "1e-4", .min = 0, .max = 1e3, AT(init_cfg, scale),
+     .value = INIT_NORMAL, .help = "Normal numbers with this standard deviation."},
+    {"uniform", OPTION_REAL, .def = "0.01", .min = 0, .max = 1e3, AT(init_cfg, scale),
+     .value = INIT_UNIFORM, .help = "Uniform numbers between minus and plus this."},
+    {"constant", OPTION_REAL, .def = "0", .min = -1e3, .max = 1e3, AT(init_cfg, scale),
+     .value = INIT_CONSTANT, .help = "This number."},
+};
+static const struct option_group init = {ROWS(init_rows)};
+
+static const struct option table_rows[] = {
+    {"dim", OPTION_COUNT, .def = "16", .min = 1, .max = 4096, .unit = "floats",
+     AT(table_cfg, dim), .help = "Width of a row."},
+    {"init", OPTION_CHOICE, .def = "{normal: 1e-4}", .group = &init, AT(table_cfg, init.kind),
+     N_AT(table_cfg, init),
+     .help = "First values of a row, a function of seed, table, key and place alone."},
+    {"optimizer", OPTION_CHOICE, .def = "adagrad", .group = &sparse_optimizer,
+     AT(table_cfg, optimizer.kind), N_AT(table_cfg, optimizer),
+     .help = "How rows learn."},
+};
+static const struct option_group table = {ROWS(table_rows), ELEMENT(table_cfg),
+                                          .max_elements = 4096, .element = "TABLE"};
+
+/* ---- model and tasks ---- */
+
+static const struct option mlp_rows[] = {
+    {"layers", OPTION_SIZES, .min = 1, .max = 65536, .unit = "units",
+     .def_text = "none; an error when the model type needs it", AT(mlp_cfg, layers),
+     FLAG(mlp_cfg, given), .help = "Widths of the hidden layers; [] is no hidden layer."},
+    {"activation", OPTION_ENUM, .def = "relu", .names = activations, AT(mlp_cfg, activation),
+     .help = "Function after every hidden layer. gelu is the tanh form."},
+};
+static const struct option_group mlp = {ROWS(mlp_rows)};
+
+static const struct option expert_rows[] = {
+    {"count", OPTION_COUNT, .min = 1, .max = 4096, .unit = "experts",
+     .def_text = "none; an error when the model type needs it", AT(model_cfg, expert_count),
+     .models = ONE_POOL, .help = "Experts that all tasks share (omoe, mmoe)."},
+    {"own", OPTION_COUNT, .min = 1, .max = 4096, .unit = "experts",
+     .def_text = "none; an error when the model type needs it", AT(model_cfg, expert_own),
+     .models = OWN_EXPERTS, .help = "Experts of every task alone, per level (cgc, ple)."},
+    {"shared", OPTION_COUNT, .min = 0, .max = 4096, .unit = "experts",
+     .def_text = "none; an error when the model type needs it", AT(model_cfg, expert_shared),
+     FLAG(model_cfg, has_expert_shared), .models = OWN_EXPERTS,
+     .help = "Experts that all tasks share, per level (cgc, ple)."},
+    {"levels", OPTION_COUNT, .def = "1", .min = 1, .max = 64, .unit = "levels",
+     AT(model_cfg, expert_levels), .models = FOR(MODEL_PLE),
+     .help = "Extraction levels on top of each other (ple)."},
+};
+static const struct option_group experts = {ROWS(expert_rows), .shared = &mlp,
+                                            .shared_offset =
+                                                offsetof(struct model_cfg, experts)};
+
+static const struct option gate_rows[] = {
+    {"layers", OPTION_SIZES, .def = "[]", .min = 1, .max = 65536, .unit = "units",
+     AT(mlp_cfg, layers), FLAG(mlp_cfg, given),
+     .help = "Widths of the hidden layers; [] is one linear layer from the input."},
+    {"activation", OPTION_ENUM, .def = "relu", .names = activations, AT(mlp_cfg, activation),
+     .help = "Function after every hidden layer. gelu is the tanh form."},
+};
+static const struct option_group gates = {ROWS(gate_rows)};
+
+static const struct option model_rows[] = {
+    {"type", OPTION_ENUM, .names = model_types, AT(model_cfg, type), .flags = OPTION_REQUIRED,
+     .help = "lr: one weight per id and number. dnn: a network of its own for every task. "
+             "share_bottom: one network, then a tower per task. omoe, mmoe: shared experts "
+             "mixed by one gate, by one gate per task. cgc, ple: own and shared experts, on "
+             "one level, on several. Parts that a type does not use are checked and left "
+             "alone, so that one file serves several types."},
+    {"bottom", OPTION_GROUP, .group = &mlp, AT(model_cfg, bottom), .models = BOTTOM,
+     .help = "The shared network of share_bottom; the network of each task of dnn."},
+    {"experts", OPTION_GROUP, .group = &experts, .models = EXPERTS,
+     .help = "Number, shape and levels of experts."},
+    {"gates", OPTION_GROUP, .group = &gates, AT(model_cfg, gates), .models = EXPERTS,
+     .help = "Networks that mix experts."},
+    {"towers", OPTION_GROUP, .group = &mlp, AT(model_cfg, towers), .models = TOWERS,
+     .help = "Networks from the shared part to a task's output."},
+};
+static const struct option_group model = {ROWS(model_rows)};
+
+static const struct option task_rows[] = {
+    {"label", OPTION_TEXT, AT(task_cfg, label), .flags = OPTION_REQUIRED,
+     .help = "Column or expression. A bce task takes numbers from 0 to 1. A missing label "
+             "leaves the row out of this task alone."},
+    {"present", OPTION_TEXT, .def_text = "wherever the label is", AT(task_cfg, present),
+     .help = "Expression: rows for which it does not hold have no label."},
+    {"weight", OPTION_REAL, .def = "1", .min = 0, .max = 1e6, AT(task_cfg, weight),
+     .help = "Factor of the task's loss."},
+    {"row_weight", OPTION_TEXT, .def_text = "1", AT(task_cfg, row_weight),
+     .help = "Column or expression: factor of a row's loss in this task, at least 0."},
+    {"loss", OPTION_ENUM, .def = "bce", .names = losses, AT(task_cfg, loss),
+     .help = "bce: binary cross entropy, the output is a probability. mse, huber: "
+             "regression, the output is a number."},
+    {"huber_delta", OPTION_REAL, .def = "1", .min = 0, .max = 1e6, AT(task_cfg, huber_delta),
+     .flags = OPTION_ABOVE_MIN, .help = "Where huber turns from squares to lines."},
+    {"tower", OPTION_GROUP, .group = &mlp, AT(task_cfg, tower), .models = TOWERS,
+     .flags = OPTION_INHERITS, .def_text = "model.towers", .help = "This task's tower."},
+    {"gate", OPTION_GROUP, .group = &gates, AT(task_cfg, gate),
+     .models = EXPERTS & ~FOR(MODEL_OMOE), .flags = OPTION_INHERITS,
+     .def_text = "model.gates", .help = "This task's gate."},
+    {"own", OPTION_COUNT, .min = 1, .max = 4096, .unit = "experts", AT(task_cfg, own),
+     .models = OWN_EXPERTS, .flags = OPTION_INHERITS, .def_text = "model.experts.own",
+     .help = "Experts of this task alone."},
+};
+static const struct option_group task = {ROWS(task_rows), ELEMENT(task_cfg),
+                                         .max_elements = 256, .element = "TASK"};
+
+/* ---- training and the rest ---- */
+
+static const struct option cosine_rows[] = {
+    {"floor", OPTION_REAL, .def = "0", .min = 0, .max = 1, AT(schedule_cfg, decay_floor),
+     .help = "The learning rate ends at this share of itself."},
+};
+static const struct option_group cosine = {ROWS(cosine_rows)};
+
+static const struct option step_rows[] = {
+    {"every", OPTION_COUNT, .min = 1, .max = 1e15, .unit = "updates",
+     AT(schedule_cfg, decay_every), .flags = OPTION_REQUIRED,
+     .help = "Updates between two reductions."},
+    {"factor", OPTION_REAL, .def = "0.5", .min = 0, .max = 1, AT(schedule_cfg, decay_factor),
+     .flags = OPTION_ABOVE_MIN, .help = "The learning rate is multiplied by this."},
+};
+static const struct option_group step_decay = {ROWS(step_rows)};
+
+static const struct option decay_rows[] = {
+    {"none", OPTION_NOTHING, .value = DECAY_NONE, .help = "The learning rate stays."},
+    {"cosine", OPTION_GROUP, .group = &cosine, .value = DECAY_COSINE,
+     .help = "Half a cosine from the end of the warm-up to the last update."},
+    {"step", OPTION_GROUP, .group = &step_decay, .value = DECAY_STEP,
+     .help = "Down by a factor at fixed distances."},
+};
+static const struct option_group decay = {ROWS(decay_rows)};
+
+static const struct option schedule_rows[] = {
+    {"warmup_steps", OPTION_COUNT, .def = "0", .max = 1e15, .unit = "updates",
+     AT(schedule_cfg, warmup_steps),
+     .help = "The learning rate rises in a line to its value over so many updates."},
+    {"decay", OPTION_CHOICE, .def = "none", .group = &decay, AT(schedule_cfg, decay),
+     .offset_n = 0, .help = "How the learning rate falls after the warm-up."},
+};
+static const struct option_group schedule = {ROWS(schedule_rows)};
+
+static const struct option early_stop_rows[] = {
+    {"task", OPTION_STRING, .def = "mean", AT(train_cfg, early_stop_task),
+     .flags = OPTION_NOT_EMPTY, .help = "Name of a task, or `mean` over the tasks."},
+    {"metric", OPTION_STRING, .def = "auc", AT(train_cfg, early_stop_metric),
+     .flags = OPTION_NOT_EMPTY,
+     .help = "auc, logloss, gauc (needs data.group); mae, rmse for regression."},
+    {"patience", OPTION_COUNT, .def = "2", .min = 0, .max = 1e6, .unit = "evaluations",
+     AT(train_cfg, early_stop_patience),
+     .help = "Evaluations in a row without a better value before training stops."},
+};
+static const struct option_group early_stop = {ROWS(early_stop_rows)};
+
+static const struct option train_rows[] = {
+    {"batch_size", OPTION_COUNT, .def = "1024", .min = 1, .max = 1 << 24, .unit = "rows",
+     AT(train_cfg, batch_size),
+     .help = "Rows of one update over all workers. Adding workers does not change it."},
+    {"lanes", OPTION_COUNT, .def = "4", .min = 1, .max = 65536, .word = "auto",
+     .unit = "lanes", AT(train_cfg, lanes),
+     .help = "Equal parts of a batch: a power of two that divides batch_size. A thread "
+             "computes one lane at a time, so more threads than lanes are idle. Part of the "
+             "model's identity: the same lanes give the same bits for any number of workers. "
+             "auto: by this machine's cores, written into the effective configuration."},
+    {"epochs", OPTION_REAL, .def = "1", .min = 0, .max = 1e6, .unit = "epochs",
+     AT(train_cfg, epochs), .help = "Times that every training row is used; 0.5 is allowed."},
+    {"max_steps", OPTION_COUNT, .max = 1e15, .unit = "steps", .def_text = "no limit",
+     AT(train_cfg, max_steps), FLAG(train_cfg, has_max_steps),
+     .help = "Stop after so many steps even when epochs are left."},
+    {"staleness", OPTION_FIXED, .def = "0",
+     .help = "Steps of other workers that a pull may miss. 0: none, training is "
+             "synchronous."},
+    {"optimizer", OPTION_CHOICE, .def = "adam", .group = &dense_optimizer,
+     AT(train_cfg, optimizer.kind), N_AT(train_cfg, optimizer),
+     .help = "How the dense part (all but the embedding tables) learns."},
+    {"schedule", OPTION_GROUP, .group = &schedule, AT(train_cfg, schedule),
+     .help = "Learning rates over time, of the dense part and the tables alike."},
+    {"clip_norm", OPTION_REAL, .def = "0", .min = 0, .max = 1e9, AT(train_cfg, clip_norm),
+     .help = "Largest norm of the whole dense gradient; longer ones are scaled down. 0: no "
+             "limit."},
+    {"form", OPTION_ENUM, .def = "auto", .names = forms, AT(train_cfg, form),
+     .help = "How training computes the first layer of id features. gather: rows first, "
+             "then the product; project: the product of every distinct row first; auto: "
+             "chosen per feature from the statistics of the prepared data. Kept in the "
+             "checkpoint."},
+    {"eval_every", OPTION_PERIOD, .def_text = "1 epoch when data.valid is given",
+     AT(train_cfg, eval_every), .help = "How often metrics on data.valid are computed."},
+    {"early_stop", OPTION_GROUP, .group = &early_stop, FLAG(train_cfg, early_stop),
+     .def_text = "no early stop", .flags = OPTION_REPLACED,
+     .help = "Stop when a metric on data.valid no longer gets better; the best checkpoint "
+             "is kept, and is the one that is evaluated."},
+};
+static const struct option_group train = {ROWS(train_rows)};
+
+static const struct option checkpoint_rows[] = {
+    {"every", OPTION_PERIOD, .def = "10 min", AT(checkpoint_cfg, every),
+     .help = "How often a checkpoint is saved, besides the one at the end."},
+    {"keep", OPTION_COUNT, .def = "3", .min = 1, .max = 1e6, .unit = "checkpoints",
+     AT(checkpoint_cfg, keep), .help = "Newest checkpoints that stay, besides the best one."},
+};
+static const struct option_group checkpoint = {ROWS(checkpoint_rows)};
+
+static const struct option cluster_rows[] = {
+    {"servers", OPTION_COUNT, .def = "1", .min = 1, .max = 65536, .unit = "ranks",
+     AT(cluster_cfg, servers),
+     .help = "Ranks that hold parameters under mpirun; the others are workers. Without "
+             "mpirun one process is both."},
+    {"threads", OPTION_COUNT, .def = "auto", .min = 1, .max = 4096, .word = "auto",
+     .unit = "threads", AT(cluster_cfg, threads),
+     .help = "Computing threads of a worker. auto: the host's cores divided by its workers."},
+    {"deadline", OPTION_SECONDS, .def = "120 s", .min = 0.1, .max = 604800, .unit = "s",
+     AT(cluster_cfg, deadline_s),
+     .help = "A rank that makes no progress for so long ends the whole job with exit code "
+             "76."},
+};
+static const struct option_group cluster = {ROWS(cluster_rows)};
+
+static const struct option log_rows[] = {
+    {"level", OPTION_ENUM, .def = "info", .names = log_levels, AT(log_cfg, level),
+     .help = "What is logged; debug prints a line per step."},
+    {"every", OPTION_PERIOD, .def = "5 s", AT(log_cfg, every),
+     .help = "How often a progress line is printed."},
+};
+static const struct option_group logging = {ROWS(log_rows)};
+
+static const struct option root_rows[] = {
+    {"version", OPTION_FIXED, .def = "1", .help = "Version of the configuration's language."},
+    {"name", OPTION_STRING, .def_text = "the file's name without its ending",
+     AT(settings, name), .flags = OPTION_NOT_EMPTY | OPTION_IDENTIFIER,
+     .help = "Name of the training; the run directory is named after it."},
+    {"seed", OPTION_COUNT, .def = "42", UP_TO_ANY, AT(settings, seed),
+     .help = "Every random number follows from it: first values and the order of rows."},
+    {"run_dir", OPTION_STRING, .def_text = "runs/NAME", AT(settings, run_dir),
+     .flags = OPTION_NOT_EMPTY,
+     .help = "Folder for everything that a training leaves. Also --run-dir."},
+    {"include", OPTION_PRELUDE, .def_text = "none",
+     .help = "A file, or a list of files, that this one builds on; paths start at this "
+             "file's folder. Mappings are merged, `features` and `joins` merge by name and "
+             "by files, other lists are replaced; null takes a key away."},
+    {"vars", OPTION_PRELUDE, .def_text = "none",
+     .help = "Values by name: ${name} in any text stands for one, $${ for a plain ${."},
+    {"data", OPTION_GROUP, .group = &data, AT(settings, data), .flags = OPTION_REQUIRED,
+     .help = "Where rows come from and how they are read. The keys on how files are read "
+             "hold for every source that does not set its own."},
+    {"features", OPTION_LIST, .group = &feature, AT(settings, features),
+     N_AT(settings, n_features), .flags = OPTION_REQUIRED | OPTION_NOT_EMPTY,
+     .help = "Inputs of the model."},
+    {"tables", OPTION_NAMED, .group = &table, AT(settings, tables), N_AT(settings, n_tables),
+     .help = "Embedding tables by name. `default` holds for every table, others say only "
+             "what differs."},
+    {"model", OPTION_GROUP, .group = &model, AT(settings, model), .flags = OPTION_REQUIRED,
+     .help = "Architecture."},
+    {"tasks", OPTION_NAMED, .group = &task, AT(settings, tasks), N_AT(settings, n_tasks),
+     .flags = OPTION_REQUIRED | OPTION_NOT_EMPTY,
+     .help = "What is learnt, by name. Keys of a task override those of the model."},
+    {"train", OPTION_GROUP, .group = &train, AT(settings, train), .help = "Training."},
+    {"checkpoint", OPTION_GROUP, .group = &checkpoint, AT(settings, checkpoint),
+     .help = "Saving."},
+    {"cluster", OPTION_GROUP, .group = &cluster, AT(settings, cluster),
+     .help = "Ranks and threads. None of these changes the model."},
+    {"log", OPTION_GROUP, .group = &logging, AT(settings, log), .help = "Logging."},
+};
+const struct option_group option_root = {ROWS(root_rows)};
