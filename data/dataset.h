@@ -39,6 +39,7 @@ struct schema {
     size_t n_tables;
     const struct settings *settings; /* borrowed */
     struct arena *arena;
+    struct schema_plan *plan; /* data/schema.h */
 };
 
 /* Expands globs, resolves columns, parses every expression once (errors point
@@ -73,10 +74,13 @@ enum status prepare(const struct schema *schema, const struct source_cfg *source
 /* ---- opened and selected ---- */
 
 struct dataset;
-/* Selects rows: `where`, minus or plus the validation part (USE_TRAIN leaves it
- * out, USE_VALID is only it when valid is a part of training). */
-enum status dataset_open(const char *path, const struct schema *schema, enum use use,
-                         struct dataset **out, struct error *err) MUST_USE;
+/* Selects rows: `where` of the source, minus or plus the validation part
+ * (USE_TRAIN leaves it out, USE_VALID is only it when valid is a part of
+ * training). source is the one that was prepared; path, schema and source are
+ * borrowed, schema until dataset_close. */
+enum status dataset_open(const char *path, const struct schema *schema,
+                         const struct source_cfg *source, enum use use, struct dataset **out,
+                         struct error *err) MUST_USE;
 void dataset_close(struct dataset *d);
 uint64_t dataset_rows(const struct dataset *d);     /* selected */
 uint64_t dataset_rows_all(const struct dataset *d); /* accepted rows in the file */

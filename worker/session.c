@@ -40,7 +40,7 @@ static enum status open_source(struct session *s, const struct source_cfg *sourc
     TRY(prepare(s->schema, source, &opt, &path, &bad, err));
     warn_bad_rows(&bad);
     s->bad = bad;
-    enum status st = dataset_open(path, s->schema, use, out, err);
+    enum status st = dataset_open(path, s->schema, source, use, out, err);
     mem_free(path);
     return st;
 }
