@@ -3,34 +3,33 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include <hdf5.h>
 
 #include "common/base/mem.h"
+#include "common/store/h5_names.h"
 
 enum {
     CHUNK_BYTES = 1 << 20,
-    TEXT_LIMIT = 60 * 1024, /* an attribute must fit its object's header (64 KiB) */
-    NAME_LIMIT = 512
+    TEXT_LIMIT = 60 * 1024 /* an attribute must fit its object's header (64 KiB) */
 };
 
 struct h5 {
     hid_t id;
-    char *path;
     uint64_t bytes; /* of the file when it was opened */
     bool writing;
     char why[1400]; /* the first write that failed; empty = none */
+    char path[];
 };
 
 struct h5_data {
     struct h5 *file;
-    char *name;
     hid_t id;
     enum dtype type;
     size_t rows, cols; /* cols 0 = one-dimensional */
+    char name[];
 };
 
 /* The library keeps global state and is not thread-safe, so one lock guards it. */
@@ -97,46 +96,20 @@ static enum status PRINTF_LIKE(4, 5)
 
 /* ---- types ---- */
 
+/* The library's names stand for numbers that are known only when it runs. */
 static hid_t file_type(enum dtype t)
 {
-    switch (t) {
-    case DTYPE_U8:
-        return H5T_STD_U8LE;
-    case DTYPE_U32:
-        return H5T_STD_U32LE;
-    case DTYPE_U64:
-        return H5T_STD_U64LE;
-    case DTYPE_I64:
-        return H5T_STD_I64LE;
-    case DTYPE_F32:
-        return H5T_IEEE_F32LE;
-    case DTYPE_F64:
-        return H5T_IEEE_F64LE;
-    case DTYPE_COUNT:
-        break;
-    }
-    return H5I_INVALID_HID;
+    const hid_t types[DTYPE_COUNT] = {H5T_STD_U8LE,  H5T_STD_U32LE,  H5T_STD_U64LE,
+                                      H5T_STD_I64LE, H5T_IEEE_F32LE, H5T_IEEE_F64LE};
+    return types[t];
 }
 
 static hid_t memory_type(enum dtype t)
 {
-    switch (t) {
-    case DTYPE_U8:
-        return H5T_NATIVE_UINT8;
-    case DTYPE_U32:
-        return H5T_NATIVE_UINT32;
-    case DTYPE_U64:
-        return H5T_NATIVE_UINT64;
-    case DTYPE_I64:
-        return H5T_NATIVE_INT64;
-    case DTYPE_F32:
-        return H5T_NATIVE_FLOAT;
-    case DTYPE_F64:
-        return H5T_NATIVE_DOUBLE;
-    case DTYPE_COUNT:
-        break;
-    }
-    return H5I_INVALID_HID;
+    const hid_t types[DTYPE_COUNT] = {H5T_NATIVE_UINT8,  H5T_NATIVE_UINT32,
+                                      H5T_NATIVE_UINT64, H5T_NATIVE_INT64,
+                                      H5T_NATIVE_FLOAT,  H5T_NATIVE_DOUBLE};
+    return types[t];
 }
 
 static const char *type_name(enum dtype t)
@@ -172,18 +145,13 @@ static hid_t access_list(void)
 
 static struct h5 *file_new(const char *path, bool writing)
 {
-    struct h5 *f = mem_zeroed(1, sizeof *f);
+    size_t n = strlen(path) + 1;
+    struct h5 *f = mem_zeroed(1, sizeof *f + n);
     if (!f) return NULL;
-    *f = (struct h5){.id = H5I_INVALID_HID, .path = mem_strdup(path), .writing = writing};
-    if (f->path) return f;
-    mem_free(f);
-    return NULL;
-}
-
-static void file_free(struct h5 *f)
-{
-    mem_free(f->path);
-    mem_free(f);
+    f->id = H5I_INVALID_HID;
+    f->writing = writing;
+    memcpy(f->path, path, n);
+    return f;
 }
 
 /* Times are not stored: equal contents give equal bytes. */
@@ -210,7 +178,7 @@ enum status h5_create(const char *path, struct h5 **out, struct error *err)
     H5Pclose(access);
     H5Pclose(creation);
     if (st != ST_OK)
-        file_free(f);
+        mem_free(f);
     else
         *out = f;
     return leave(st);
@@ -270,7 +238,7 @@ enum status h5_open(const char *path, struct h5 **out, struct error *err)
     if (!f) return leave(mem_error(err, path, sizeof *f));
     enum status st = open_checked(f, err);
     if (st != ST_OK)
-        file_free(f);
+        mem_free(f);
     else
         *out = f;
     return leave(st);
@@ -288,40 +256,18 @@ enum status h5_close(struct h5 *f, struct error *err)
     if (f->why[0] && st == ST_OK) st = ST_IO;
     if (st != ST_OK && f->why[0]) error_set(err, st, "%s: %s", f->path, f->why);
     H5Eclear2(H5E_DEFAULT);
-    file_free(f);
+    mem_free(f);
     return leave(st);
 }
 
 /* ---- names ---- */
 
-static bool name_ok(const char *name)
-{
-    size_t n = strlen(name), part = 0;
-    if (n == 0 || n >= NAME_LIMIT) return false;
-    for (size_t i = 0; i <= n; i++) {
-        if (name[i] && name[i] != '/') continue;
-        if (i == part || (i == part + 1 && name[part] == '.')) return false;
-        part = i + 1;
-    }
-    return true;
-}
-
-/* Length of the n-th prefix of name that ends before a "/"; 0 = no more. */
-static size_t next_prefix(const char *name, size_t from)
-{
-    const char *slash = strchr(name + from, '/');
-    return slash ? (size_t)(slash - name) : 0;
-}
-
 static bool name_exists(const struct h5 *f, const char *name)
 {
-    char part[NAME_LIMIT];
-    if (!name_ok(name)) return false;
-    for (size_t n = next_prefix(name, 0); n; n = next_prefix(name, n + 1)) {
-        memcpy(part, name, n);
-        part[n] = '\0';
+    char part[H5_NAME_LIMIT];
+    if (!h5_name_ok(name)) return false;
+    for (size_t n = 0; (n = h5_name_prefix(name, n, part));)
         if (H5Lexists(f->id, part, H5P_DEFAULT) <= 0) return false;
-    }
     bool found = H5Lexists(f->id, name, H5P_DEFAULT) > 0;
     H5Eclear2(H5E_DEFAULT);
     return found;
@@ -341,14 +287,11 @@ static enum status make_group(struct h5 *f, const char *name, struct error *err)
 /* Makes the groups that lead to name. */
 static enum status make_parents(struct h5 *f, const char *name, struct error *err)
 {
-    char part[NAME_LIMIT];
-    if (!name_ok(name))
+    char part[H5_NAME_LIMIT];
+    if (!h5_name_ok(name))
         return error_set(err, ST_IO, "%s: \"%s\" is not a usable name", f->path, name);
-    for (size_t n = next_prefix(name, 0); n; n = next_prefix(name, n + 1)) {
-        memcpy(part, name, n);
-        part[n] = '\0';
+    for (size_t n = 0; (n = h5_name_prefix(name, n, part));)
         TRY(make_group(f, part, err));
-    }
     return ST_OK;
 }
 
@@ -364,18 +307,13 @@ bool h5_has(struct h5 *f, const char *name)
 
 static struct h5_data *data_new(struct h5 *f, const char *name)
 {
-    struct h5_data *d = mem_zeroed(1, sizeof *d);
+    size_t n = strlen(name) + 1;
+    struct h5_data *d = mem_zeroed(1, sizeof *d + n);
     if (!d) return NULL;
-    *d = (struct h5_data){.file = f, .name = mem_strdup(name), .id = H5I_INVALID_HID};
-    if (d->name) return d;
-    mem_free(d);
-    return NULL;
-}
-
-static void data_free(struct h5_data *d)
-{
-    mem_free(d->name);
-    mem_free(d);
+    d->file = f;
+    d->id = H5I_INVALID_HID;
+    memcpy(d->name, name, n);
+    return d;
 }
 
 static size_t row_bytes(const struct h5_data *d)
@@ -428,7 +366,7 @@ static enum status data_create(struct h5 *f, const char *name, enum dtype type,
     d->id = create_dataset(d, rows ? rows : 1);
     if (d->id < 0) {
         enum status st = fail(f, ST_IO, err, "dataset %s: cannot create it", name);
-        data_free(d);
+        mem_free(d);
         return st;
     }
     *out = d;
@@ -552,7 +490,7 @@ static enum status data_open(struct h5 *f, const char *name, struct h5_data **ou
         return ST_OK;
     }
     if (d->id >= 0) H5Dclose(d->id);
-    data_free(d);
+    mem_free(d);
     return st;
 }
 
@@ -563,7 +501,7 @@ static void data_close(struct h5_data *d)
     if (f->writing && H5Dflush(d->id) < 0)
         fail(f, ST_IO, NULL, "dataset %s: cannot write", d->name);
     if (H5Dclose(d->id) < 0) fail(f, ST_IO, NULL, "dataset %s: cannot close", d->name);
-    data_free(d);
+    mem_free(d);
 }
 
 static enum status data_open_as(struct h5 *f, const char *name, enum dtype type,
@@ -606,29 +544,18 @@ size_t h5_data_cols(const struct h5_data *d)
     return d->cols;
 }
 
-typedef herr_t (*transfer_fn)(const struct h5_data *d, hid_t memory, hid_t file,
-                              void *values);
-
-static herr_t write_part(const struct h5_data *d, hid_t memory, hid_t file, void *values)
-{
-    return H5Dwrite(d->id, memory_type(d->type), memory, file, H5P_DEFAULT, values);
-}
-
-static herr_t read_part(const struct h5_data *d, hid_t memory, hid_t file, void *values)
-{
-    return H5Dread(d->id, memory_type(d->type), memory, file, H5P_DEFAULT, values);
-}
-
-static herr_t transfer(const struct h5_data *d, size_t first, size_t rows, void *values,
-                       transfer_fn part)
+/* Rows [first, first + rows): into the file from `from`, or out of it to `to`. */
+static herr_t transfer(const struct h5_data *d, size_t first, size_t rows,
+                       const void *from, void *to)
 {
     hsize_t start[2] = {first, 0}, count[2] = {rows, d->cols};
-    hid_t file = H5Dget_space(d->id);
+    hid_t type = memory_type(d->type), file = H5Dget_space(d->id);
     hid_t memory = H5Screate_simple(d->cols ? 2 : 1, count, NULL);
     herr_t done = -1;
     if (file >= 0 && memory >= 0 &&
         H5Sselect_hyperslab(file, H5S_SELECT_SET, start, NULL, count, NULL) >= 0)
-        done = part(d, memory, file, values);
+        done = from ? H5Dwrite(d->id, type, memory, file, H5P_DEFAULT, from)
+                    : H5Dread(d->id, type, memory, file, H5P_DEFAULT, to);
     H5Sclose(memory);
     H5Sclose(file);
     return done;
@@ -639,8 +566,7 @@ static enum status data_append(struct h5_data *d, const void *values, size_t row
 {
     if (rows == 0) return ST_OK;
     hsize_t size[2] = {d->rows + rows, d->cols};
-    if (H5Dset_extent(d->id, size) < 0 ||
-        transfer(d, d->rows, rows, (void *)values, write_part) < 0)
+    if (H5Dset_extent(d->id, size) < 0 || transfer(d, d->rows, rows, values, NULL) < 0)
         return fail(d->file, ST_IO, err, "dataset %s: cannot write rows %zu to %zu",
                     d->name, d->rows, d->rows + rows);
     d->rows += rows;
@@ -661,7 +587,7 @@ static enum status data_read(struct h5_data *d, size_t first, size_t rows, void 
         return error_set(err, ST_NOINPUT,
                          "%s: dataset %s: rows %zu to %zu asked for, it has %zu",
                          d->file->path, d->name, first, first + rows, d->rows);
-    if (rows && transfer(d, first, rows, out, read_part) < 0)
+    if (rows && transfer(d, first, rows, NULL, out) < 0)
         return fail(d->file, ST_NOINPUT, err, "dataset %s: cannot read rows %zu to %zu",
                     d->name, first, first + rows);
     return ST_OK;
@@ -672,46 +598,6 @@ enum status h5_data_read(struct h5_data *d, size_t first, size_t rows, void *out
 {
     enter();
     return leave(data_read(d, first, rows, out, err));
-}
-
-/* ---- whole arrays ---- */
-
-/* Chunks of about 1 MiB, of equal size, so that little is stored beyond the last row. */
-static size_t balanced_chunk(enum dtype type, size_t rows, size_t cols)
-{
-    size_t most = CHUNK_BYTES / (dtype_bytes(type) * (cols ? cols : 1));
-    if (most == 0) most = 1;
-    size_t n_chunks = (rows + most - 1) / most;
-    return n_chunks ? (rows + n_chunks - 1) / n_chunks : 1;
-}
-
-enum status h5_write(struct h5 *f, const char *name, enum dtype type, size_t rows,
-                     size_t cols, const void *values, struct error *err)
-{
-    struct h5_data *d;
-    TRY(h5_data_create(f, name, type, cols, balanced_chunk(type, rows, cols), &d, err));
-    enum status st = h5_data_append(d, values, rows, err);
-    h5_data_close(d);
-    return st;
-}
-
-enum status h5_read(struct h5 *f, const char *name, enum dtype type, size_t *rows,
-                    size_t *cols, void **out, struct error *err)
-{
-    struct h5_data *d;
-    TRY(h5_data_open(f, name, type, &d, err));
-    void *block = mem_array(d->rows, row_bytes(d));
-    enum status st = block ? h5_data_read(d, 0, d->rows, block, err)
-                           : mem_error(err, name, d->rows * row_bytes(d));
-    if (st == ST_OK) {
-        *rows = d->rows;
-        if (cols) *cols = d->cols;
-        *out = block;
-    } else {
-        mem_free(block);
-    }
-    h5_data_close(d);
-    return st;
 }
 
 enum status h5_describe(struct h5 *f, const char *name, enum dtype *type, size_t *rows,
@@ -864,38 +750,10 @@ enum status h5_get_text(struct h5 *f, const char *object, const char *name, char
 
 /* ---- listing ---- */
 
-struct name_list {
-    char **v;
-    size_t n, capacity;
-    bool no_memory;
-};
-
-static void names_free(struct name_list *l)
-{
-    for (size_t i = 0; i < l->n; i++) mem_free(l->v[i]);
-    mem_free(l->v);
-}
-
-static bool names_add(struct name_list *l, const char *prefix, const char *name)
-{
-    if (l->n == l->capacity) {
-        size_t capacity = l->capacity ? 2 * l->capacity : 64;
-        char **v = mem_resize(l->v, capacity, sizeof *v);
-        if (!v) return false;
-        l->v = v;
-        l->capacity = capacity;
-    }
-    size_t size = strlen(prefix) + strlen(name) + 2;
-    char *full = mem_alloc(size);
-    if (!full) return false;
-    snprintf(full, size, "%s%s%s", prefix, *prefix ? "/" : "", name);
-    l->v[l->n++] = full;
-    return true;
-}
-
 struct listing {
-    struct name_list names;
+    struct h5_names names;
     const char *prefix;
+    bool no_memory;
 };
 
 static herr_t list_link(hid_t group, const char *name, const H5L_info_t *info, void *arg)
@@ -906,29 +764,24 @@ static herr_t list_link(hid_t group, const char *name, const H5L_info_t *info, v
     if (H5Oget_info_by_name2(group, name, &object, H5O_INFO_BASIC, H5P_DEFAULT) < 0)
         return -1;
     if (object.type != H5O_TYPE_DATASET) return 0;
-    l->names.no_memory = !names_add(&l->names, l->prefix, name);
-    return l->names.no_memory ? -1 : 0;
+    l->no_memory = !h5_names_add(&l->names, l->prefix, name);
+    return l->no_memory ? -1 : 0;
 }
 
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static enum status list_datasets(struct h5 *f, const char *group, struct name_list *out,
+static enum status list_datasets(struct h5 *f, const char *group, struct h5_names *out,
                                  struct error *err)
 {
     struct listing l = {.prefix = group};
     if (*group && !name_exists(f, group)) return ST_OK;
     if (H5Lvisit_by_name(f->id, *group ? group : "/", H5_INDEX_NAME, H5_ITER_NATIVE,
                          list_link, &l, H5P_DEFAULT) < 0) {
-        enum status st = l.names.no_memory ? mem_error(err, f->path, l.names.n)
-                                           : fail(f, ST_NOINPUT, err, "cannot list %s",
-                                                  *group ? group : "/");
-        names_free(&l.names);
+        enum status st = l.no_memory ? mem_error(err, f->path, l.names.n)
+                                     : fail(f, ST_NOINPUT, err, "cannot list %s",
+                                            *group ? group : "/");
+        h5_names_free(&l.names);
         return st;
     }
-    if (l.names.n) qsort(l.names.v, l.names.n, sizeof *l.names.v, by_name);
+    h5_names_sort(&l.names);
     *out = l.names;
     return ST_OK;
 }
@@ -937,11 +790,11 @@ enum status h5_visit(struct h5 *f, const char *group,
                      enum status (*visit)(void *arg, const char *name, struct error *err),
                      void *arg, struct error *err)
 {
-    struct name_list names = {0};
+    struct h5_names names = {0};
     enter();
     TRY(leave(list_datasets(f, group, &names, err)));
     enum status st = ST_OK;
     for (size_t i = 0; i < names.n && st == ST_OK; i++) st = visit(arg, names.v[i], err);
-    names_free(&names);
+    h5_names_free(&names);
     return st;
 }

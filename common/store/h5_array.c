@@ -1,10 +1,51 @@
-/* Lists of texts and the list of datasets: what h5.h builds from plain arrays. */
+/* Whole arrays and lists of texts, from rows that are appended and read (h5.h). */
 #include "common/store/h5.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "common/base/mem.h"
+
+enum { CHUNK_BYTES = 1 << 20 };
+
+/* Chunks of about 1 MiB, of equal size, so that little is stored beyond the last row. */
+static size_t balanced_chunk(enum dtype type, size_t rows, size_t cols)
+{
+    size_t most = CHUNK_BYTES / (dtype_bytes(type) * (cols ? cols : 1));
+    if (most == 0) most = 1;
+    size_t n_chunks = (rows + most - 1) / most;
+    return n_chunks ? (rows + n_chunks - 1) / n_chunks : 1;
+}
+
+enum status h5_write(struct h5 *f, const char *name, enum dtype type, size_t rows,
+                     size_t cols, const void *values, struct error *err)
+{
+    struct h5_data *d;
+    TRY(h5_data_create(f, name, type, cols, balanced_chunk(type, rows, cols), &d, err));
+    enum status st = h5_data_append(d, values, rows, err);
+    h5_data_close(d);
+    return st;
+}
+
+enum status h5_read(struct h5 *f, const char *name, enum dtype type, size_t *rows,
+                    size_t *cols, void **out, struct error *err)
+{
+    struct h5_data *d;
+    TRY(h5_data_open(f, name, type, &d, err));
+    size_t n = h5_data_rows(d), width = h5_data_cols(d);
+    /* h5_data_open has compared rows * columns with what the file stores. */
+    void *block = mem_array(n * (width ? width : 1), dtype_bytes(type));
+    enum status st = block ? h5_data_read(d, 0, n, block, err) : mem_error(err, name, n);
+    if (st == ST_OK) {
+        *rows = n;
+        if (cols) *cols = width;
+        *out = block;
+    } else {
+        mem_free(block);
+    }
+    h5_data_close(d);
+    return st;
+}
 
 static enum status part_name(const char *name, const char *part, char *out, size_t size,
                              struct error *err)
