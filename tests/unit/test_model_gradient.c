@@ -249,5 +249,5 @@ int main(void)
         cmocka_unit_test(test_gradient_corner_sizes),
         cmocka_unit_test(test_gradient_several_chunks),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, toy_setup, NULL);
 }

@@ -11,6 +11,7 @@
 
 #include "common/base/mem.h"
 #include "common/base/rng.h"
+#include "common/math/blas.h"
 #include "model/loss.h"
 #include "model/reference.h"
 
@@ -182,7 +183,8 @@ static void make_inputs(struct toy *t)
         {"list_mean", INPUT_ID, 3, d1, 1, POOL_MEAN, false},
         {"list_sqrtn", INPUT_ID, 4, d1, 1, POOL_SQRTN, true},
     };
-    memcpy(t->inputs, in, sizeof in);
+    for (size_t i = 0; i < TOY_INPUTS; i++)
+        t->inputs[i] = in[(i + t->cfg.rotate) % TOY_INPUTS];
     t->table_dim[0] = d0;
     t->table_dim[1] = d1;
 }
@@ -235,6 +237,13 @@ static void make_work(struct toy *t)
     struct model_caps caps = {t->batch.n_rows, cap, occurrences};
     struct error err;
     assert_int_equal(model_work_create(t->model, &caps, &t->work, &err), ST_OK);
+}
+
+int toy_setup(void **state)
+{
+    struct error err;
+    (void)state;
+    return blas_setup(&err) == ST_OK ? 0 : -1;
 }
 
 void toy_create(struct toy *t, const struct toy_cfg *cfg)

@@ -15,6 +15,7 @@ enum { TOY_INPUTS = 7, TOY_TABLES = 2, TOY_IDS = 5, TOY_TASKS = 16, TOY_SIZES = 
 struct toy_cfg {
     enum model_type type;
     size_t n_rows, n_tasks, n_inputs; /* n_inputs 0 = all */
+    size_t rotate;                    /* the config names the inputs from this one on */
     size_t count, own, shared, levels;
     size_t bottom[TOY_SIZES], experts[TOY_SIZES], gates[TOY_SIZES], towers[TOY_SIZES]; /* 0 ends */
     enum activation act;
@@ -42,6 +43,8 @@ struct toy {
     size_t n_memory;
 };
 
+/* Group setup: blas_setup. */
+int toy_setup(void **state);
 /* Builds the model, its parameters and the batch; failures are test failures. */
 void toy_create(struct toy *t, const struct toy_cfg *cfg);
 void toy_destroy(struct toy *t);

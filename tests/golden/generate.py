@@ -1,0 +1,300 @@
+#!/usr/bin/env python3
+"""Writes golden.txt: small models of every architecture, computed by PyTorch in double.
+
+    python3 generate.py > golden.txt        (PyTorch 2; any recent one; not needed by the tests)
+
+The models are written here from the papers' equations, with autograd for gradients and
+torch.optim for the dense optimisers, and share nothing with the C code but names of
+tensors. One batch of 6 rows serves all cases. Every line is: KEY NAME COUNT VALUES...
+Lists of occurrences are a count and that many numbers for each row. Training takes
+three steps: on all rows, on the first three, on the last four, so that some
+embedding rows rest.
+"""
+import math
+import sys
+
+import torch
+
+torch.set_default_dtype(torch.float64)
+B, K, VOCABULARY = 6, 3, (5, 4)
+DIMS = (2, 3)
+STEPS = ((0, 6), (0, 3), (2, 6))
+# name, kind, width (or table), pool; in config order
+FEATURES = [("user", "id", 0, "sum"), ("num", "dense", 2, ""), ("seen", "id", 0, "mean"),
+            ("level", "one_hot", 3, ""), ("tags", "id", 1, "sum"), ("more", "id", 1, "sqrtn")]
+LISTS = {"user": [[0], [3], [1], [0], [4], [3]],
+         "seen": [[1, 1, 2], [], [4], [0, 2], [2, 1, 0, 3], [1]],
+         "tags": [[0, 1], [2], [], [2, 2], [1], [0, 3]],
+         "more": [[3], [0, 1], [2, 2, 1], [], [0], [1, 3]]}
+LEVELS = [0, 2, 1, -1, 2, 0]
+LABELS = [[1, 0.25, 2.0], [0, 1, math.nan], [math.nan, 0.5, -1.5],
+          [1, math.nan, 0.3], [0, 0, 4.0], [1, 1, math.nan]]
+LOSSES = ("bce", "bce", "huber")
+HUBER_DELTA = 0.8
+TASK_WEIGHTS = (1.0, 0.5, 1.5)
+SCALES = (0.25, 0.2, 0.25)
+TASKS = ("click", "finish", "time")
+
+CASES = [  # name, type, activation, parts
+    ("lr", "lr", "relu", {}),
+    ("dnn", "dnn", "silu", {"bottom": [4, 3]}),
+    ("share_bottom", "share_bottom", "tanh", {"bottom": [5, 4], "towers": [3]}),
+    ("omoe", "omoe", "relu", {"count": 3, "experts": [4], "towers": [3]}),
+    ("mmoe", "mmoe", "relu", {"count": 3, "experts": [4], "towers": [3]}),
+    ("mmoe_gate_mlp", "mmoe", "gelu", {"count": 2, "experts": [4, 3], "gates": [3], "towers": [3]}),
+    ("cgc", "cgc", "relu", {"own": 2, "shared": 1, "experts": [3], "towers": [3]}),
+    ("ple", "ple", "silu", {"own": 2, "shared": 1, "levels": 2, "experts": [3], "towers": [3]}),
+]
+ACTIVATIONS = {"relu": torch.relu, "silu": torch.nn.functional.silu, "tanh": torch.tanh,
+               "gelu": lambda x: torch.nn.functional.gelu(x, approximate="tanh")}
+RUNS = ["sgd", "adagrad", "rowwise_adagrad", "adam"]  # rowwise: with AdamW on the dense part
+
+
+def f32(x):
+    """The nearest float, as a double: what the C test reads is exactly this."""
+    return x.to(torch.float32).to(torch.float64)
+
+
+def put(key, name, values, digits=9):
+    print(key, name, len(values), *(f"{v:.{digits}g}" for v in values))
+
+
+class Case:
+    def __init__(self, number, name, kind, activation, parts):
+        self.kind, self.act, self.parts = kind, ACTIVATIONS[activation], parts
+        self.random = torch.Generator().manual_seed(1000 + number)
+        self.dims = (K, K) if kind == "lr" else DIMS
+        self.tables = [self.values(VOCABULARY[t], self.dims[t]) for t in range(2)]
+        self.params = {}
+        print("case", name, 1, kind)
+        print("activation", activation, 0)
+        for part in ("bottom", "experts", "gates", "towers"):
+            put("sizes", part, parts.get(part, []))
+        for part in ("count", "own", "shared", "levels"):
+            put("number", part, [parts.get(part, 0)])
+
+    def values(self, *shape):
+        return f32(torch.rand(*shape, generator=self.random) * 2 - 1)
+
+    def param(self, name, rows, cols):
+        if name not in self.params:
+            bound = (3.0 / rows) ** 0.5
+            self.params[name] = f32(self.values(rows, cols) * bound).requires_grad_()
+        return self.params[name]
+
+    # ---- layers: x is a list of (feature, block of columns) or one tensor ----
+
+    def linear(self, unit, index, x, out):
+        bias = self.param(f"{unit}/layer{index}/b", 1, out)
+        if isinstance(x, list):
+            return bias + sum(block @ self.param(f"{unit}/layer{index}/w/{name}",
+                                                 block.shape[1], out) for name, block in x)
+        return bias + x @ self.param(f"{unit}/layer{index}/w", x.shape[1], out)
+
+    def mlp(self, unit, x, sizes, last=0):
+        for i, n in enumerate(sizes):
+            x = self.act(self.linear(unit, i, x, n))
+        return self.linear(unit, len(sizes), x, last) if last else x
+
+    def inputs(self, tables, first, end):
+        """Pooled rows, one-hot levels and numbers of rows [first, end), by feature."""
+        n, out = end - first, []
+        for name, kind, where, pool in FEATURES:
+            if kind == "dense":
+                out.append((name, NUMBERS[first:end]))
+            elif kind == "one_hot":
+                block = torch.zeros(n, where)
+                for r in range(n):
+                    if LEVELS[first + r] >= 0:
+                        block[r, LEVELS[first + r]] = 1
+                out.append((name, block))
+            else:
+                rows = []
+                for ids in LISTS[name][first:end]:
+                    total = tables[where][ids].sum(0) if ids else torch.zeros(self.dims[where])
+                    by = {"sum": 1, "mean": len(ids), "sqrtn": len(ids) ** 0.5}[pool]
+                    rows.append(total / max(by, 1))
+                out.append((name, torch.stack(rows)))
+        return out
+
+    # ---- architectures: logits [n, K] ----
+
+    def experts(self, level, group, n, x):
+        return [self.mlp(f"expert/level{level}/{group}/{i}", x, self.parts["experts"])
+                for i in range(n)]
+
+    def mixture(self, level, who, x, experts):
+        g = torch.softmax(self.mlp(f"gate/level{level}/{who}", x, self.parts.get("gates", []),
+                                   len(experts)), dim=1)
+        return torch.einsum("be,ebh->bh", g, torch.stack(experts))
+
+    def tower(self, k, x):
+        return self.mlp(f"tower/{TASKS[k]}", x, self.parts["towers"], 1)
+
+    def ple(self, x, levels):
+        own, shared = self.parts["own"], self.parts["shared"]
+        task, common = [x] * K, x
+        for level in range(levels):
+            mine = [self.experts(level, TASKS[k], own, task[k]) for k in range(K)]
+            ours = self.experts(level, "shared", shared, common)
+            new = [self.mixture(level, TASKS[k], task[k], mine[k] + ours) for k in range(K)]
+            if level + 1 < levels:
+                common = self.mixture(level, "shared", common, sum(mine, []) + ours)
+            task = new
+        return [self.tower(k, task[k]) for k in range(K)]
+
+    def forward(self, tables, first=0, end=B):
+        x = self.inputs(tables, first, end)
+        if self.kind == "lr":
+            numbers = [(n, v) for (n, v), f in zip(x, FEATURES) if f[1] != "id"]
+            direct = sum(v for (n, v), f in zip(x, FEATURES) if f[1] == "id")
+            z = [self.linear(f"lr/{t}", 0, numbers, 1) for t in TASKS]
+            return torch.cat(z, 1) + direct
+        if self.kind == "dnn":
+            z = [self.mlp(f"dnn/{t}", x, self.parts["bottom"], 1) for t in TASKS]
+        elif self.kind == "share_bottom":
+            s = self.mlp("bottom", x, self.parts["bottom"])
+            z = [self.tower(k, s) for k in range(K)]
+        elif self.kind in ("omoe", "mmoe"):
+            e = self.experts(0, "shared", self.parts["count"], x)
+            gates = ["shared"] * K if self.kind == "omoe" else TASKS
+            z = [self.tower(k, self.mixture(0, gates[k], x, e)) for k in range(K)]
+        else:
+            z = self.ple(x, self.parts.get("levels", 1))
+        return torch.cat(z, 1)
+
+    # ---- loss and training ----
+
+    def losses(self, z, first=0, end=B):
+        """Per task: sum of row weight * loss * scale over the rows with a label."""
+        out = []
+        for k in range(K):
+            total = torch.zeros(())
+            for r in range(first, end):
+                y = LABELS[r][k]
+                if math.isnan(y):
+                    continue
+                p, target = z[r - first, k], torch.tensor(float(y))
+                if LOSSES[k] == "bce":
+                    loss = torch.nn.functional.binary_cross_entropy_with_logits(p, target)
+                else:
+                    loss = torch.nn.functional.huber_loss(p, target, delta=HUBER_DELTA)
+                total = total + WEIGHTS[r, k] * loss
+            out.append(total * SCALES[k])
+        return out
+
+    def total(self, tables, first=0, end=B):
+        each = self.losses(self.forward(tables, first, end), first, end)
+        return sum(w * loss for w, loss in zip(TASK_WEIGHTS, each)), each
+
+    def report_step(self):
+        tables = [t.clone().requires_grad_() for t in self.tables]
+        z = self.forward(tables)
+        for t in range(2):
+            put("table", str(t), self.tables[t].flatten().tolist())
+        for name, p in self.params.items():
+            put("param", name, p.detach().flatten().tolist())
+        put("logits", "-", z.detach().flatten().tolist())
+        total, each = self.total(tables)
+        put("loss", "-", [v.item() for v in each])
+        total.backward()
+        for name, p in self.params.items():
+            put("grad", name, p.grad.flatten().tolist(), 6)
+        for t in range(2):
+            put("row_grad", str(t), tables[t].grad.flatten().tolist(), 6)
+
+    def report_run(self, run):
+        start = {n: p.detach().clone() for n, p in self.params.items()}
+        saved, self.params = self.params, {n: p.requires_grad_() for n, p in start.items()}
+        tables = [t.clone() for t in self.tables]
+        dense, rows = dense_optimizer(run, self.params), RowOptimizer(run, tables)
+        for t, (first, end) in enumerate(STEPS):
+            live = [x.clone().requires_grad_() for x in tables]
+            dense.zero_grad()
+            self.total(live, first, end)[0].backward()
+            dense.step()
+            for i in range(2):
+                rows.step(i, tables[i], live[i].grad, touched(i, first, end), t + 1)
+        for name, p in self.params.items():
+            put(f"after_{run}", name, p.detach().flatten().tolist(), 6)
+        for i in range(2):
+            put(f"rows_after_{run}", str(i), tables[i].flatten().tolist(), 6)
+        self.params = saved
+
+
+def touched(table, first, end):
+    """Ids of a table that occur in rows [first, end)."""
+    ids = set()
+    for name, kind, where, _ in FEATURES:
+        if kind == "id" and where == table:
+            ids.update(*LISTS[name][first:end])
+    return sorted(ids)
+
+
+LR_DENSE, LR_ROWS, ACCUMULATOR, DECAY = 0.05, 0.1, 0.01, 0.1
+
+
+def dense_optimizer(run, params):
+    weights = [p for n, p in params.items() if not n.endswith("/b")]
+    biases = [p for n, p in params.items() if n.endswith("/b")]
+    if run == "sgd":
+        return torch.optim.SGD(weights + biases, lr=LR_DENSE)
+    if run == "adagrad":
+        return torch.optim.Adagrad(weights + biases, lr=LR_DENSE, eps=1e-10,
+                                   initial_accumulator_value=ACCUMULATOR)
+    decay = DECAY if run == "rowwise_adagrad" else 0.0
+    return torch.optim.AdamW([{"params": weights, "weight_decay": decay},
+                              {"params": biases, "weight_decay": 0.0}], lr=LR_DENSE)
+
+
+class RowOptimizer:
+    """Rows that a step does not touch keep weights and state; t counts all steps."""
+
+    def __init__(self, run, tables):
+        self.run = run
+        fill = ACCUMULATOR if "adagrad" in run else 0.0
+        self.a = [torch.full_like(t, fill) for t in tables]
+        self.b = [torch.zeros_like(t) for t in tables]
+
+    def step(self, i, table, grad, ids, t):
+        for u in ids:
+            g = grad[u]
+            if self.run == "sgd":
+                table[u] -= LR_ROWS * g
+            elif self.run in ("adagrad", "rowwise_adagrad"):
+                square = g * g
+                self.a[i][u] += square if self.run == "adagrad" else square.mean()
+                table[u] -= LR_ROWS * g / (self.a[i][u].sqrt() + 1e-10)
+            else:
+                self.a[i][u] = 0.9 * self.a[i][u] + 0.1 * g
+                self.b[i][u] = 0.999 * self.b[i][u] + 0.001 * g * g
+                m = self.a[i][u] / (1 - 0.9 ** t)
+                v = self.b[i][u] / (1 - 0.999 ** t)
+                table[u] -= LR_ROWS * m / (v.sqrt() + 1e-8)
+
+
+def report_batch():
+    for name, kind, where, pool in FEATURES:
+        if kind == "id":
+            flat = [x for ids in LISTS[name] for x in (len(ids), *ids)]
+            put("list", name, flat)
+    put("levels", "level", LEVELS)
+    put("numbers", "num", NUMBERS.flatten().tolist())
+    put("labels", "-", [v for row in LABELS for v in row])
+    put("weights", "-", WEIGHTS.flatten().tolist())
+
+
+generator = torch.Generator().manual_seed(5)
+NUMBERS = f32(torch.rand(B, 2, generator=generator) * 2 - 1)
+WEIGHTS = f32(torch.rand(B, K, generator=generator) + 0.5)
+LABELS = [[f32(torch.tensor(float(v))).item() for v in row] for row in LABELS]
+
+if __name__ == "__main__":
+    print("# made by generate.py with PyTorch", torch.__version__, file=sys.stderr)
+    report_batch()
+    for number, (name, kind, activation, parts) in enumerate(CASES):
+        case = Case(number, name, kind, activation, parts)
+        case.report_step()
+        for run in RUNS:
+            case.report_run(run)
+    print("end - 0")

@@ -1,0 +1,483 @@
+/* Every architecture against tensors from an independent implementation
+ * (generate.py, PyTorch in double): logits, losses, every gradient, and all weights
+ * after three steps of each optimiser on batches that leave some rows out. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "common/math/blas.h"
+#include "common/math/optim.h"
+#include "golden_file.h"
+#include "model/model.h"
+
+enum { B = 6, K = 3, N_IDS = 4, N_TABLES = 2, MOST_IDS = 5, MOST_ITEMS = 24, N_STEPS = 3 };
+
+/* Values are printed with 6 digits (5e-7 of the value) and computed in float over
+ * some dozen terms below 10 (1e-6); steps of adagrad and adam divide by the root of
+ * small squares, which multiplies the relative error of a small gradient. */
+static const double TOLERANCE = 5e-6, TOLERANCE_AFTER = 5e-5;
+
+/* ---- the batch ---- */
+
+static const struct {
+    const char *name;
+    size_t table;
+    enum pool pool;
+} ids[N_IDS] = {{"user", 0, POOL_SUM}, {"seen", 0, POOL_MEAN}, {"tags", 1, POOL_SUM}, {"more", 1, POOL_SQRTN}};
+
+/* Rows [first, end) of the file's batch with the distinct ids of those rows. */
+struct part {
+    struct batch batch;
+    struct batch_table tables[N_TABLES];
+    struct batch_id ids[N_IDS];
+    uint64_t keys[N_TABLES][MOST_IDS];
+    uint32_t codes[N_TABLES][MOST_IDS], count[N_TABLES][MOST_IDS];
+    uint32_t row[N_IDS][MOST_IDS], off[N_IDS][B + 1], idx[N_IDS][MOST_ITEMS];
+    uint32_t t_off[N_IDS][MOST_IDS + 1], t_row[N_IDS][MOST_ITEMS];
+    uint32_t level[B];
+    const uint32_t *one_hot[1];
+    float dense[B * 2], labels[B * K], weights[B * K];
+};
+
+/* Items of feature f in rows [first, end), and where each row starts. */
+static size_t items(const struct golden_file *g, size_t f, size_t first, size_t end,
+                    uint32_t *item, uint32_t *off)
+{
+    const struct golden_line *l = golden_find(g, 0, "list", ids[f].name);
+    size_t n = 0, at = 0;
+    for (size_t r = 0; r < end; r++) {
+        size_t count = (size_t)l->v[at++];
+        if (r >= first) off[r - first] = (uint32_t)n;
+        for (size_t i = 0; i < count; i++, at++)
+            if (r >= first) item[n++] = (uint32_t)l->v[at];
+    }
+    off[end - first] = (uint32_t)n;
+    return n;
+}
+
+static void part_tables(struct part *p, uint32_t item[N_IDS][MOST_ITEMS], const size_t *n)
+{
+    for (size_t t = 0; t < N_TABLES; t++) {
+        uint32_t count[MOST_IDS] = {0};
+        for (size_t f = 0; f < N_IDS; f++)
+            for (size_t i = 0; i < n[f] && ids[f].table == t; i++) count[item[f][i]]++;
+        size_t u = 0;
+        for (uint32_t v = 0; v < MOST_IDS; v++) {
+            if (count[v] == 0) continue;
+            p->keys[t][u] = p->codes[t][u] = v;
+            p->count[t][u++] = count[v];
+        }
+        p->tables[t] = (struct batch_table){u, p->keys[t], p->codes[t], p->count[t]};
+    }
+}
+
+static void part_id(struct part *p, size_t f, const uint32_t *item, size_t n, size_t n_rows)
+{
+    size_t u = 0, o = 0;
+    const struct batch_table *t = &p->tables[ids[f].table];
+    for (uint32_t v = 0; v < t->n; v++) {
+        bool used = false;
+        for (size_t i = 0; i < n; i++) {
+            if (item[i] != t->codes[v]) continue;
+            p->idx[f][i] = (uint32_t)u;
+            used = true;
+        }
+        if (used) p->row[f][u++] = v;
+    }
+    for (size_t k = 0; k < u; k++) {
+        for (uint32_t r = 0; r < n_rows; r++)
+            for (uint32_t i = p->off[f][r]; i < p->off[f][r + 1]; i++)
+                if (p->idx[f][i] == k) p->t_row[f][o++] = r;
+        p->t_off[f][k + 1] = (uint32_t)o;
+    }
+    p->ids[f] = (struct batch_id){u, p->row[f], n, f == 0 ? NULL : p->off[f], p->idx[f],
+                                  p->t_off[f], p->t_row[f]};
+}
+
+static void floats(const struct golden_line *l, size_t first, size_t n, float *out)
+{
+    for (size_t i = 0; i < n; i++) out[i] = (float)l->v[first + i];
+}
+
+static void part_make(const struct golden_file *g, size_t first, size_t end, struct part *p)
+{
+    uint32_t item[N_IDS][MOST_ITEMS];
+    size_t n[N_IDS], rows = end - first;
+    memset(p, 0, sizeof *p);
+    for (size_t f = 0; f < N_IDS; f++) n[f] = items(g, f, first, end, item[f], p->off[f]);
+    part_tables(p, item, n);
+    for (size_t f = 0; f < N_IDS; f++) part_id(p, f, item[f], n[f], rows);
+    const struct golden_line *levels = golden_find(g, 0, "levels", NULL);
+    for (size_t r = 0; r < rows; r++) {
+        double v = levels->v[first + r];
+        p->level[r] = v < 0 ? ONE_HOT_NONE : (uint32_t)v;
+    }
+    p->one_hot[0] = p->level;
+    floats(golden_find(g, 0, "numbers", NULL), first * 2, rows * 2, p->dense);
+    floats(golden_find(g, 0, "labels", NULL), first * K, rows * K, p->labels);
+    floats(golden_find(g, 0, "weights", NULL), first * K, rows * K, p->weights);
+    p->batch = (struct batch){.n_rows = rows,
+                              .n_tables = N_TABLES,
+                              .n_ids = N_IDS,
+                              .n_one_hot = 1,
+                              .n_dense = 2,
+                              .n_tasks = K,
+                              .tables = p->tables,
+                              .ids = p->ids,
+                              .one_hot = p->one_hot,
+                              .dense = p->dense,
+                              .labels = p->labels,
+                              .weights = p->weights};
+}
+
+/* ---- a case ---- */
+
+struct golden_case {
+    const struct golden_file *file;
+    size_t at; /* its line */
+    bool project;
+    size_t dim[N_TABLES];
+    struct model *model;
+    struct model_work *work;
+    float *params, *grad;
+    float table[N_TABLES][MOST_IDS * K];    /* rows of all ids */
+    float row_grad[N_TABLES][MOST_IDS * K]; /* of the part's distinct ids */
+};
+
+static const struct golden_line *line(const struct golden_case *c, const char *key,
+                                      const char *name)
+{
+    const struct golden_line *l = golden_find(c->file, c->at, key, name);
+    if (l == NULL) fail_msg("%s: no line %s %s", c->file->lines[c->at].name, key, name);
+    return l;
+}
+
+static struct mlp_cfg sizes(const struct golden_case *c, const char *part, size_t *memory)
+{
+    static const char *const names[] = {"relu", "gelu", "silu", "tanh"};
+    struct mlp_cfg m = {.given = true};
+    const struct golden_line *l = line(c, "sizes", part), *act = line(c, "activation", NULL);
+    for (size_t i = 0; i < l->n; i++) memory[i] = (size_t)l->v[i];
+    m.layers = (struct sizes_cfg){memory, l->n};
+    for (int a = 0; a < 4; a++)
+        if (strcmp(names[a], act->name) == 0) m.activation = (enum activation)a;
+    return m;
+}
+
+static size_t number(const struct golden_case *c, const char *name)
+{
+    return (size_t)line(c, "number", name)->v[0];
+}
+
+static enum model_type type_of(const char *word)
+{
+    static const char *const names[] = {"lr", "dnn", "share_bottom", "omoe", "mmoe", "cgc", "ple"};
+    for (int i = 0; i < 7; i++)
+        if (strcmp(names[i], word) == 0) return (enum model_type)i;
+    fail_msg("unknown type %s", word);
+    return MODEL_LR;
+}
+
+static const double scale[K] = {0.25, 0.2, 0.25};
+
+static void make_model(struct golden_case *c)
+{
+    size_t memory[4][4];
+    struct error err;
+    enum model_type type = type_of(c->file->lines[c->at].word);
+    struct mlp_cfg tower = sizes(c, "towers", memory[0]), gate = sizes(c, "gates", memory[1]);
+    size_t own = number(c, "own");
+    const struct model_task tasks[K] = {
+        {"click", LOSS_BCE, 0, 1, tower, gate, own, 0},
+        {"finish", LOSS_BCE, 0, 0.5, tower, gate, own, 0},
+        {"time", LOSS_HUBER, 0.8, 1.5, tower, gate, own, 0},
+    };
+    for (size_t t = 0; t < N_TABLES; t++) c->dim[t] = model_row_dim(type, 2 + t, K);
+    const struct model_input inputs[] = {
+        {"user", INPUT_ID, 0, c->dim[0], 0, POOL_SUM, c->project},
+        {"num", INPUT_DENSE, 0, 2, 0, POOL_SUM, false},
+        {"seen", INPUT_ID, 1, c->dim[0], 0, POOL_MEAN, c->project},
+        {"level", INPUT_ONE_HOT, 0, 3, 0, POOL_SUM, false},
+        {"tags", INPUT_ID, 2, c->dim[1], 1, POOL_SUM, c->project},
+        {"more", INPUT_ID, 3, c->dim[1], 1, POOL_SQRTN, c->project},
+    };
+    struct model_cfg cfg = {.type = type,
+                            .bottom = sizes(c, "bottom", memory[2]),
+                            .expert_count = number(c, "count"),
+                            .expert_own = own,
+                            .expert_shared = number(c, "shared"),
+                            .expert_levels = number(c, "levels"),
+                            .experts = sizes(c, "experts", memory[3]),
+                            .gates = gate,
+                            .towers = tower};
+    struct model_spec spec = {cfg, inputs, 6, tasks, K, c->dim, N_TABLES, 2};
+    if (model_create(&spec, &c->model, &err) != ST_OK) fail_msg("%s", err.text);
+}
+
+static void load_params(struct golden_case *c)
+{
+    size_t n, lines = 0;
+    const struct model_tensor *list = model_tensors(c->model, &n);
+    memset(c->params, 0, model_n_params(c->model) * sizeof(float));
+    for (size_t i = 0; i < n; i++) {
+        const struct golden_line *l = line(c, "param", list[i].name);
+        assert_int_equal(l->n, list[i].rows * list[i].cols);
+        for (size_t r = 0; r < list[i].rows; r++)
+            floats(l, r * list[i].cols, list[i].cols,
+                   c->params + list[i].offset + r * list[i].stride);
+    }
+    for (size_t i = c->at + 1; i < c->file->n && strcmp(c->file->lines[i].key, "case") != 0; i++)
+        lines += strcmp(c->file->lines[i].key, "param") == 0;
+    assert_int_equal(lines, n); /* neither side has a tensor that the other lacks */
+    for (size_t t = 0; t < N_TABLES; t++) {
+        const struct golden_line *l = line(c, "table", t == 0 ? "0" : "1");
+        floats(l, 0, l->n, c->table[t]);
+    }
+}
+
+static void case_open(const struct golden_file *f, size_t at, bool project, struct golden_case *c)
+{
+    struct error err;
+    size_t distinct[N_IDS] = {5, 5, 5, 5}, occurrences[N_IDS] = {24, 24, 24, 24};
+    struct model_caps caps = {B, distinct, occurrences};
+    memset(c, 0, sizeof *c);
+    c->file = f;
+    c->at = at;
+    c->project = project;
+    make_model(c);
+    c->params = malloc(model_n_params(c->model) * sizeof(float));
+    c->grad = malloc(model_n_params(c->model) * sizeof(float));
+    assert_int_equal(model_work_create(c->model, &caps, &c->work, &err), ST_OK);
+    load_params(c);
+}
+
+static void case_close(struct golden_case *c)
+{
+    model_work_destroy(c->work);
+    model_destroy(c->model);
+    free(c->params);
+    free(c->grad);
+}
+
+static void step(struct golden_case *c, const struct part *p, double *loss)
+{
+    const float *rows[] = {c->table[0], c->table[1]};
+    const uint32_t *place[] = {p->codes[0], p->codes[1]};
+    struct model_rows r = {rows, place};
+    float *row_grad[] = {c->row_grad[0], c->row_grad[1]};
+    assert_true(model_step(c->model, c->params, &p->batch, &r, scale, c->work, c->grad, row_grad,
+                           loss));
+}
+
+/* ---- comparing ---- */
+
+static void expect(const struct golden_line *l, size_t i, double got, double tolerance)
+{
+    if (fabs(got - l->v[i]) <= tolerance * (1 + fabs(l->v[i]))) return;
+    fail_msg("%s %s [%zu]: %.9g, expected %.9g", l->key, l->name, i, got, l->v[i]);
+}
+
+static void expect_tensors(const struct golden_case *c, const char *key, const float *v,
+                           double tolerance)
+{
+    size_t n;
+    const struct model_tensor *list = model_tensors(c->model, &n);
+    for (size_t i = 0; i < n; i++) {
+        const struct golden_line *l = line(c, key, list[i].name);
+        for (size_t j = 0; j < l->n; j++) {
+            size_t at = j / list[i].cols * list[i].stride + j % list[i].cols;
+            expect(l, j, (double)v[list[i].offset + at], tolerance);
+        }
+    }
+}
+
+static void check_logits(const struct golden_case *c, const struct part *p)
+{
+    float z[B * K];
+    struct infer *f;
+    struct infer_work *w;
+    struct error err;
+    const float *tables[] = {c->table[0], c->table[1]};
+    const uint32_t *place[] = {p->codes[0], p->codes[1]};
+    struct model_rows rows = {tables, place};
+    const struct golden_line *l = line(c, "logits", NULL);
+    model_forward_reference(c->model, c->params, &p->batch, &rows, z);
+    for (size_t i = 0; i < l->n; i++) expect(l, i, (double)z[i], TOLERANCE);
+    assert_int_equal(infer_create(c->model, c->params, &f, &err), ST_OK);
+    assert_int_equal(infer_work_create(f, B, &w, &err), ST_OK);
+    infer_forward(f, &p->batch, &rows, w, z);
+    for (size_t i = 0; i < l->n; i++) expect(l, i, (double)z[i], TOLERANCE);
+    infer_work_destroy(w);
+    infer_destroy(f);
+}
+
+static void check_step(struct golden_case *c)
+{
+    struct part p;
+    double loss[K];
+    part_make(c->file, 0, B, &p);
+    check_logits(c, &p);
+    step(c, &p, loss);
+    for (size_t k = 0; k < K; k++) expect(line(c, "loss", NULL), k, loss[k], TOLERANCE);
+    expect_tensors(c, "grad", c->grad, TOLERANCE);
+    for (size_t t = 0; t < N_TABLES; t++)
+        for (size_t u = 0; u < p.tables[t].n; u++)
+            for (size_t j = 0; j < c->dim[t]; j++)
+                expect(line(c, "row_grad", t == 0 ? "0" : "1"), p.codes[t][u] * c->dim[t] + j,
+                       (double)c->row_grad[t][u * c->dim[t] + j], TOLERANCE);
+}
+
+/* ---- three steps ---- */
+
+struct run {
+    const char *name;
+    struct optimizer_cfg dense, rows;
+};
+#define SGD(rate) {.kind = OPT_SGD, .lr = rate}
+#define ADAGRAD(rate) {.kind = OPT_ADAGRAD, .lr = rate, .initial_accumulator = 0.01, .eps = 1e-10}
+#define ADAM(rate, decay) \
+    {.kind = OPT_ADAM, .lr = rate, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = decay}
+
+static const struct run runs[] = {
+    {"sgd", SGD(0.05), SGD(0.1)},
+    {"adagrad", ADAGRAD(0.05), ADAGRAD(0.1)},
+    {"rowwise_adagrad",
+     ADAM(0.05, 0.1),
+     {.kind = OPT_ROWWISE_ADAGRAD, .lr = 0.1, .initial_accumulator = 0.01, .eps = 1e-10}},
+    {"adam", ADAM(0.05, 0), ADAM(0.1, 0)},
+};
+
+struct optimizer_state {
+    float *slot[OPTIM_MAX_SLOTS];                      /* [P] of the dense part */
+    float *decay;                                      /* [P] */
+    float rows[N_TABLES][MOST_IDS][OPTIM_MAX_SLOTS * K];
+};
+
+static void state_create(const struct golden_case *c, const struct run *r,
+                         struct optimizer_state *s)
+{
+    size_t n = model_n_params(c->model);
+    uint8_t *mask = malloc(n);
+    s->decay = malloc(n * sizeof(float));
+    model_decay_mask(c->model, mask);
+    for (size_t i = 0; i < n; i++) s->decay[i] = mask[i];
+    for (size_t j = 0; j < OPTIM_MAX_SLOTS; j++) {
+        s->slot[j] = malloc(n * sizeof(float));
+        for (size_t i = 0; i < n; i++) s->slot[j][i] = optim_initial_state(&r->dense);
+    }
+    for (size_t t = 0; t < N_TABLES; t++)
+        for (size_t u = 0; u < MOST_IDS; u++)
+            for (size_t i = 0; i < OPTIM_MAX_SLOTS * K; i++)
+                s->rows[t][u][i] = optim_initial_state(&r->rows);
+    free(mask);
+}
+
+static void apply(struct golden_case *c, const struct run *r, const struct part *p, uint64_t t,
+                  struct optimizer_state *s)
+{
+    struct optim dense = optim_make(&r->dense, r->dense.lr, t);
+    struct optim rows = optim_make(&r->rows, r->rows.lr, t);
+    optim_dense(&dense, model_n_params(c->model), c->grad, c->params, s->slot, s->decay);
+    for (size_t i = 0; i < N_TABLES; i++)
+        for (size_t u = 0; u < p->tables[i].n; u++) {
+            size_t id = p->codes[i][u], dim = c->dim[i];
+            optim_row(&rows, dim, c->row_grad[i] + u * dim, c->table[i] + id * dim,
+                      s->rows[i][id]);
+        }
+}
+
+static void check_run(struct golden_case *c, const struct run *r)
+{
+    static const size_t first[N_STEPS] = {0, 0, 2}, end[N_STEPS] = {6, 3, 6};
+    struct optimizer_state s;
+    double loss[K];
+    char key[64];
+    load_params(c);
+    state_create(c, r, &s);
+    for (size_t i = 0; i < N_STEPS; i++) {
+        struct part p;
+        part_make(c->file, first[i], end[i], &p);
+        step(c, &p, loss);
+        apply(c, r, &p, i + 1, &s);
+    }
+    snprintf(key, sizeof key, "after_%s", r->name);
+    expect_tensors(c, key, c->params, TOLERANCE_AFTER);
+    snprintf(key, sizeof key, "rows_after_%s", r->name);
+    for (size_t t = 0; t < N_TABLES; t++) {
+        const struct golden_line *l = line(c, key, t == 0 ? "0" : "1");
+        for (size_t i = 0; i < l->n; i++) expect(l, i, (double)c->table[t][i], TOLERANCE_AFTER);
+    }
+    for (size_t j = 0; j < OPTIM_MAX_SLOTS; j++) free(s.slot[j]);
+    free(s.decay);
+}
+
+/* ---- tests ---- */
+
+static struct golden_file file;
+
+static size_t find_case(const char *name)
+{
+    for (size_t i = 0; i < file.n; i++)
+        if (strcmp(file.lines[i].key, "case") == 0 && strcmp(file.lines[i].name, name) == 0)
+            return i;
+    fail_msg("no case %s", name);
+    return 0;
+}
+
+static void check_case(const char *name)
+{
+    for (int project = 0; project < 2; project++) {
+        struct golden_case c;
+        case_open(&file, find_case(name), project, &c);
+        check_step(&c);
+        for (size_t i = 0; i < sizeof runs / sizeof runs[0]; i++) check_run(&c, &runs[i]);
+        case_close(&c);
+    }
+}
+
+#define GOLDEN(name)                       \
+    static void test_##name(void **state)  \
+    {                                      \
+        (void)state;                       \
+        check_case(#name);                 \
+    }
+GOLDEN(lr)
+GOLDEN(dnn)
+GOLDEN(share_bottom)
+GOLDEN(omoe)
+GOLDEN(mmoe)
+GOLDEN(mmoe_gate_mlp)
+GOLDEN(cgc)
+GOLDEN(ple)
+
+static int setup(void **state)
+{
+    struct error err;
+    (void)state;
+    golden_open(&file, "tests/golden/golden.txt");
+    return blas_setup(&err) == ST_OK ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    golden_close(&file);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_lr),   cmocka_unit_test(test_dnn),
+        cmocka_unit_test(test_share_bottom),
+        cmocka_unit_test(test_omoe), cmocka_unit_test(test_mmoe),
+        cmocka_unit_test(test_mmoe_gate_mlp),
+        cmocka_unit_test(test_cgc),  cmocka_unit_test(test_ple),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -1,0 +1,226 @@
+/* The inference forward: right, and a function of the row and the parameters alone. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "common/base/mem.h"
+#include "test_model_toy.h"
+
+enum { ROWS = 300, MOST_TASKS = 4 };
+
+static const struct toy_cfg every_type[] = {
+    {.type = MODEL_LR, .n_rows = ROWS, .n_tasks = 2, .seed = 4},
+    {.type = MODEL_DNN, .n_rows = ROWS, .n_tasks = 2, .seed = 4, .bottom = {5, 3}},
+    {.type = MODEL_SHARE_BOTTOM, .n_rows = ROWS, .n_tasks = 2, .seed = 4, .bottom = {11}, .towers = {4}, .act = ACT_TANH},
+    {.type = MODEL_OMOE, .n_rows = ROWS, .n_tasks = 2, .seed = 4, .count = 3, .experts = {5}, .towers = {4}, .act = ACT_SILU},
+    {.type = MODEL_MMOE, .n_rows = ROWS, .n_tasks = 2, .seed = 4, .count = 5, .experts = {9, 6}, .gates = {3}, .towers = {4}, .act = ACT_GELU},
+    {.type = MODEL_CGC, .n_rows = ROWS, .n_tasks = 2, .seed = 4, .own = 2, .shared = 1, .experts = {5}, .towers = {4}},
+    {.type = MODEL_PLE, .n_rows = ROWS, .n_tasks = 3, .seed = 4, .own = 2, .shared = 2, .levels = 2, .experts = {5}, .towers = {4, 3}},
+};
+enum { N_TYPES = sizeof every_type / sizeof every_type[0] };
+
+static void infer(const struct toy *t, const struct batch *b, const struct model_rows *rows,
+                  float *out)
+{
+    struct infer *f;
+    struct infer_work *w;
+    struct error err;
+    assert_int_equal(infer_create(t->model, t->params, &f, &err), ST_OK);
+    assert_int_equal(infer_work_create(f, b->n_rows, &w, &err), ST_OK);
+    infer_forward(f, b, rows, w, out);
+    infer_work_destroy(w);
+    infer_destroy(f);
+}
+
+/* Logits agree with the plain reference; float sums of some dozen terms carry 1e-6. */
+static void test_infer_agrees_with_the_reference(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < N_TYPES; i++) {
+        static float got[ROWS * MOST_TASKS], want[ROWS * MOST_TASKS];
+        struct toy t;
+        toy_create(&t, &every_type[i]);
+        toy_randomise(&t);
+        infer(&t, &t.batch, &t.rows, got);
+        model_forward_reference(t.model, t.params, &t.batch, &t.rows, want);
+        for (size_t j = 0; j < ROWS * t.cfg.n_tasks; j++)
+            assert_true(fabsf(got[j] - want[j]) < 1e-5f * (1 + fabsf(want[j])));
+        toy_destroy(&t);
+    }
+}
+
+/* A row alone, in parts of 7, of 129 and among all others: the same bits. */
+static void test_infer_bits_do_not_depend_on_neighbours(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {1, 7, 129};
+    for (size_t i = 0; i < N_TYPES; i++) {
+        static float all[ROWS * MOST_TASKS], some[ROWS * MOST_TASKS];
+        struct toy t;
+        toy_create(&t, &every_type[i]);
+        toy_randomise(&t);
+        size_t K = t.cfg.n_tasks;
+        infer(&t, &t.batch, &t.rows, all);
+        for (size_t s = 0; s < 3; s++)
+            for (size_t first = 0; first < ROWS; first += sizes[s] * (s == 0 ? 37 : 1)) {
+                size_t n = ROWS - first < sizes[s] ? ROWS - first : sizes[s];
+                struct toy_part p;
+                toy_part_create(&t, first, n, &p);
+                infer(&t, &p.batch, &p.rows, some);
+                assert_memory_equal(some, all + first * K, n * K * sizeof(float));
+                toy_part_destroy(&p);
+            }
+        toy_destroy(&t);
+    }
+}
+
+/* Features are added in order of name, whatever order the configuration has. */
+static void test_infer_bits_do_not_depend_on_feature_order(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < N_TYPES; i++) {
+        static float one[ROWS * MOST_TASKS], other[ROWS * MOST_TASKS];
+        struct toy a, b;
+        struct toy_cfg c = every_type[i];
+        toy_create(&a, &c);
+        c.rotate = 3;
+        toy_create(&b, &c);
+        infer(&a, &a.batch, &a.rows, one);
+        infer(&b, &b.batch, &b.rows, other);
+        assert_memory_equal(one, other, ROWS * c.n_tasks * sizeof(float));
+        toy_destroy(&a);
+        toy_destroy(&b);
+    }
+}
+
+/* Copies every tensor of `from` that `to` has too; the others of `to` become 0. */
+static void copy_params(struct toy *to, const struct toy *from)
+{
+    size_t n;
+    const struct model_tensor *list = model_tensors(to->model, &n);
+    memset(to->params, 0, to->n_params * sizeof(float));
+    for (size_t i = 0; i < n; i++) {
+        const struct model_tensor *x = toy_tensor(from, list[i].name);
+        for (size_t r = 0; x != NULL && r < x->rows; r++)
+            memcpy(to->params + list[i].offset + r * list[i].stride,
+                   from->params + x->offset + r * x->stride, x->cols * sizeof(float));
+    }
+}
+
+/* A new feature whose weights are 0 leaves every logit's bits. */
+static void test_infer_new_feature_with_zero_weights_changes_nothing(void **state)
+{
+    (void)state;
+    static float before[ROWS * MOST_TASKS], after[ROWS * MOST_TASKS];
+    struct toy_cfg c = every_type[4];
+    struct toy old, new;
+    c.n_inputs = 4;
+    toy_create(&old, &c);
+    c.n_inputs = 0; /* adds a_shared, list_mean, list_sqrtn: names before, between, after */
+    toy_create(&new, &c);
+    copy_params(&new, &old);
+    infer(&old, &old.batch, &old.rows, before);
+    infer(&new, &new.batch, &new.rows, after);
+    assert_memory_equal(before, after, ROWS * c.n_tasks * sizeof(float));
+    toy_destroy(&new);
+    toy_destroy(&old);
+}
+
+/* A new task with its gate, experts and tower leaves the old tasks' bits in the last level. */
+static void test_infer_new_task_leaves_the_others(void **state)
+{
+    (void)state;
+    for (size_t i = 4; i < 6; i++) {
+        static float before[ROWS * MOST_TASKS], after[ROWS * MOST_TASKS];
+        struct toy_cfg c = every_type[i];
+        struct toy old, new;
+        toy_create(&old, &c);
+        c.n_tasks = 3;
+        toy_create(&new, &c);
+        infer(&old, &old.batch, &old.rows, before);
+        infer(&new, &new.batch, &new.rows, after);
+        for (size_t r = 0; r < ROWS; r++)
+            assert_memory_equal(before + 2 * r, after + 3 * r, 2 * sizeof(float));
+        toy_destroy(&new);
+        toy_destroy(&old);
+    }
+}
+
+/* Parameters are copied: a change shows after infer_create alone. */
+static void test_infer_keeps_its_own_parameters(void **state)
+{
+    (void)state;
+    static float before[ROWS * MOST_TASKS], after[ROWS * MOST_TASKS];
+    struct toy t;
+    struct infer *f;
+    struct infer_work *w;
+    struct error err;
+    toy_create(&t, &every_type[2]);
+    assert_int_equal(infer_create(t.model, t.params, &f, &err), ST_OK);
+    assert_int_equal(infer_work_create(f, 16, &w, &err), ST_OK);
+    infer_forward(f, &t.batch, &t.rows, w, before);
+    memset(t.params, 0, t.n_params * sizeof(float));
+    infer_forward(f, &t.batch, &t.rows, w, after);
+    assert_memory_equal(before, after, ROWS * 2 * sizeof(float));
+    infer_work_destroy(w);
+    infer_destroy(f);
+    toy_destroy(&t);
+}
+
+/* Scoring allocates nothing, and no rows are allowed. */
+static void test_infer_forward_does_not_allocate(void **state)
+{
+    (void)state;
+    static float out[ROWS * MOST_TASKS];
+    struct toy t;
+    struct infer *f;
+    struct infer_work *w;
+    struct error err;
+    toy_create(&t, &every_type[6]);
+    assert_int_equal(infer_create(t.model, t.params, &f, &err), ST_OK);
+    assert_int_equal(infer_work_create(f, ROWS, &w, &err), ST_OK);
+    uint64_t calls = mem_calls();
+    infer_forward(f, &t.batch, &t.rows, w, out);
+    struct batch none = t.batch;
+    none.n_rows = 0;
+    infer_forward(f, &none, &t.rows, w, out);
+    assert_int_equal(mem_calls(), calls);
+    infer_work_destroy(w);
+    infer_destroy(f);
+    toy_destroy(&t);
+}
+
+/* bce shows a probability, other losses the value itself. */
+static void test_link_is_sigmoid_for_binary_tasks(void **state)
+{
+    (void)state;
+    struct toy t;
+    struct toy_cfg c = {.type = MODEL_LR, .n_rows = 1, .n_tasks = 1, .seed = 1};
+    toy_create(&t, &c);
+    assert_true(model_link(t.model, 0, 0) == 0.5f);
+    assert_true(fabsf(model_link(t.model, 0, 2) - 0.880797f) < 1e-6f);
+    toy_destroy(&t);
+    c.loss = LOSS_MSE;
+    toy_create(&t, &c);
+    assert_true(model_link(t.model, 0, 2.5f) == 2.5f);
+    toy_destroy(&t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_infer_agrees_with_the_reference),
+        cmocka_unit_test(test_infer_bits_do_not_depend_on_neighbours),
+        cmocka_unit_test(test_infer_bits_do_not_depend_on_feature_order),
+        cmocka_unit_test(test_infer_new_feature_with_zero_weights_changes_nothing),
+        cmocka_unit_test(test_infer_new_task_leaves_the_others),
+        cmocka_unit_test(test_infer_keeps_its_own_parameters),
+        cmocka_unit_test(test_infer_forward_does_not_allocate),
+        cmocka_unit_test(test_link_is_sigmoid_for_binary_tasks),
+    };
+    return cmocka_run_group_tests(tests, toy_setup, NULL);
+}

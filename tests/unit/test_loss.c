@@ -1,0 +1,118 @@
+/* Losses: values by hand, derivatives by differences, no overflow, absent labels. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "model/loss.h"
+
+static double value(enum loss_kind kind, double z, double y)
+{
+    double d;
+    return loss_value(kind, 0.5, z, y, &d);
+}
+
+static bool near(double a, double b)
+{
+    return fabs(a - b) <= 1e-12 * (1 + fabs(b));
+}
+
+/* bce is -log of the probability of the label, also for labels between 0 and 1. */
+static void test_bce_values(void **state)
+{
+    (void)state;
+    assert_true(near(value(LOSS_BCE, 0, 1), log(2)));
+    assert_true(near(value(LOSS_BCE, 1.5, 1), -log(1 / (1 + exp(-1.5)))));
+    assert_true(near(value(LOSS_BCE, 1.5, 0), -log(1 - 1 / (1 + exp(-1.5)))));
+    assert_true(near(value(LOSS_BCE, -0.3, 0.25),
+                     0.25 * value(LOSS_BCE, -0.3, 1) + 0.75 * value(LOSS_BCE, -0.3, 0)));
+}
+
+/* Logits far out give |z| or 0, never infinity (clipping at 1e-15 in float would). */
+static void test_bce_is_stable_far_out(void **state)
+{
+    (void)state;
+    double d;
+    assert_true(loss_value(LOSS_BCE, 0, 1000, 0, &d) == 1000 && d == 1);
+    assert_true(loss_value(LOSS_BCE, 0, -1000, 1, &d) == 1000 && d == -1);
+    assert_true(loss_value(LOSS_BCE, 0, 1000, 1, &d) == 0 && d == 0);
+    assert_true(loss_value(LOSS_BCE, 0, -1000, 0, &d) == 0 && d == 0);
+}
+
+static void test_regression_values(void **state)
+{
+    (void)state;
+    assert_true(near(value(LOSS_MSE, 3, 1), 4));
+    assert_true(near(value(LOSS_HUBER, 1.3, 1), 0.5 * 0.09));
+    assert_true(near(value(LOSS_HUBER, 3, 1), 0.5 * (2 - 0.25)));
+    assert_true(near(value(LOSS_HUBER, -3, -1), 0.5 * (2 - 0.25)));
+}
+
+static void test_derivatives_agree_with_differences(void **state)
+{
+    (void)state;
+    for (int kind = LOSS_BCE; kind <= LOSS_HUBER; kind++)
+        for (double z = -3.02; z < 3; z += 0.7)
+            for (double y = 0; y <= 1; y += 0.25) {
+                double d, h = 1e-6;
+                loss_value((enum loss_kind)kind, 0.5, z, y, &d);
+                double up = value((enum loss_kind)kind, z + h, y);
+                double down = value((enum loss_kind)kind, z - h, y);
+                assert_true(fabs((up - down) / (2 * h) - d) < 1e-8);
+            }
+}
+
+/* Absent rows give no loss and a zero gradient; the others weight, scale and task weight. */
+static void test_rows_are_weighted_and_absent_ones_skipped(void **state)
+{
+    (void)state;
+    const float z[] = {1, 9, 2}, y[] = {0, NAN, 4}, w[] = {2, 5, 0.5f};
+    float dz[] = {7, 7, 7};
+    double sum = 10;
+    struct loss_rows rows = {3, z, 1, y, w, 1};
+    loss_forward_backward(LOSS_MSE, 0, &rows, 0.25, 3, &sum, dz);
+    assert_true(near(sum, 10 + 2 * 0.25 * 1 + 0.5 * 0.25 * 4));
+    assert_true(dz[0] == 3 && dz[1] == 0 && dz[2] == -1.5f);
+}
+
+/* Strides: one column of logits, labels and weights each. */
+static void test_strides_are_followed(void **state)
+{
+    (void)state;
+    const float z[] = {1, 8, 2, 8}, y[] = {0, 8, 8, 1, 8, 8}, w[] = {1, 8, 8, 1, 8, 8};
+    float dz[] = {7, 7, 7, 7};
+    double sum = 0;
+    struct loss_rows rows = {2, z, 2, y, w, 3};
+    loss_forward_backward(LOSS_MSE, 0, &rows, 1, 1, &sum, dz);
+    assert_true(near(sum, 2) && dz[0] == 2 && dz[1] == 7 && dz[2] == 2 && dz[3] == 7);
+}
+
+/* A logit or label that is not finite shows in the sum. */
+static void test_non_finite_shows(void **state)
+{
+    (void)state;
+    const float z[] = {NAN, INFINITY}, y[] = {1, 0}, w[] = {1, 1};
+    for (size_t i = 0; i < 2; i++) {
+        float dz;
+        double sum = 0;
+        struct loss_rows rows = {1, z + i, 1, y + i, w, 1};
+        loss_forward_backward(LOSS_BCE, 0, &rows, 1, 1, &sum, &dz);
+        assert_false(isfinite(sum));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_bce_values),
+        cmocka_unit_test(test_bce_is_stable_far_out),
+        cmocka_unit_test(test_regression_values),
+        cmocka_unit_test(test_derivatives_agree_with_differences),
+        cmocka_unit_test(test_rows_are_weighted_and_absent_ones_skipped),
+        cmocka_unit_test(test_strides_are_followed),
+        cmocka_unit_test(test_non_finite_shows),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
