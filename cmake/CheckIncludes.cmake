@@ -27,9 +27,9 @@ set(may_tests "common;data;model;ps;worker;serve;cli")
 # Made by the build, included by bare name.
 set(generated build_id.h)
 
-# Headers of wrapped libraries -> the one file that may include them.
+# Headers of wrapped libraries -> the file that may include them (and tests that must).
 set(home_mpi.h common/net/transport_mpi.c)
-set(home_hdf5.h common/store/h5.c)
+set(home_hdf5.h common/store/h5.c tests/unit/test_h5_hostile.c) # a test writes what h5.c never would
 set(home_cblas.h common/math/blas.c)
 set(home_libfyaml.h common/config/yaml.c)
 set(home_archive.h data/source_archive.c)
@@ -85,7 +85,7 @@ foreach(top common data model ps worker serve cli tests)
         endif()
       elseif(line MATCHES "<([^>]+)>")
         set(target "${CMAKE_MATCH_1}")
-        if(DEFINED home_${target} AND NOT path STREQUAL "${home_${target}}")
+        if(DEFINED home_${target} AND NOT path IN_LIST home_${target})
           complain("${path}: <${target}> belongs to ${home_${target}} alone")
         endif()
         if(target STREQUAL "cmocka.h" AND NOT from STREQUAL "tests")
