@@ -19,6 +19,9 @@
 
 struct transport;
 
+/* Changes whenever messages do; ranks compare it first. */
+enum { TRANSPORT_PROTOCOL = 1 };
+
 /* Independent lanes of messages between the same two ranks. */
 enum channel { CHANNEL_STEP, CHANNEL_CONTROL, CHANNEL_WORKERS, CHANNEL_COUNT };
 

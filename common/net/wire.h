@@ -30,7 +30,7 @@
 #include "common/base/status.h"
 #include "common/net/transport.h"
 
-enum { WIRE_VERSION = 1 };
+enum { WIRE_VERSION = TRANSPORT_PROTOCOL };
 
 enum wire_flags {
     WIRE_NONFINITE = 1,  /* a lane of the pushed step was not finite: all skip the step */
