@@ -18,7 +18,8 @@ void gather_pooled(const struct batch_id *f, const struct model_input *in,
     size_t first = gather_first(f, r), end = gather_first(f, r + 1);
     memset(out, 0, in->width * sizeof *out);
     for (size_t i = first; i < end; i++)
-        vec_add(in->width, gather_row(rows, in->table, f->row[f->idx[i]], in->width), out);
+        vec_add(in->width, gather_row(rows, in->table, f->row[f->idx[i]], in->width),
+                out);
     if (in->pool != POOL_SUM && end - first > 1)
         vec_scale(in->width, gather_scale(in->pool, end - first), out);
 }
@@ -36,7 +37,8 @@ void gather_direct_forward(const struct model_input *inputs, size_t n_inputs,
             float scale = gather_scale(in->pool, end - first);
             for (size_t o = first; o < end; o++)
                 vec_axpy(in->width, scale,
-                         gather_row(rows, in->table, f->row[f->idx[o]], in->width), y + r * ldy);
+                         gather_row(rows, in->table, f->row[f->idx[o]], in->width),
+                         y + r * ldy);
         }
     }
 }

@@ -6,8 +6,8 @@
 #include "model/model.h"
 
 /* Row u of a table's pulled rows. */
-static inline const float *gather_row(const struct model_rows *rows, size_t table, size_t u,
-                                      size_t dim)
+static inline const float *gather_row(const struct model_rows *rows, size_t table,
+                                      size_t u, size_t dim)
 {
     const uint32_t *place = rows->place != NULL ? rows->place[table] : NULL;
     return rows->rows[table] + (place != NULL ? place[u] : u) * dim;

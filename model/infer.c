@@ -84,7 +84,8 @@ static void reorder_weights(struct infer *f)
     for (size_t i = 0; i < m->n_inputs; i++) {
         size_t from = m->x_offset[f->order[i]], width = m->inputs[f->order[i]].width;
         if (from == NET_NONE) continue;
-        memcpy(f->w + row * b->n, f->params + b->w + from * b->n, width * b->n * sizeof(float));
+        memcpy(f->w + row * b->n, f->params + b->w + from * b->n,
+               width * b->n * sizeof(float));
         row += width;
     }
 }
@@ -123,8 +124,8 @@ void infer_destroy(struct infer *f)
     mem_free(f);
 }
 
-enum status infer_work_create(const struct infer *f, size_t max_rows, struct infer_work **out,
-                              struct error *err)
+enum status infer_work_create(const struct infer *f, size_t max_rows,
+                              struct infer_work **out, struct error *err)
 {
     (void)max_rows; /* any number of rows goes through in chunks */
     size_t ld = f->m->net.buffers[NET_Y].width;
@@ -155,8 +156,9 @@ void infer_work_destroy(struct infer_work *w)
 
 /* ---- rows [first, first + n) ---- */
 
-static void gather_segment(const struct infer *f, const struct segment *s, const struct batch *b,
-                           const struct model_rows *rows, size_t first, size_t n, float *x)
+static void gather_segment(const struct infer *f, const struct segment *s,
+                           const struct batch *b, const struct model_rows *rows,
+                           size_t first, size_t n, float *x)
 {
     const struct model *m = f->m;
     size_t col = s->row;
@@ -175,21 +177,24 @@ static void gather_segment(const struct infer *f, const struct segment *s, const
     }
 }
 
-static void add_levels(const struct infer *f, const struct segment *s, const struct batch *b,
-                       size_t first, size_t n, float *y, size_t ld)
+static void add_levels(const struct infer *f, const struct segment *s,
+                       const struct batch *b, size_t first, size_t n, float *y, size_t ld)
 {
     const struct model_input *in = &f->m->inputs[f->order[s->first]];
     const uint32_t *level = b->one_hot[in->place] + first;
     for (size_t r = 0; r < n; r++)
-        if (level[r] != ONE_HOT_NONE) vec_add(ld, f->w + (s->row + level[r]) * ld, y + r * ld);
+        if (level[r] != ONE_HOT_NONE)
+            vec_add(ld, f->w + (s->row + level[r]) * ld, y + r * ld);
 }
 
-static void add_rows(const struct infer *f, const struct segment *s, const struct batch *b,
-                     const struct model_rows *rows, size_t first, size_t n, struct infer_work *w)
+static void add_rows(const struct infer *f, const struct segment *s,
+                     const struct batch *b, const struct model_rows *rows, size_t first,
+                     size_t n, struct infer_work *w)
 {
     const struct model_input *in = &f->m->inputs[f->order[s->first]];
     size_t ld = f->m->net.buffers[NET_Y].width;
-    float *pooled = w->chunk->act[f->m->net.logits]; /* [K]; lr has no towers that write it */
+    float *pooled =
+        w->chunk->act[f->m->net.logits]; /* [K]; lr has no towers that write it */
     for (size_t r = 0; r < n; r++) {
         gather_pooled(&b->ids[in->place], in, rows, first + r, pooled);
         vec_add(in->width, pooled, w->y + r * ld);
@@ -207,11 +212,15 @@ static void layer1_chain(const struct infer *f, const struct batch *b,
         switch (s->kind) {
         case SEGMENT_DENSE:
             gather_segment(f, s, b, rows, first, n, w->x);
-            chain_gemm(n, ld, s->k, w->x + s->row, n_x, f->w + s->row * ld, ld, NULL, true, w->y,
-                       ld);
+            chain_gemm(n, ld, s->k, w->x + s->row, n_x, f->w + s->row * ld, ld, NULL,
+                       true, w->y, ld);
             break;
-        case SEGMENT_ONE_HOT: add_levels(f, s, b, first, n, w->y, ld); break;
-        case SEGMENT_DIRECT: add_rows(f, s, b, rows, first, n, w); break;
+        case SEGMENT_ONE_HOT:
+            add_levels(f, s, b, first, n, w->y, ld);
+            break;
+        case SEGMENT_DIRECT:
+            add_rows(f, s, b, rows, first, n, w);
+            break;
         }
     }
     for (size_t r = 0; r < n; r++) vec_add(ld, f->bias, w->y + r * ld);
@@ -227,8 +236,8 @@ static void copy_logits(const struct model *m, const struct level_chunk *c, floa
     }
 }
 
-void infer_forward(const struct infer *f, const struct batch *b, const struct model_rows *rows,
-                   struct infer_work *w, float *logits)
+void infer_forward(const struct infer *f, const struct batch *b,
+                   const struct model_rows *rows, struct infer_work *w, float *logits)
 {
     const struct net *net = &f->m->net;
     for (size_t first = 0; first < b->n_rows; first += NET_CHUNK) {

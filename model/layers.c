@@ -17,7 +17,8 @@ static void add_bias(size_t rows, size_t n, const float *b, float *y, size_t ldy
 }
 
 void layers_product(enum product kind, size_t rows, size_t in, size_t out, const float *x,
-                    size_t ldx, const float *w, size_t ldw, const float *b, float *y, size_t ldy)
+                    size_t ldx, const float *w, size_t ldw, const float *b, float *y,
+                    size_t ldy)
 {
     if (kind == PRODUCT_CHAIN) {
         chain_gemm(rows, out, in, x, ldx, w, ldw, b, false, y, ldy);
@@ -39,8 +40,9 @@ static void sum_rows(size_t rows, size_t n, const float *dy, size_t ldy, float *
 
 /* One output: dw += dy x, dx = dy w, row by row. */
 VECTOR_CLONES
-static void column_backward(size_t rows, size_t in, const float *x, size_t ldx, const float *w,
-                            const float *dy, size_t ldy, float *dx, size_t lddx, float *dw)
+static void column_backward(size_t rows, size_t in, const float *x, size_t ldx,
+                            const float *w, const float *dy, size_t ldy, float *dx,
+                            size_t lddx, float *dw)
 {
     for (size_t r = 0; r < rows; r++) {
         float d = dy[r * ldy];
@@ -52,9 +54,9 @@ static void column_backward(size_t rows, size_t in, const float *x, size_t ldx, 
     }
 }
 
-void layers_product_backward(size_t rows, size_t in, size_t out, const float *x, size_t ldx,
-                             const float *w, size_t ldw, const float *dy, size_t ldy, float *dx,
-                             size_t lddx, float *dw, float *db)
+void layers_product_backward(size_t rows, size_t in, size_t out, const float *x,
+                             size_t ldx, const float *w, size_t ldw, const float *dy,
+                             size_t ldy, float *dx, size_t lddx, float *dw, float *db)
 {
     sum_rows(rows, out, dy, ldy, db);
     if (out == 1 && ldw == 1) {
@@ -62,7 +64,8 @@ void layers_product_backward(size_t rows, size_t in, size_t out, const float *x,
         return;
     }
     blas_gemm(true, false, in, out, rows, 1, x, ldx, dy, ldy, 1, dw, ldw);
-    if (dx != NULL) blas_gemm(false, true, rows, in, out, 1, dy, ldy, w, ldw, 0, dx, lddx);
+    if (dx != NULL)
+        blas_gemm(false, true, rows, in, out, 1, dy, ldy, w, ldw, 0, dx, lddx);
 }
 
 /* ---- activation ---- */
@@ -70,14 +73,23 @@ void layers_product_backward(size_t rows, size_t in, size_t out, const float *x,
 static void activate(enum activation act, size_t n, const float *x, float *y)
 {
     switch (act) {
-    case ACT_RELU: vec_relu(n, x, y); break;
-    case ACT_GELU: vec_gelu(n, x, y); break;
-    case ACT_SILU: vec_silu(n, x, y); break;
-    case ACT_TANH: vec_tanh(n, x, y); break;
+    case ACT_RELU:
+        vec_relu(n, x, y);
+        break;
+    case ACT_GELU:
+        vec_gelu(n, x, y);
+        break;
+    case ACT_SILU:
+        vec_silu(n, x, y);
+        break;
+    case ACT_TANH:
+        vec_tanh(n, x, y);
+        break;
     }
 }
 
-void layers_activate(enum activation act, size_t rows, size_t n, float *y, float *pre, size_t ldy)
+void layers_activate(enum activation act, size_t rows, size_t n, float *y, float *pre,
+                     size_t ldy)
 {
     if (n == ldy) {
         n *= rows;
@@ -104,10 +116,18 @@ void layers_activate_backward(enum activation act, size_t rows, size_t n, const 
     for (size_t r = 0; r < rows; r++) {
         size_t at = r * ldy;
         switch (act) {
-        case ACT_RELU: vec_relu_backward(n, y + at, dy + at, dy + at); break;
-        case ACT_GELU: vec_gelu_backward(n, pre + at, dy + at, dy + at); break;
-        case ACT_SILU: vec_silu_backward(n, pre + at, dy + at, dy + at); break;
-        case ACT_TANH: vec_tanh_backward(n, y + at, dy + at, dy + at); break;
+        case ACT_RELU:
+            vec_relu_backward(n, y + at, dy + at, dy + at);
+            break;
+        case ACT_GELU:
+            vec_gelu_backward(n, pre + at, dy + at, dy + at);
+            break;
+        case ACT_SILU:
+            vec_silu_backward(n, pre + at, dy + at, dy + at);
+            break;
+        case ACT_TANH:
+            vec_tanh_backward(n, y + at, dy + at, dy + at);
+            break;
         }
     }
 }
@@ -115,10 +135,14 @@ void layers_activate_backward(enum activation act, size_t rows, size_t n, const 
 double layers_activation_reference(enum activation act, double x)
 {
     switch (act) {
-    case ACT_RELU: return x > 0 ? x : 0;
-    case ACT_GELU: return 0.5 * x * (1 + tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
-    case ACT_SILU: return x / (1 + exp(-x));
-    case ACT_TANH: return tanh(x);
+    case ACT_RELU:
+        return x > 0 ? x : 0;
+    case ACT_GELU:
+        return 0.5 * x * (1 + tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+    case ACT_SILU:
+        return x / (1 + exp(-x));
+    case ACT_TANH:
+        return tanh(x);
     }
     return 0;
 }

@@ -16,14 +16,16 @@
 enum product { PRODUCT_BLAS, PRODUCT_CHAIN };
 
 void layers_product(enum product kind, size_t rows, size_t in, size_t out, const float *x,
-                    size_t ldx, const float *w, size_t ldw, const float *b, float *y, size_t ldy);
+                    size_t ldx, const float *w, size_t ldw, const float *b, float *y,
+                    size_t ldy);
 /* dx may be NULL. */
-void layers_product_backward(size_t rows, size_t in, size_t out, const float *x, size_t ldx,
-                             const float *w, size_t ldw, const float *dy, size_t ldy, float *dx,
-                             size_t lddx, float *dw, float *db);
+void layers_product_backward(size_t rows, size_t in, size_t out, const float *x,
+                             size_t ldx, const float *w, size_t ldw, const float *dy,
+                             size_t ldy, float *dx, size_t lddx, float *dw, float *db);
 
 /* y = f(y). pre (stride ldy, may be NULL unless gelu or silu) keeps the input. */
-void layers_activate(enum activation act, size_t rows, size_t n, float *y, float *pre, size_t ldy);
+void layers_activate(enum activation act, size_t rows, size_t n, float *y, float *pre,
+                     size_t ldy);
 /* dy *= f', from y (relu, tanh) or pre (gelu, silu), all with stride ldy. */
 void layers_activate_backward(enum activation act, size_t rows, size_t n, const float *y,
                               const float *pre, float *dy, size_t ldy);

@@ -19,7 +19,8 @@ static bool alloc_buffers(const struct net *net, bool backward, struct level_chu
     for (size_t i = 0; i < net->n_buffers; i++) {
         const struct net_buffer *b = &net->buffers[i];
         size_t n = b->width * NET_CHUNK;
-        if (i != NET_Y && (c->act[i] = mem_zeroed(n, sizeof(float))) == NULL) return false;
+        if (i != NET_Y && (c->act[i] = mem_zeroed(n, sizeof(float))) == NULL)
+            return false;
         if (b->pre && (c->pre[i] = mem_zeroed(n, sizeof(float))) == NULL) return false;
         if (i == NET_Y || !backward) continue;
         if ((c->grad[i] = mem_zeroed(n, sizeof(float))) == NULL) return false;
@@ -27,8 +28,8 @@ static bool alloc_buffers(const struct net *net, bool backward, struct level_chu
     return true;
 }
 
-enum status level_chunk_create(const struct net *net, bool backward, struct level_chunk **out,
-                               struct error *err)
+enum status level_chunk_create(const struct net *net, bool backward,
+                               struct level_chunk **out, struct error *err)
 {
     struct level_chunk *c = *out = mem_zeroed(1, sizeof *c);
     if (c == NULL) return mem_error(err, "activations", sizeof *c);
@@ -37,7 +38,8 @@ enum status level_chunk_create(const struct net *net, bool backward, struct leve
     c->pre = mem_zeroed(net->n_buffers, sizeof *c->pre);
     c->rows = mem_zeroed(most_experts(net), sizeof *c->rows);
     c->uses = mem_zeroed(net->n_mixes, sizeof *c->uses);
-    if (c->act && c->grad && c->pre && c->rows && c->uses && alloc_buffers(net, backward, c))
+    if (c->act && c->grad && c->pre && c->rows && c->uses &&
+        alloc_buffers(net, backward, c))
         return ST_OK;
     level_chunk_destroy(c, net);
     *out = NULL;
@@ -68,14 +70,15 @@ static float *pre_of(enum activation act, float *pre, size_t col)
     return act == ACT_GELU || act == ACT_SILU ? pre + col : NULL;
 }
 
-static void block_forward(const struct net *net, const struct net_block *b, const float *params,
-                          enum product kind, struct level_chunk *c)
+static void block_forward(const struct net *net, const struct net_block *b,
+                          const float *params, enum product kind, struct level_chunk *c)
 {
     size_t ld = net->buffers[b->dst].width;
     float *y = c->act[b->dst], *pre = c->pre[b->dst];
     if (b->src != NET_X) {
-        layers_product(kind, c->n, b->in, b->n, c->act[b->src], net->buffers[b->src].width,
-                       params + b->w, b->n, params + b->b, y, ld);
+        layers_product(kind, c->n, b->in, b->n, c->act[b->src],
+                       net->buffers[b->src].width, params + b->w, b->n, params + b->b, y,
+                       ld);
     }
     for (size_t i = 0; i < b->n_runs; i++) {
         const struct net_run *r = &b->runs[i];
@@ -83,8 +86,8 @@ static void block_forward(const struct net *net, const struct net_block *b, cons
     }
 }
 
-static void block_backward(const struct net *net, const struct net_block *b, const float *params,
-                           struct level_chunk *c, float *grad)
+static void block_backward(const struct net *net, const struct net_block *b,
+                           const float *params, struct level_chunk *c, float *grad)
 {
     size_t ld = net->buffers[b->dst].width;
     for (size_t i = 0; i < b->n_runs; i++) {
@@ -99,18 +102,18 @@ static void block_backward(const struct net *net, const struct net_block *b, con
                             net->buffers[b->src].width, grad + b->w, grad + b->b);
 }
 
-static void layer_forward(const struct net *net, const struct net_layer *l, const float *params,
-                          enum product kind, struct level_chunk *c)
+static void layer_forward(const struct net *net, const struct net_layer *l,
+                          const float *params, enum product kind, struct level_chunk *c)
 {
     size_t ldx = net->buffers[l->src].width, ldy = net->buffers[l->dst].width;
     float *y = c->act[l->dst] + l->dst_col;
-    layers_product(kind, c->n, l->in, l->out, c->act[l->src] + l->src_col, ldx, params + l->w,
-                   l->ldw, params + l->b, y, ldy);
+    layers_product(kind, c->n, l->in, l->out, c->act[l->src] + l->src_col, ldx,
+                   params + l->w, l->ldw, params + l->b, y, ldy);
     if (!l->linear) layers_activate(l->act, c->n, l->out, y, c->pre[l->dst], ldy);
 }
 
-static void layer_backward(const struct net *net, const struct net_layer *l, const float *params,
-                           struct level_chunk *c, float *grad)
+static void layer_backward(const struct net *net, const struct net_layer *l,
+                           const float *params, struct level_chunk *c, float *grad)
 {
     size_t ldx = net->buffers[l->src].width, ldy = net->buffers[l->dst].width;
     float *dy = c->grad[l->dst] + l->dst_col;
@@ -119,14 +122,14 @@ static void layer_backward(const struct net *net, const struct net_layer *l, con
                                  c->pre[l->dst], dy, ldy);
     }
     layers_product_backward(c->n, l->in, l->out, c->act[l->src] + l->src_col, ldx,
-                            params + l->w, l->ldw, dy, ldy, c->grad[l->src] + l->src_col, ldx,
-                            grad + l->w, grad + l->b);
+                            params + l->w, l->ldw, dy, ldy, c->grad[l->src] + l->src_col,
+                            ldx, grad + l->w, grad + l->b);
 }
 
 /* ---- mixtures ---- */
 
-static struct mix_rows rows_of(const struct net *net, float *const *base, size_t buf, size_t col,
-                               size_t row)
+static struct mix_rows rows_of(const struct net *net, float *const *base, size_t buf,
+                               size_t col, size_t row)
 {
     size_t ld = net->buffers[buf].width;
     return (struct mix_rows){base[buf] + row * ld + col, ld};
@@ -144,7 +147,8 @@ static void mixes_forward(const struct net *net, const struct net_level *level,
             const struct net_expert *e = &net->experts[m->expert[i]];
             c->rows[i] = rows_of(net, c->act, e->buf, e->col, 0);
         }
-        mix_forward(c->n, m->n, level->width, g, c->rows, rows_of(net, c->act, m->dst, 0, 0));
+        mix_forward(c->n, m->n, level->width, g, c->rows,
+                    rows_of(net, c->act, m->dst, 0, 0));
     }
 }
 
@@ -159,8 +163,8 @@ static void expert_backward(const struct net *net, const struct net_level *level
         c->uses[i].d = rows_of(net, c->grad, m->dst, 0, row);
         c->uses[i].q = rows_of(net, c->grad, m->gate_buf, col, row);
     }
-    mix_backward(n, e->n_seen, level->width, rows_of(net, c->act, e->buf, e->col, row), c->uses,
-                 rows_of(net, c->grad, e->buf, e->col, row));
+    mix_backward(n, e->n_seen, level->width, rows_of(net, c->act, e->buf, e->col, row),
+                 c->uses, rows_of(net, c->grad, e->buf, e->col, row));
 }
 
 static void mixes_backward(const struct net *net, const struct net_level *level,
@@ -169,19 +173,21 @@ static void mixes_backward(const struct net *net, const struct net_level *level,
     for (size_t row = 0; row < c->n; row += MIX_ROWS) {
         size_t n = c->n - row < MIX_ROWS ? c->n - row : MIX_ROWS;
         for (size_t i = 0; i < level->n_experts; i++)
-            expert_backward(net, level, &net->experts[level->first_expert + i], row, n, c);
+            expert_backward(net, level, &net->experts[level->first_expert + i], row, n,
+                            c);
     }
     for (size_t j = 0; j < level->n_mixes; j++) {
         const struct net_mix *m = &net->mixes[level->first_mix + j];
-        mix_softmax_backward(c->n, m->n, rows_of(net, c->act, m->gate_buf, m->gate_col, 0),
+        mix_softmax_backward(c->n, m->n,
+                             rows_of(net, c->act, m->gate_buf, m->gate_col, 0),
                              rows_of(net, c->grad, m->gate_buf, m->gate_col, 0));
     }
 }
 
 /* ---- levels ---- */
 
-void level_forward(const struct net *net, const struct net_level *level, const float *params,
-                   enum product kind, struct level_chunk *c)
+void level_forward(const struct net *net, const struct net_level *level,
+                   const float *params, enum product kind, struct level_chunk *c)
 {
     for (size_t i = 0; i < level->n_blocks; i++)
         block_forward(net, &net->blocks[level->first_block + i], params, kind, c);
@@ -193,8 +199,8 @@ void level_forward(const struct net *net, const struct net_level *level, const f
     mixes_forward(net, level, c);
 }
 
-void level_backward(const struct net *net, const struct net_level *level, const float *params,
-                    struct level_chunk *c, float *grad)
+void level_backward(const struct net *net, const struct net_level *level,
+                    const float *params, struct level_chunk *c, float *grad)
 {
     mixes_backward(net, level, c);
     for (size_t i = level->n_units; i-- > 0;) {

@@ -14,7 +14,7 @@
 
 struct loss_rows {
     size_t n;
-    const float *z;      /* logits, stride ldz */
+    const float *z; /* logits, stride ldz */
     size_t ldz;
     const float *label;  /* stride ld */
     const float *weight; /* stride ld */
@@ -23,8 +23,9 @@ struct loss_rows {
 
 /* Adds weight * loss * scale to *sum, row after row, and writes
  * dz = weight * dloss/dz * scale * task_weight (stride ldz). */
-void loss_forward_backward(enum loss_kind kind, double delta, const struct loss_rows *rows,
-                           double scale, double task_weight, double *sum, float *dz);
+void loss_forward_backward(enum loss_kind kind, double delta,
+                           const struct loss_rows *rows, double scale, double task_weight,
+                           double *sum, float *dz);
 
 /* Loss and derivative of one row. */
 double loss_value(enum loss_kind kind, double delta, double z, double y, double *dz);

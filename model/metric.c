@@ -17,9 +17,9 @@ struct sums {
 struct block {
     uint64_t index;
     size_t n;
-    struct sums *sums;     /* [K] */
+    struct sums *sums;      /* [K] */
     float *scores, *labels; /* [n, K] */
-    uint64_t *group;       /* [n] or NULL */
+    uint64_t *group;        /* [n] or NULL */
 };
 
 struct metric {
@@ -103,7 +103,8 @@ enum status metric_add(struct metric *m, uint64_t block, size_t n, const float *
     if (group != NULL) memcpy(b->group, group, n * sizeof *group);
     for (size_t i = 0; i < n * K; i++) {
         if (isnan(labels[i])) continue;
-        sums_add(&b->sums[i % K], (double)scores[i], (double)logits[i], (double)labels[i]);
+        sums_add(&b->sums[i % K], (double)scores[i], (double)logits[i],
+                 (double)labels[i]);
     }
     return ST_OK;
 }
@@ -165,7 +166,8 @@ static enum status bad_bytes(struct error *err)
     return error_set(err, ST_INTERNAL, "metrics: packed rows do not fit this run");
 }
 
-static enum status merge_block(struct metric *m, const char **at, size_t *left, struct error *err)
+static enum status merge_block(struct metric *m, const char **at, size_t *left,
+                               struct error *err)
 {
     struct pack_block p;
     struct block *b;
@@ -210,7 +212,8 @@ static enum status sort_blocks(struct metric *m, struct error *err)
             size_t mid = first + width < n ? first + width : n;
             size_t end = mid + width < n ? mid + width : n, a = first, b = mid;
             for (size_t o = first; o < end; o++) {
-                bool left = a < mid && (b == end || m->blocks[a].index <= m->blocks[b].index);
+                bool left =
+                    a < mid && (b == end || m->blocks[a].index <= m->blocks[b].index);
                 other[o] = m->blocks[left ? a++ : b++];
             }
         }
@@ -343,7 +346,8 @@ static void finish_task(const struct metric *m, size_t k, struct rows *r,
     *out = (struct metric_result){.auc = (double)NAN,
                                   .gauc = (double)NAN,
                                   .logloss = s.logloss / n,
-                                  .pcoc = s.labels > 0 ? s.predictions / s.labels : (double)NAN,
+                                  .pcoc = s.labels > 0 ? s.predictions / s.labels
+                                                       : (double)NAN,
                                   .mae = s.absolute / n,
                                   .rmse = __builtin_sqrt(s.squared / n),
                                   .positives = s.labels,
@@ -355,7 +359,8 @@ static void finish_task(const struct metric *m, size_t k, struct rows *r,
     if (r->group != NULL) grouped(r, out);
 }
 
-enum status metric_finalize(struct metric *m, struct metric_result *out, struct error *err)
+enum status metric_finalize(struct metric *m, struct metric_result *out,
+                            struct error *err)
 {
     size_t n = 0;
     bool groups = m->n_blocks > 0;

@@ -25,14 +25,15 @@
 
 struct metric_result {
     double auc, logloss, pcoc, gauc, mae, rmse;
-    double positives;     /* sum of labels */
-    uint64_t rows;        /* with a label */
-    uint64_t groups;      /* that count in gauc */
+    double positives; /* sum of labels */
+    uint64_t rows;    /* with a label */
+    uint64_t groups;  /* that count in gauc */
 };
 
 struct metric; /* rows of all tasks */
 
-enum status metric_create(size_t n_tasks, struct metric **out, struct error *err) MUST_USE;
+enum status metric_create(size_t n_tasks, struct metric **out,
+                          struct error *err) MUST_USE;
 void metric_destroy(struct metric *m);
 
 /* A row block, once. scores (what users see), logits, labels: [n, n_tasks]; group:
@@ -45,9 +46,11 @@ enum status metric_add(struct metric *m, uint64_t block, size_t n, const float *
 size_t metric_pack_bytes(const struct metric *m);
 void metric_pack(const struct metric *m, void *out);
 /* Adds what another set packed. ST_INTERNAL when the bytes do not fit together. */
-enum status metric_merge(struct metric *m, const void *bytes, size_t n, struct error *err) MUST_USE;
+enum status metric_merge(struct metric *m, const void *bytes, size_t n,
+                         struct error *err) MUST_USE;
 
 /* out[n_tasks]. More blocks may follow. ST_INTERNAL when a block was added twice. */
-enum status metric_finalize(struct metric *m, struct metric_result *out, struct error *err) MUST_USE;
+enum status metric_finalize(struct metric *m, struct metric_result *out,
+                            struct error *err) MUST_USE;
 
 #endif

@@ -14,14 +14,14 @@ struct mix_rows {
 };
 
 /* out[r, 0..width) = sum_i g[r, i] * f_i[r, 0..width), i = 0..n-1 in order. n >= 1. */
-void mix_forward(size_t rows, size_t n, size_t width, struct mix_rows g, const struct mix_rows *f,
-                 struct mix_rows out);
+void mix_forward(size_t rows, size_t n, size_t width, struct mix_rows g,
+                 const struct mix_rows *f, struct mix_rows out);
 
 /* What an expert's gradient needs of one mix that reads it. */
 struct mix_use {
-    struct mix_rows g;  /* column of the expert's weight */
-    struct mix_rows d;  /* [width] gradient of the mix's output */
-    struct mix_rows q;  /* column that receives <d, f> */
+    struct mix_rows g; /* column of the expert's weight */
+    struct mix_rows d; /* [width] gradient of the mix's output */
+    struct mix_rows q; /* column that receives <d, f> */
 };
 
 /* df = sum_j g_j d_j (overwritten), q_j = <d_j, f>, over the n uses in order. */

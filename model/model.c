@@ -1,32 +1,19 @@
+/* A model's creation from its specification, and small questions about it. */
 #include "model/net.h"
 
-#include <math.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/math/fmath.h"
-#include "common/math/vec.h"
-#include "model/gather.h"
-#include "model/level.h"
-#include "model/loss.h"
-
-struct model_work {
-    const struct model *m;
-    struct layer1_work *layer1;
-    struct level_chunk *chunk;
-    float *y, *dy; /* [max_rows, N] */
-    size_t max_rows;
-    struct model_times times;
-};
-
-/* ---- creation ---- */
 
 size_t model_row_dim(enum model_type type, size_t cfg_dim, size_t n_tasks)
 {
     return type == MODEL_LR ? n_tasks : cfg_dim;
 }
 
-static enum status check_sizes(const char *what, const struct mlp_cfg *mlp, struct error *err)
+/* ---- checks ---- */
+
+static enum status check_sizes(const char *what, const struct mlp_cfg *mlp,
+                               struct error *err)
 {
     for (size_t i = 0; i < mlp->layers.n; i++)
         if (mlp->layers.v[i] == 0)
@@ -42,9 +29,11 @@ static enum status missing(const char *type, const char *key, struct error *err)
 
 static enum status check_experts(const struct model_spec *s, struct error *err)
 {
-    static const char *const names[] = {"lr", "dnn", "share_bottom", "omoe", "mmoe", "cgc", "ple"};
+    static const char *const names[] = {"lr",   "dnn", "share_bottom", "omoe",
+                                        "mmoe", "cgc", "ple"};
     const struct model_cfg *c = &s->cfg;
-    if (c->experts.layers.n == 0) return missing(names[c->type], "model.experts.layers", err);
+    if (c->experts.layers.n == 0)
+        return missing(names[c->type], "model.experts.layers", err);
     if (c->type == MODEL_OMOE || c->type == MODEL_MMOE)
         return c->expert_count > 0 ? ST_OK
                                    : missing(names[c->type], "model.experts.count", err);
@@ -52,7 +41,8 @@ static enum status check_experts(const struct model_spec *s, struct error *err)
         return missing("ple", "model.experts.levels", err);
     for (size_t k = 0; k < s->n_tasks; k++) {
         if (s->tasks[k].own + c->expert_shared > 0) continue;
-        return error_set(err, ST_USAGE, "task %s has no expert: own and shared are both 0",
+        return error_set(err, ST_USAGE,
+                         "task %s has no expert: own and shared are both 0",
                          s->tasks[k].name);
     }
     return ST_OK;
@@ -61,7 +51,8 @@ static enum status check_experts(const struct model_spec *s, struct error *err)
 static enum status check_parts(const struct model_spec *s, struct error *err)
 {
     const struct model_cfg *c = &s->cfg;
-    if (s->n_tasks == 0) return error_set(err, ST_USAGE, "tasks: a model needs at least one");
+    if (s->n_tasks == 0)
+        return error_set(err, ST_USAGE, "tasks: a model needs at least one");
     TRY(check_sizes("model.bottom", &c->bottom, err));
     TRY(check_sizes("model.experts", &c->experts, err));
     TRY(check_sizes("model.gates", &c->gates, err));
@@ -73,48 +64,58 @@ static enum status check_parts(const struct model_spec *s, struct error *err)
                 return error_set(err, ST_USAGE, "task %s stands twice", s->tasks[k].name);
     }
     switch (c->type) {
-    case MODEL_LR: return ST_OK;
+    case MODEL_LR:
+        return ST_OK;
     case MODEL_DNN:
     case MODEL_SHARE_BOTTOM:
         if (c->bottom.layers.n > 0) return ST_OK;
-        return missing(c->type == MODEL_DNN ? "dnn" : "share_bottom", "model.bottom.layers", err);
-    default: return check_experts(s, err);
+        return missing(c->type == MODEL_DNN ? "dnn" : "share_bottom",
+                       "model.bottom.layers", err);
+    default:
+        return check_experts(s, err);
     }
 }
 
 static enum status check_input(const struct model_spec *s, const struct model_input *in,
                                struct error *err)
 {
-    if (in->width == 0) return error_set(err, ST_USAGE, "feature %s has width 0", in->name);
+    if (in->width == 0)
+        return error_set(err, ST_USAGE, "feature %s has width 0", in->name);
     if (in->kind == INPUT_DENSE && in->place + in->width > s->n_dense) {
-        return error_set(err, ST_USAGE, "feature %s: columns %zu to %zu of %zu dense ones",
-                         in->name, in->place, in->place + in->width, s->n_dense);
+        return error_set(err, ST_USAGE,
+                         "feature %s: columns %zu to %zu of %zu dense ones", in->name,
+                         in->place, in->place + in->width, s->n_dense);
     }
     if (in->kind != INPUT_ID) return ST_OK;
     if (in->table >= s->n_tables)
-        return error_set(err, ST_USAGE, "feature %s: table %zu of %zu", in->name, in->table,
-                         s->n_tables);
+        return error_set(err, ST_USAGE, "feature %s: table %zu of %zu", in->name,
+                         in->table, s->n_tables);
     size_t dim = s->table_dim[in->table];
     if (in->width != dim)
         return error_set(err, ST_USAGE, "feature %s has width %zu, its table has dim %zu",
                          in->name, in->width, dim);
     if (s->cfg.type == MODEL_LR && dim != s->n_tasks)
-        return error_set(err, ST_USAGE, "feature %s: rows of lr have one weight per task (%zu), not %zu",
+        return error_set(err, ST_USAGE,
+                         "feature %s: rows of lr have one weight per task (%zu), not %zu",
                          in->name, s->n_tasks, dim);
     return ST_OK;
 }
 
 static enum status check_inputs(const struct model_spec *s, struct error *err)
 {
-    if (s->n_inputs == 0) return error_set(err, ST_USAGE, "features: a model needs at least one");
+    if (s->n_inputs == 0)
+        return error_set(err, ST_USAGE, "features: a model needs at least one");
     for (size_t i = 0; i < s->n_inputs; i++) {
         TRY(check_input(s, &s->inputs[i], err));
         for (size_t j = 0; j < i; j++)
             if (strcmp(s->inputs[j].name, s->inputs[i].name) == 0)
-                return error_set(err, ST_USAGE, "feature %s stands twice", s->inputs[i].name);
+                return error_set(err, ST_USAGE, "feature %s stands twice",
+                                 s->inputs[i].name);
     }
     return ST_OK;
 }
+
+/* ---- building ---- */
 
 static bool copy_sizes(struct arena *a, struct mlp_cfg *mlp)
 {
@@ -131,11 +132,13 @@ static bool copy_tasks(struct model *m, const struct model_spec *s)
         struct model_task *t = &m->tasks[k];
         *t = s->tasks[k];
         t->name = arena_strdup(m->arena, t->name);
-        if (!t->name || !copy_sizes(m->arena, &t->tower) || !copy_sizes(m->arena, &t->gate))
+        if (!t->name || !copy_sizes(m->arena, &t->tower) ||
+            !copy_sizes(m->arena, &t->gate))
             return false;
     }
-    return copy_sizes(m->arena, &m->cfg.bottom) && copy_sizes(m->arena, &m->cfg.experts) &&
-           copy_sizes(m->arena, &m->cfg.gates) && copy_sizes(m->arena, &m->cfg.towers);
+    return copy_sizes(m->arena, &m->cfg.bottom) &&
+           copy_sizes(m->arena, &m->cfg.experts) && copy_sizes(m->arena, &m->cfg.gates) &&
+           copy_sizes(m->arena, &m->cfg.towers);
 }
 
 static bool copy_inputs(struct model *m, const struct model_spec *s)
@@ -145,13 +148,16 @@ static bool copy_inputs(struct model *m, const struct model_spec *s)
         *in = s->inputs[i];
         if ((in->name = arena_strdup(m->arena, in->name)) == NULL) return false;
         if (in->kind == INPUT_ID && in->place >= m->n_ids) m->n_ids = in->place + 1;
-        if (in->kind == INPUT_ONE_HOT && in->place >= m->n_one_hot) m->n_one_hot = in->place + 1;
+        if (in->kind == INPUT_ONE_HOT && in->place >= m->n_one_hot)
+            m->n_one_hot = in->place + 1;
     }
-    if (s->n_tables > 0) memcpy(m->table_dim, s->table_dim, s->n_tables * sizeof *m->table_dim);
+    if (s->n_tables > 0)
+        memcpy(m->table_dim, s->table_dim, s->n_tables * sizeof *m->table_dim);
     return true;
 }
 
-static enum status copy_spec(struct model *m, const struct model_spec *s, struct error *err)
+static enum status copy_spec(struct model *m, const struct model_spec *s,
+                             struct error *err)
 {
     m->cfg = s->cfg;
     m->n_inputs = s->n_inputs;
@@ -186,7 +192,8 @@ static enum status place_inputs(struct model *m, struct model_input **in_x, size
     return ST_OK;
 }
 
-static enum status model_build(struct model *m, const struct model_spec *s, struct error *err)
+static enum status model_build(struct model *m, const struct model_spec *s,
+                               struct error *err)
 {
     struct model_input *in_x;
     size_t n;
@@ -199,7 +206,8 @@ static enum status model_build(struct model *m, const struct model_spec *s, stru
                          &m->layer1, err);
 }
 
-enum status model_create(const struct model_spec *spec, struct model **out, struct error *err)
+enum status model_create(const struct model_spec *spec, struct model **out,
+                         struct error *err)
 {
     *out = NULL;
     TRY(check_parts(spec, err));
@@ -237,174 +245,4 @@ size_t model_n_tasks(const struct model *m)
 float model_link(const struct model *m, size_t task, float z)
 {
     return m->tasks[task].loss == LOSS_BCE ? (float)fmath_sigmoid((double)z) : z;
-}
-
-/* ---- a lane's memory ---- */
-
-enum status model_work_create(const struct model *m, const struct model_caps *caps,
-                              struct model_work **out, struct error *err)
-{
-    *out = NULL;
-    struct model_work *w = mem_zeroed(1, sizeof *w);
-    if (w == NULL) return mem_error(err, "lane", sizeof *w);
-    size_t n = caps->max_rows * m->net.buffers[NET_Y].width;
-    w->m = m;
-    w->max_rows = caps->max_rows;
-    w->y = mem_zeroed(n, sizeof *w->y);
-    w->dy = mem_zeroed(n, sizeof *w->dy);
-    enum status st = w->y && w->dy ? ST_OK : mem_error(err, "lane", n * sizeof *w->y);
-    if (st == ST_OK) st = level_chunk_create(&m->net, true, &w->chunk, err);
-    if (st == ST_OK && m->layer1 != NULL) st = layer1_work_create(m->layer1, caps, &w->layer1, err);
-    if (st != ST_OK) {
-        model_work_destroy(w);
-        return st;
-    }
-    *out = w;
-    return ST_OK;
-}
-
-void model_work_destroy(struct model_work *w)
-{
-    if (w == NULL) return;
-    if (w->layer1 != NULL) layer1_work_destroy(w->layer1);
-    level_chunk_destroy(w->chunk, &w->m->net);
-    mem_free(w->y);
-    mem_free(w->dy);
-    mem_free(w);
-}
-
-void model_work_times(const struct model_work *w, struct model_times *out)
-{
-    *out = w->times;
-}
-
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-/* Adds the time since *from to *sum and starts again. */
-static void lap(double *sum, double *from)
-{
-    double now = seconds();
-    *sum += now - *from;
-    *from = now;
-}
-
-/* ---- a step ---- */
-
-static void input_forward(const struct model *m, const float *params, const struct batch *b,
-                          const struct model_rows *rows, struct model_work *w)
-{
-    const struct net_block *x = &m->net.blocks[0];
-    size_t ld = m->net.buffers[NET_Y].width;
-    if (m->layer1 != NULL) {
-        layer1_forward(m->layer1, params + x->w, x->n, params + x->b, b, rows, w->layer1, w->y, ld);
-    } else {
-        for (size_t r = 0; r < b->n_rows; r++)
-            memcpy(w->y + r * ld, params + x->b, ld * sizeof(float));
-    }
-    if (m->cfg.type == MODEL_LR) gather_direct_forward(m->inputs, m->n_inputs, b, rows, w->y, ld);
-}
-
-static void zero_row_grad(const struct model *m, const struct batch *b, float *const *row_grad)
-{
-    for (size_t t = 0; t < m->n_tables; t++)
-        memset(row_grad[t], 0, b->tables[t].n * m->table_dim[t] * sizeof(float));
-}
-
-static void input_backward(const struct model *m, const float *params, const struct batch *b,
-                           const struct model_rows *rows, struct model_work *w, float *grad,
-                           float *const *row_grad)
-{
-    const struct net_block *x = &m->net.blocks[0];
-    size_t ld = m->net.buffers[NET_Y].width;
-    if (m->layer1 != NULL) {
-        layer1_backward(m->layer1, params + x->w, x->n, b, rows, w->layer1, w->dy, ld,
-                        grad + x->w, grad + x->b, row_grad);
-    } else {
-        for (size_t r = 0; r < b->n_rows; r++) vec_add(ld, w->dy + r * ld, grad + x->b);
-    }
-    if (m->cfg.type == MODEL_LR) {
-        zero_row_grad(m, b, row_grad);
-        gather_direct_backward(m->inputs, m->n_inputs, b, w->dy, ld, row_grad);
-    }
-}
-
-/* Losses of rows [first, first + c->n): values to loss, gradients to the chunk. */
-static void chunk_losses(const struct model *m, const struct batch *b, size_t first,
-                         const double *scale, struct level_chunk *c, double *loss)
-{
-    for (size_t k = 0; k < m->n_tasks; k++) {
-        const struct model_task *t = &m->tasks[k];
-        const struct net_head *h = &m->net.heads[k];
-        size_t at = first * m->n_tasks + k;
-        struct loss_rows rows = {.n = c->n,
-                                 .z = c->act[h->buf] + h->col,
-                                 .ldz = m->net.buffers[h->buf].width,
-                                 .label = b->labels + at,
-                                 .weight = b->weights + at,
-                                 .ld = m->n_tasks};
-        loss_forward_backward(t->loss, t->huber_delta, &rows, scale[k], t->weight, &loss[k],
-                              c->grad[h->buf] + h->col);
-    }
-}
-
-/* The levels of one chunk, there and back; the last level is the towers. */
-static void chunk_step(const struct model *m, const float *params, const struct batch *b,
-                       size_t first, const double *scale, struct model_work *w, float *grad,
-                       double *loss)
-{
-    const struct net *net = &m->net;
-    double from = seconds();
-    for (size_t i = 0; i < net->n_levels; i++) {
-        level_forward(net, &net->levels[i], params, PRODUCT_BLAS, w->chunk);
-        lap(i + 1 < net->n_levels ? &w->times.mix : &w->times.towers, &from);
-    }
-    chunk_losses(m, b, first, scale, w->chunk, loss);
-    for (size_t i = net->n_levels; i-- > 0;) {
-        level_backward(net, &net->levels[i], params, w->chunk, grad);
-        lap(i + 1 < net->n_levels ? &w->times.mix : &w->times.towers, &from);
-    }
-}
-
-static bool all_finite(const struct model *m, const struct batch *b, const float *grad,
-                       float *const *row_grad, const double *loss)
-{
-    for (size_t k = 0; k < m->n_tasks; k++)
-        if (!isfinite(loss[k])) return false;
-    for (size_t t = 0; t < m->n_tables; t++)
-        if (!vec_is_finite(b->tables[t].n * m->table_dim[t], row_grad[t])) return false;
-    return vec_is_finite(m->net.n_params, grad);
-}
-
-bool model_step(const struct model *m, const float *params, const struct batch *b,
-                const struct model_rows *rows, const double *scale, struct model_work *w,
-                float *grad, float *const *row_grad, double *loss)
-{
-    size_t ld = m->net.buffers[NET_Y].width;
-    memset(loss, 0, m->n_tasks * sizeof *loss);
-    if (b->n_rows == 0) {
-        memset(grad, 0, m->net.n_params * sizeof *grad);
-        zero_row_grad(m, b, row_grad);
-        return true;
-    }
-    size_t done = m->layer1 != NULL ? m->net.blocks[0].b + ld : 0; /* layer1 overwrites these */
-    memset(grad + done, 0, (m->net.n_params - done) * sizeof *grad);
-    double from = seconds();
-    input_forward(m, params, b, rows, w);
-    lap(&w->times.layer1_forward, &from);
-    for (size_t first = 0; first < b->n_rows; first += NET_CHUNK) {
-        size_t left = b->n_rows - first;
-        w->chunk->n = left < NET_CHUNK ? left : NET_CHUNK;
-        w->chunk->act[NET_Y] = w->y + first * ld;
-        w->chunk->grad[NET_Y] = w->dy + first * ld;
-        chunk_step(m, params, b, first, scale, w, grad, loss);
-    }
-    from = seconds();
-    input_backward(m, params, b, rows, w, grad, row_grad);
-    lap(&w->times.layer1_backward, &from);
-    return all_finite(m, b, grad, row_grad, loss);
 }

@@ -27,10 +27,10 @@ enum input_kind { INPUT_ID, INPUT_ONE_HOT, INPUT_DENSE };
 struct model_input {
     const char *name;
     enum input_kind kind;
-    size_t place;  /* INPUT_ID: index into batch.ids; ONE_HOT: into batch.one_hot;
-                      DENSE: first column in batch.dense */
-    size_t width;  /* floats of x: table dim, number of levels, or dense width */
-    size_t table;  /* INPUT_ID: index into batch.tables */
+    size_t place;   /* INPUT_ID: index into batch.ids; ONE_HOT: into batch.one_hot;
+                       DENSE: first column in batch.dense */
+    size_t width;   /* floats of x: table dim, number of levels, or dense width */
+    size_t table;   /* INPUT_ID: index into batch.tables */
     enum pool pool; /* INPUT_ID */
     bool project;   /* INPUT_ID: training uses project -> gather for it */
 };
@@ -46,7 +46,7 @@ struct model_task {
 };
 
 struct model_spec {
-    struct model_cfg cfg;            /* type and parts */
+    struct model_cfg cfg;             /* type and parts */
     const struct model_input *inputs; /* borrowed during create, copied */
     size_t n_inputs;
     const struct model_task *tasks;
@@ -66,7 +66,8 @@ size_t model_row_dim(enum model_type type, size_t cfg_dim, size_t n_tasks);
 struct model; /* read-only after creation; any thread may use it */
 
 /* ST_USAGE when the type lacks a part or widths do not fit. */
-enum status model_create(const struct model_spec *spec, struct model **out, struct error *err) MUST_USE;
+enum status model_create(const struct model_spec *spec, struct model **out,
+                         struct error *err) MUST_USE;
 void model_destroy(struct model *m);
 
 /* P. The vector's layout (which tensors are fused, in which order) is the
@@ -79,10 +80,11 @@ size_t model_layer1_width(const struct model *m);
 /* Logical tensors: a view [rows, cols] with a row stride into the flat vector.
  * Together they cover each float that matters exactly once; padding floats are
  * in none, start at 0 and keep a zero gradient. Names (DESIGN section 9):
- * bottom/layer0/w, expert/level0/{shared|TASK}/2/layer0/b, gate/level0/{TASK|shared}/layer0/w,
- * tower/TASK/layer0/w, dnn/TASK/..., lr/TASK/... (no weights for id features); first-layer weights are one
- * tensor per feature: .../layer0/w/FEATURE with shape [width, out]. Weights are
- * stored [in, out]: y = x w + b. Biases are [1, out]. */
+ * bottom/layer0/w, expert/level0/{shared|TASK}/2/layer0/b,
+ * gate/level0/{TASK|shared}/layer0/w, tower/TASK/layer0/w, dnn/TASK/..., lr/TASK/... (no
+ * weights for id features); first-layer weights are one tensor per feature:
+ * .../layer0/w/FEATURE with shape [width, out]. Weights are stored [in, out]: y = x w +
+ * b. Biases are [1, out]. */
 enum tensor_init { TENSOR_GLOROT, TENSOR_ZERO, TENSOR_CONSTANT };
 struct model_tensor {
     const char *name;
@@ -105,15 +107,15 @@ void model_decay_mask(const struct model *m, uint8_t *mask);
 /* Pulled rows of each table, as the lane sees them: row u of table t is
  * rows[t] + place[t][u] * dim (place NULL: row u itself). */
 struct model_rows {
-    const float *const *rows;      /* [n_tables] */
-    const uint32_t *const *place;  /* [n_tables][U_t] or NULL entries */
+    const float *const *rows;     /* [n_tables] */
+    const uint32_t *const *place; /* [n_tables][U_t] or NULL entries */
 };
 
 /* Memory of one lane: activations and gradients, sized once. */
 struct model_work;
 struct model_caps {
-    size_t max_rows;            /* B at most */
-    const size_t *max_distinct; /* [n_ids] U_f at most */
+    size_t max_rows;               /* B at most */
+    const size_t *max_distinct;    /* [n_ids] U_f at most */
     const size_t *max_occurrences; /* [n_ids] N at most */
 };
 enum status model_work_create(const struct model *m, const struct model_caps *caps,
@@ -140,8 +142,9 @@ struct model_times {
 void model_work_times(const struct model_work *w, struct model_times *out);
 
 /* The same arithmetic, plain loops, gather form only, for tests: logits[B, K]. */
-void model_forward_reference(const struct model *m, const float *params, const struct batch *b,
-                             const struct model_rows *rows, float *logits);
+void model_forward_reference(const struct model *m, const float *params,
+                             const struct batch *b, const struct model_rows *rows,
+                             float *logits);
 
 /* The inference forward (DESIGN section 9): a row's bits depend on the row and
  * the parameters alone. logits[B, K]; apply model_link() for what users see.
@@ -152,15 +155,16 @@ enum status infer_create(const struct model *m, const float *params, struct infe
                          struct error *err) MUST_USE;
 void infer_destroy(struct infer *f);
 struct infer_work;
-enum status infer_work_create(const struct infer *f, size_t max_rows, struct infer_work **out,
-                              struct error *err) MUST_USE;
+enum status infer_work_create(const struct infer *f, size_t max_rows,
+                              struct infer_work **out, struct error *err) MUST_USE;
 void infer_work_destroy(struct infer_work *w);
-void infer_forward(const struct infer *f, const struct batch *b, const struct model_rows *rows,
-                   struct infer_work *w, float *logits);
+void infer_forward(const struct infer *f, const struct batch *b,
+                   const struct model_rows *rows, struct infer_work *w, float *logits);
 /* z -> probability (bce) or z itself. */
 float model_link(const struct model *m, size_t task, float z);
 
-/* A few lines describing shapes, one per unit ("expert level0 shared x8 [592 64]"), for the log. */
+/* A few lines describing shapes, one per unit ("expert level0 shared x8 [592 64]"), for
+ * the log. */
 enum status model_describe(const struct model *m, char **out, struct error *err) MUST_USE;
 
 #endif

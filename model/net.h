@@ -21,9 +21,9 @@
 #include "model/model.h"
 
 enum {
-    NET_PAD = 8,      /* floats: widths of buffers and of experts are multiples */
-    NET_PAD_X = 16,   /* width of the block that reads x */
-    NET_CHUNK = 128   /* rows that go through all levels together, to stay in cache */
+    NET_PAD = 8,    /* floats: widths of buffers and of experts are multiples */
+    NET_PAD_X = 16, /* width of the block that reads x */
+    NET_CHUNK = 128 /* rows that go through all levels together, to stay in cache */
 };
 #define NET_X ((size_t)-1)    /* "reads x" in place of a buffer */
 #define NET_NONE ((size_t)-1) /* no task, no gate */
@@ -103,7 +103,7 @@ struct net {
     size_t logits; /* buffer of the towers whose last layer is not in a block */
     struct net_head {
         size_t buf, col; /* where the task's logit stands */
-    } *heads;            /* [K] */
+    } *heads;          /* [K] */
 };
 
 struct model {

@@ -57,7 +57,8 @@ static size_t layer(const struct ref *r, const char *unit, size_t index, const d
         return b->cols;
     }
     for (size_t f = 0, at = 0; f < r->m->n_inputs; f++) {
-        snprintf(name, sizeof name, "%s/layer%zu/w/%s", unit, index, r->m->inputs[f].name);
+        snprintf(name, sizeof name, "%s/layer%zu/w/%s", unit, index,
+                 r->m->inputs[f].name);
         const struct model_tensor *t = find(r, name);
         if (t == NULL) continue; /* ids of lr */
         multiply(r, t, in + at, out);
@@ -67,8 +68,8 @@ static size_t layer(const struct ref *r, const char *unit, size_t index, const d
 }
 
 /* Layers 0 .. hidden-1 activated, then `linear` more without. */
-static size_t stack(const struct ref *r, const char *unit, const struct mlp_cfg *mlp, bool linear,
-                    const double *in, double *out)
+static size_t stack(const struct ref *r, const char *unit, const struct mlp_cfg *mlp,
+                    bool linear, const double *in, double *out)
 {
     double *t = take(r->width);
     const double *from = in;
@@ -103,8 +104,9 @@ static void add_experts(const struct ref *r, size_t level, const char *group, si
 }
 
 /* out = sum of softmax(gate(in))_i * f_i */
-static void mixture(const struct ref *r, size_t level, const char *who, const struct mlp_cfg *gate,
-                    const double *in, const struct experts *e, double *out)
+static void mixture(const struct ref *r, size_t level, const char *who,
+                    const struct mlp_cfg *gate, const double *in, const struct experts *e,
+                    double *out)
 {
     char name[NAME];
     double *g = take(r->width), sum = 0, most;
@@ -115,7 +117,8 @@ static void mixture(const struct ref *r, size_t level, const char *who, const st
     for (size_t i = 0; i < e->n; i++) sum += g[i] = exp(g[i] - most);
     memset(out, 0, e->width * sizeof *out);
     for (size_t i = 0; i < e->n; i++)
-        for (size_t j = 0; j < e->width; j++) out[j] += g[i] / sum * e->f[i * e->width + j];
+        for (size_t j = 0; j < e->width; j++)
+            out[j] += g[i] / sum * e->f[i * e->width + j];
     mem_free(g);
 }
 
@@ -144,8 +147,8 @@ static void mmoe(const struct ref *r, bool one_gate, double *z)
     add_experts(r, 0, "shared", r->m->cfg.expert_count, r->x, &e);
     for (size_t k = 0; k < r->m->n_tasks; k++) {
         const struct model_task *t = &r->m->tasks[k];
-        mixture(r, 0, one_gate ? "shared" : t->name, one_gate ? &r->m->cfg.gates : &t->gate, r->x,
-                &e, mix);
+        mixture(r, 0, one_gate ? "shared" : t->name,
+                one_gate ? &r->m->cfg.gates : &t->gate, r->x, &e, mix);
         z[k] = tower(r, k, mix);
     }
     mem_free(mix);
@@ -153,8 +156,8 @@ static void mmoe(const struct ref *r, bool one_gate, double *z)
 }
 
 /* PLE: path[k] is g_k of the level before, path[K] its shared output. */
-static void ple_level(const struct ref *r, size_t level, bool last, const double *const *in,
-                      double *const *out)
+static void ple_level(const struct ref *r, size_t level, bool last,
+                      const double *const *in, double *const *out)
 {
     const struct model *m = r->m;
     size_t K = m->n_tasks;
@@ -183,7 +186,8 @@ static void ple(const struct ref *r, size_t n_levels, double *z)
     if (in == NULL || out == NULL) abort();
     for (size_t k = 0; k <= K; k++) in[k] = r->x;
     for (size_t i = 0; i < n_levels; i++) {
-        for (size_t k = 0; k <= K; k++) out[k] = memory + ((i % 2) * (K + 1) + k) * r->width;
+        for (size_t k = 0; k <= K; k++)
+            out[k] = memory + ((i % 2) * (K + 1) + k) * r->width;
         ple_level(r, i, i + 1 == n_levels, in, out);
         for (size_t k = 0; k <= K; k++) in[k] = out[k];
     }
@@ -201,7 +205,8 @@ static void share_bottom(const struct ref *r, double *z)
     mem_free(s);
 }
 
-static void separate(const struct ref *r, const char *prefix, const struct mlp_cfg *mlp, double *z)
+static void separate(const struct ref *r, const char *prefix, const struct mlp_cfg *mlp,
+                     double *z)
 {
     char name[NAME];
     double *t = take(r->width);
@@ -217,13 +222,27 @@ static void forward_row(const struct ref *r, double *z)
 {
     const struct mlp_cfg none = {0};
     switch (r->m->cfg.type) {
-    case MODEL_LR: separate(r, "lr", &none, z); break;
-    case MODEL_DNN: separate(r, "dnn", &r->m->cfg.bottom, z); break;
-    case MODEL_SHARE_BOTTOM: share_bottom(r, z); break;
-    case MODEL_OMOE: mmoe(r, true, z); break;
-    case MODEL_MMOE: mmoe(r, false, z); break;
-    case MODEL_CGC: ple(r, 1, z); break;
-    case MODEL_PLE: ple(r, r->m->cfg.expert_levels, z); break;
+    case MODEL_LR:
+        separate(r, "lr", &none, z);
+        break;
+    case MODEL_DNN:
+        separate(r, "dnn", &r->m->cfg.bottom, z);
+        break;
+    case MODEL_SHARE_BOTTOM:
+        share_bottom(r, z);
+        break;
+    case MODEL_OMOE:
+        mmoe(r, true, z);
+        break;
+    case MODEL_MMOE:
+        mmoe(r, false, z);
+        break;
+    case MODEL_CGC:
+        ple(r, 1, z);
+        break;
+    case MODEL_PLE:
+        ple(r, r->m->cfg.expert_levels, z);
+        break;
     }
 }
 
@@ -234,19 +253,21 @@ static void add_pooled(const struct model_input *in, const struct batch *b,
                        const struct model_rows *rows, size_t r, double *out)
 {
     const struct batch_id *f = &b->ids[in->place];
-    size_t first = f->off != NULL ? f->off[r] : r, end = f->off != NULL ? f->off[r + 1] : r + 1;
+    size_t first = f->off != NULL ? f->off[r] : r,
+           end = f->off != NULL ? f->off[r + 1] : r + 1;
     double n = (double)(end - first);
     double scale = in->pool == POOL_SUM ? 1 : in->pool == POOL_MEAN ? 1 / n : 1 / sqrt(n);
     for (size_t o = first; o < end; o++) {
         size_t u = f->row[f->idx[o]];
-        if (rows->place != NULL && rows->place[in->table] != NULL) u = rows->place[in->table][u];
+        if (rows->place != NULL && rows->place[in->table] != NULL)
+            u = rows->place[in->table][u];
         for (size_t j = 0; j < in->width; j++)
             out[j] += scale * (double)rows->rows[in->table][u * in->width + j];
     }
 }
 
-static void input_row(const struct model *m, const struct batch *b, const struct model_rows *rows,
-                      size_t r, double *x)
+static void input_row(const struct model *m, const struct batch *b,
+                      const struct model_rows *rows, size_t r, double *x)
 {
     memset(x, 0, m->n_x * sizeof *x);
     for (size_t i = 0; i < m->n_inputs; i++) {
@@ -279,8 +300,9 @@ void reference_logits(const struct model *m, const float *params, const struct b
     mem_free(x);
 }
 
-void model_forward_reference(const struct model *m, const float *params, const struct batch *b,
-                             const struct model_rows *rows, float *logits)
+void model_forward_reference(const struct model *m, const float *params,
+                             const struct batch *b, const struct model_rows *rows,
+                             float *logits)
 {
     size_t n = b->n_rows * m->n_tasks;
     double *z = take(n);

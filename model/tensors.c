@@ -19,8 +19,8 @@ static enum status tensor_add(struct model *m, const char *name, struct model_te
     return ST_OK;
 }
 
-static struct model_tensor weights(const struct model *m, const struct net_layer *l, size_t row,
-                                   size_t rows)
+static struct model_tensor weights(const struct model *m, const struct net_layer *l,
+                                   size_t row, size_t rows)
 {
     return (struct model_tensor){
         .offset = l->w + row * l->ldw,
@@ -45,7 +45,8 @@ static enum status layer_tensors(struct model *m, const struct net_unit *u, size
     }
     for (size_t f = 0; f < m->n_inputs && l->src == NET_X; f++) {
         if (m->x_offset[f] == NET_NONE) continue;
-        const char *name = arena_printf(a, "%s/layer%zu/w/%s", u->name, i, m->inputs[f].name);
+        const char *name =
+            arena_printf(a, "%s/layer%zu/w/%s", u->name, i, m->inputs[f].name);
         TRY(tensor_add(m, name, weights(m, l, m->x_offset[f], m->inputs[f].width), err));
     }
     bool last = u->role == UNIT_TOWER && i + 1 == u->n_layers;
@@ -118,11 +119,13 @@ void model_decay_mask(const struct model *m, uint8_t *mask)
 static void print_shape(FILE *f, const struct net *net, const struct net_unit *u)
 {
     fprintf(f, " [%zu", net->layers[u->first].in);
-    for (size_t i = 0; i < u->n_layers; i++) fprintf(f, " %zu", net->layers[u->first + i].out);
+    for (size_t i = 0; i < u->n_layers; i++)
+        fprintf(f, " %zu", net->layers[u->first + i].out);
     fputc(']', f);
 }
 
-static bool same_shape(const struct net *net, const struct net_unit *a, const struct net_unit *b)
+static bool same_shape(const struct net *net, const struct net_unit *a,
+                       const struct net_unit *b)
 {
     if (a->n_layers != b->n_layers) return false;
     if (net->layers[a->first].in != net->layers[b->first].in) return false;
@@ -156,7 +159,8 @@ static size_t print_unit(FILE *f, const struct net *net, size_t i)
 static size_t count_params(const struct model *m)
 {
     size_t n = 0;
-    for (size_t i = 0; i < m->n_tensors; i++) n += m->tensors[i].rows * m->tensors[i].cols;
+    for (size_t i = 0; i < m->n_tensors; i++)
+        n += m->tensors[i].rows * m->tensors[i].cols;
     return n;
 }
 
@@ -168,8 +172,8 @@ enum status model_describe(const struct model *m, char **out, struct error *err)
     FILE *f = open_memstream(&text, &size);
     if (f == NULL) return mem_error(err, "description of the model", 0);
     for (size_t i = 0; i < m->net.n_units;) i += print_unit(f, &m->net, i);
-    fprintf(f, "inputs %zu, width of x %zu, tasks %zu, dense parameters %zu", m->n_inputs, m->n_x,
-            m->n_tasks, count_params(m));
+    fprintf(f, "inputs %zu, width of x %zu, tasks %zu, dense parameters %zu", m->n_inputs,
+            m->n_x, m->n_tasks, count_params(m));
     if (fclose(f) == 0) *out = mem_strdup(text);
     free(text);
     return *out != NULL ? ST_OK : mem_error(err, "description of the model", size);

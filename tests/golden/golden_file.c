@@ -43,7 +43,8 @@ void golden_open(struct golden_file *f, const char *path)
 {
     size_t cap = 0;
     *f = (struct golden_file){.text = slurp(path)};
-    for (char *rest = f->text, *line; (line = strsep(&rest, "\n")) != NULL && *line != 0;) {
+    for (char *rest = f->text, *line;
+         (line = strsep(&rest, "\n")) != NULL && *line != 0;) {
         if (f->n == cap) {
             cap = cap * 2 + 64;
             f->lines = realloc(f->lines, cap * sizeof *f->lines);
@@ -60,13 +61,14 @@ void golden_close(struct golden_file *f)
     free(f->text);
 }
 
-const struct golden_line *golden_find(const struct golden_file *f, size_t from, const char *key,
-                                      const char *name)
+const struct golden_line *golden_find(const struct golden_file *f, size_t from,
+                                      const char *key, const char *name)
 {
     for (size_t i = from; i < f->n; i++) {
         const struct golden_line *l = &f->lines[i];
         if (i > from && strcmp(l->key, "case") == 0) return NULL;
-        if (strcmp(l->key, key) == 0 && (name == NULL || strcmp(l->name, name) == 0)) return l;
+        if (strcmp(l->key, key) == 0 && (name == NULL || strcmp(l->name, name) == 0))
+            return l;
     }
     return NULL;
 }

@@ -23,7 +23,7 @@ void golden_close(struct golden_file *f);
 
 /* The first line from `from` on with that key and name (NULL: any); stops before
  * the next case. NULL when there is none. */
-const struct golden_line *golden_find(const struct golden_file *f, size_t from, const char *key,
-                                      const char *name);
+const struct golden_line *golden_find(const struct golden_file *f, size_t from,
+                                      const char *key, const char *name);
 
 #endif

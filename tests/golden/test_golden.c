@@ -15,7 +15,15 @@
 #include "golden_file.h"
 #include "model/model.h"
 
-enum { B = 6, K = 3, N_IDS = 4, N_TABLES = 2, MOST_IDS = 5, MOST_ITEMS = 24, N_STEPS = 3 };
+enum {
+    B = 6,
+    K = 3,
+    N_IDS = 4,
+    N_TABLES = 2,
+    MOST_IDS = 5,
+    MOST_ITEMS = 24,
+    N_STEPS = 3
+};
 
 /* Values are printed with 6 digits (5e-7 of the value) and computed in float over
  * some dozen terms below 10 (1e-6); steps of adagrad and adam divide by the root of
@@ -28,7 +36,10 @@ static const struct {
     const char *name;
     size_t table;
     enum pool pool;
-} ids[N_IDS] = {{"user", 0, POOL_SUM}, {"seen", 0, POOL_MEAN}, {"tags", 1, POOL_SUM}, {"more", 1, POOL_SQRTN}};
+} ids[N_IDS] = {{"user", 0, POOL_SUM},
+                {"seen", 0, POOL_MEAN},
+                {"tags", 1, POOL_SUM},
+                {"more", 1, POOL_SQRTN}};
 
 /* Rows [first, end) of the file's batch with the distinct ids of those rows. */
 struct part {
@@ -76,7 +87,8 @@ static void part_tables(struct part *p, uint32_t item[N_IDS][MOST_ITEMS], const 
     }
 }
 
-static void part_id(struct part *p, size_t f, const uint32_t *item, size_t n, size_t n_rows)
+static void part_id(struct part *p, size_t f, const uint32_t *item, size_t n,
+                    size_t n_rows)
 {
     size_t u = 0, o = 0;
     const struct batch_table *t = &p->tables[ids[f].table];
@@ -95,8 +107,8 @@ static void part_id(struct part *p, size_t f, const uint32_t *item, size_t n, si
                 if (p->idx[f][i] == k) p->t_row[f][o++] = r;
         p->t_off[f][k + 1] = (uint32_t)o;
     }
-    p->ids[f] = (struct batch_id){u, p->row[f], n, f == 0 ? NULL : p->off[f], p->idx[f],
-                                  p->t_off[f], p->t_row[f]};
+    p->ids[f] = (struct batch_id){
+        u, p->row[f], n, f == 0 ? NULL : p->off[f], p->idx[f], p->t_off[f], p->t_row[f]};
 }
 
 static void floats(const struct golden_line *l, size_t first, size_t n, float *out)
@@ -104,7 +116,8 @@ static void floats(const struct golden_line *l, size_t first, size_t n, float *o
     for (size_t i = 0; i < n; i++) out[i] = (float)l->v[first + i];
 }
 
-static void part_make(const struct golden_file *g, size_t first, size_t end, struct part *p)
+static void part_make(const struct golden_file *g, size_t first, size_t end,
+                      struct part *p)
 {
     uint32_t item[N_IDS][MOST_ITEMS];
     size_t n[N_IDS], rows = end - first;
@@ -161,7 +174,8 @@ static struct mlp_cfg sizes(const struct golden_case *c, const char *part, size_
 {
     static const char *const names[] = {"relu", "gelu", "silu", "tanh"};
     struct mlp_cfg m = {.given = true};
-    const struct golden_line *l = line(c, "sizes", part), *act = line(c, "activation", NULL);
+    const struct golden_line *l = line(c, "sizes", part),
+                             *act = line(c, "activation", NULL);
     for (size_t i = 0; i < l->n; i++) memory[i] = (size_t)l->v[i];
     m.layers = (struct sizes_cfg){memory, l->n};
     for (int a = 0; a < 4; a++)
@@ -176,7 +190,8 @@ static size_t number(const struct golden_case *c, const char *name)
 
 static enum model_type type_of(const char *word)
 {
-    static const char *const names[] = {"lr", "dnn", "share_bottom", "omoe", "mmoe", "cgc", "ple"};
+    static const char *const names[] = {"lr",   "dnn", "share_bottom", "omoe",
+                                        "mmoe", "cgc", "ple"};
     for (int i = 0; i < 7; i++)
         if (strcmp(names[i], word) == 0) return (enum model_type)i;
     fail_msg("unknown type %s", word);
@@ -190,7 +205,8 @@ static void make_model(struct golden_case *c)
     size_t memory[4][4];
     struct error err;
     enum model_type type = type_of(c->file->lines[c->at].word);
-    struct mlp_cfg tower = sizes(c, "towers", memory[0]), gate = sizes(c, "gates", memory[1]);
+    struct mlp_cfg tower = sizes(c, "towers", memory[0]),
+                   gate = sizes(c, "gates", memory[1]);
     size_t own = number(c, "own");
     const struct model_task tasks[K] = {
         {"click", LOSS_BCE, 0, 1, tower, gate, own, 0},
@@ -231,7 +247,8 @@ static void load_params(struct golden_case *c)
             floats(l, r * list[i].cols, list[i].cols,
                    c->params + list[i].offset + r * list[i].stride);
     }
-    for (size_t i = c->at + 1; i < c->file->n && strcmp(c->file->lines[i].key, "case") != 0; i++)
+    for (size_t i = c->at + 1;
+         i < c->file->n && strcmp(c->file->lines[i].key, "case") != 0; i++)
         lines += strcmp(c->file->lines[i].key, "param") == 0;
     assert_int_equal(lines, n); /* neither side has a tensor that the other lacks */
     for (size_t t = 0; t < N_TABLES; t++) {
@@ -240,7 +257,8 @@ static void load_params(struct golden_case *c)
     }
 }
 
-static void case_open(const struct golden_file *f, size_t at, bool project, struct golden_case *c)
+static void case_open(const struct golden_file *f, size_t at, bool project,
+                      struct golden_case *c)
 {
     struct error err;
     size_t distinct[N_IDS] = {5, 5, 5, 5}, occurrences[N_IDS] = {24, 24, 24, 24};
@@ -270,8 +288,8 @@ static void step(struct golden_case *c, const struct part *p, double *loss)
     const uint32_t *place[] = {p->codes[0], p->codes[1]};
     struct model_rows r = {rows, place};
     float *row_grad[] = {c->row_grad[0], c->row_grad[1]};
-    assert_true(model_step(c->model, c->params, &p->batch, &r, scale, c->work, c->grad, row_grad,
-                           loss));
+    assert_true(model_step(c->model, c->params, &p->batch, &r, scale, c->work, c->grad,
+                           row_grad, loss));
 }
 
 /* ---- comparing ---- */
@@ -328,7 +346,8 @@ static void check_step(struct golden_case *c)
     for (size_t t = 0; t < N_TABLES; t++)
         for (size_t u = 0; u < p.tables[t].n; u++)
             for (size_t j = 0; j < c->dim[t]; j++)
-                expect(line(c, "row_grad", t == 0 ? "0" : "1"), p.codes[t][u] * c->dim[t] + j,
+                expect(line(c, "row_grad", t == 0 ? "0" : "1"),
+                       p.codes[t][u] * c->dim[t] + j,
                        (double)c->row_grad[t][u * c->dim[t] + j], TOLERANCE);
 }
 
@@ -338,10 +357,19 @@ struct run {
     const char *name;
     struct optimizer_cfg dense, rows;
 };
-#define SGD(rate) {.kind = OPT_SGD, .lr = rate}
-#define ADAGRAD(rate) {.kind = OPT_ADAGRAD, .lr = rate, .initial_accumulator = 0.01, .eps = 1e-10}
-#define ADAM(rate, decay) \
-    {.kind = OPT_ADAM, .lr = rate, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = decay}
+#define SGD(rate)                                                                        \
+    {                                                                                    \
+        .kind = OPT_SGD, .lr = rate                                                      \
+    }
+#define ADAGRAD(rate)                                                                    \
+    {                                                                                    \
+        .kind = OPT_ADAGRAD, .lr = rate, .initial_accumulator = 0.01, .eps = 1e-10       \
+    }
+#define ADAM(rate, decay)                                                                \
+    {                                                                                    \
+        .kind = OPT_ADAM, .lr = rate, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8,         \
+        .weight_decay = decay                                                            \
+    }
 
 static const struct run runs[] = {
     {"sgd", SGD(0.05), SGD(0.1)},
@@ -353,8 +381,8 @@ static const struct run runs[] = {
 };
 
 struct optimizer_state {
-    float *slot[OPTIM_MAX_SLOTS];                      /* [P] of the dense part */
-    float *decay;                                      /* [P] */
+    float *slot[OPTIM_MAX_SLOTS]; /* [P] of the dense part */
+    float *decay;                 /* [P] */
     float rows[N_TABLES][MOST_IDS][OPTIM_MAX_SLOTS * K];
 };
 
@@ -377,8 +405,8 @@ static void state_create(const struct golden_case *c, const struct run *r,
     free(mask);
 }
 
-static void apply(struct golden_case *c, const struct run *r, const struct part *p, uint64_t t,
-                  struct optimizer_state *s)
+static void apply(struct golden_case *c, const struct run *r, const struct part *p,
+                  uint64_t t, struct optimizer_state *s)
 {
     struct optim dense = optim_make(&r->dense, r->dense.lr, t);
     struct optim rows = optim_make(&r->rows, r->rows.lr, t);
@@ -410,7 +438,8 @@ static void check_run(struct golden_case *c, const struct run *r)
     snprintf(key, sizeof key, "rows_after_%s", r->name);
     for (size_t t = 0; t < N_TABLES; t++) {
         const struct golden_line *l = line(c, key, t == 0 ? "0" : "1");
-        for (size_t i = 0; i < l->n; i++) expect(l, i, (double)c->table[t][i], TOLERANCE_AFTER);
+        for (size_t i = 0; i < l->n; i++)
+            expect(l, i, (double)c->table[t][i], TOLERANCE_AFTER);
     }
     for (size_t j = 0; j < OPTIM_MAX_SLOTS; j++) free(s.slot[j]);
     free(s.decay);
@@ -423,7 +452,8 @@ static struct golden_file file;
 static size_t find_case(const char *name)
 {
     for (size_t i = 0; i < file.n; i++)
-        if (strcmp(file.lines[i].key, "case") == 0 && strcmp(file.lines[i].name, name) == 0)
+        if (strcmp(file.lines[i].key, "case") == 0 &&
+            strcmp(file.lines[i].name, name) == 0)
             return i;
     fail_msg("no case %s", name);
     return 0;
@@ -440,11 +470,11 @@ static void check_case(const char *name)
     }
 }
 
-#define GOLDEN(name)                       \
-    static void test_##name(void **state)  \
-    {                                      \
-        (void)state;                       \
-        check_case(#name);                 \
+#define GOLDEN(name)                                                                     \
+    static void test_##name(void **state)                                                \
+    {                                                                                    \
+        (void)state;                                                                     \
+        check_case(#name);                                                               \
     }
 GOLDEN(lr)
 GOLDEN(dnn)
@@ -473,11 +503,10 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lr),   cmocka_unit_test(test_dnn),
-        cmocka_unit_test(test_share_bottom),
-        cmocka_unit_test(test_omoe), cmocka_unit_test(test_mmoe),
-        cmocka_unit_test(test_mmoe_gate_mlp),
-        cmocka_unit_test(test_cgc),  cmocka_unit_test(test_ple),
+        cmocka_unit_test(test_lr),           cmocka_unit_test(test_dnn),
+        cmocka_unit_test(test_share_bottom), cmocka_unit_test(test_omoe),
+        cmocka_unit_test(test_mmoe),         cmocka_unit_test(test_mmoe_gate_mlp),
+        cmocka_unit_test(test_cgc),          cmocka_unit_test(test_ple),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

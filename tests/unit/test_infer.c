@@ -15,16 +15,52 @@ enum { ROWS = 300, MOST_TASKS = 4 };
 static const struct toy_cfg every_type[] = {
     {.type = MODEL_LR, .n_rows = ROWS, .n_tasks = 2, .seed = 4},
     {.type = MODEL_DNN, .n_rows = ROWS, .n_tasks = 2, .seed = 4, .bottom = {5, 3}},
-    {.type = MODEL_SHARE_BOTTOM, .n_rows = ROWS, .n_tasks = 2, .seed = 4, .bottom = {11}, .towers = {4}, .act = ACT_TANH},
-    {.type = MODEL_OMOE, .n_rows = ROWS, .n_tasks = 2, .seed = 4, .count = 3, .experts = {5}, .towers = {4}, .act = ACT_SILU},
-    {.type = MODEL_MMOE, .n_rows = ROWS, .n_tasks = 2, .seed = 4, .count = 5, .experts = {9, 6}, .gates = {3}, .towers = {4}, .act = ACT_GELU},
-    {.type = MODEL_CGC, .n_rows = ROWS, .n_tasks = 2, .seed = 4, .own = 2, .shared = 1, .experts = {5}, .towers = {4}},
-    {.type = MODEL_PLE, .n_rows = ROWS, .n_tasks = 3, .seed = 4, .own = 2, .shared = 2, .levels = 2, .experts = {5}, .towers = {4, 3}},
+    {.type = MODEL_SHARE_BOTTOM,
+     .n_rows = ROWS,
+     .n_tasks = 2,
+     .seed = 4,
+     .bottom = {11},
+     .towers = {4},
+     .act = ACT_TANH},
+    {.type = MODEL_OMOE,
+     .n_rows = ROWS,
+     .n_tasks = 2,
+     .seed = 4,
+     .count = 3,
+     .experts = {5},
+     .towers = {4},
+     .act = ACT_SILU},
+    {.type = MODEL_MMOE,
+     .n_rows = ROWS,
+     .n_tasks = 2,
+     .seed = 4,
+     .count = 5,
+     .experts = {9, 6},
+     .gates = {3},
+     .towers = {4},
+     .act = ACT_GELU},
+    {.type = MODEL_CGC,
+     .n_rows = ROWS,
+     .n_tasks = 2,
+     .seed = 4,
+     .own = 2,
+     .shared = 1,
+     .experts = {5},
+     .towers = {4}},
+    {.type = MODEL_PLE,
+     .n_rows = ROWS,
+     .n_tasks = 3,
+     .seed = 4,
+     .own = 2,
+     .shared = 2,
+     .levels = 2,
+     .experts = {5},
+     .towers = {4, 3}},
 };
 enum { N_TYPES = sizeof every_type / sizeof every_type[0] };
 
-static void infer(const struct toy *t, const struct batch *b, const struct model_rows *rows,
-                  float *out)
+static void infer(const struct toy *t, const struct batch *b,
+                  const struct model_rows *rows, float *out)
 {
     struct infer *f;
     struct infer_work *w;
@@ -120,7 +156,8 @@ static void test_infer_new_feature_with_zero_weights_changes_nothing(void **stat
     struct toy old, new;
     c.n_inputs = 4;
     toy_create(&old, &c);
-    c.n_inputs = 0; /* adds a_shared, list_mean, list_sqrtn: names before, between, after */
+    c.n_inputs =
+        0; /* adds a_shared, list_mean, list_sqrtn: names before, between, after */
     toy_create(&new, &c);
     copy_params(&new, &old);
     infer(&old, &old.batch, &old.rows, before);
@@ -130,7 +167,8 @@ static void test_infer_new_feature_with_zero_weights_changes_nothing(void **stat
     toy_destroy(&old);
 }
 
-/* A new task with its gate, experts and tower leaves the old tasks' bits in the last level. */
+/* A new task with its gate, experts and tower leaves the old tasks' bits in the last
+ * level. */
 static void test_infer_new_task_leaves_the_others(void **state)
 {
     (void)state;

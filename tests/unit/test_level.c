@@ -44,7 +44,8 @@ static void check_mix_forward(size_t n, size_t width)
         f[i] = random_floats(ROWS * ld, 10 + i);
         experts[i] = (struct mix_rows){f[i] + 8, ld};
     }
-    mix_forward(ROWS, n, width, (struct mix_rows){g, n}, experts, (struct mix_rows){out, ld});
+    mix_forward(ROWS, n, width, (struct mix_rows){g, n}, experts,
+                (struct mix_rows){out, ld});
     for (size_t r = 0; r < ROWS; r++)
         for (size_t c = 0; c < width; c++) {
             double want = 0;
@@ -76,7 +77,8 @@ static void check_mix_backward(size_t n, size_t width)
         d[j] = random_floats(ROWS * width, 10 + j);
         use[j] = (struct mix_use){{g + j, n}, {d[j], width}, {q + j, n}};
     }
-    mix_backward(ROWS, n, width, (struct mix_rows){f, ld}, use, (struct mix_rows){df, ld});
+    mix_backward(ROWS, n, width, (struct mix_rows){f, ld}, use,
+                 (struct mix_rows){df, ld});
     for (size_t r = 0; r < ROWS; r++) {
         double dot[MOST] = {0};
         for (size_t c = 0; c < width; c++) {
@@ -124,7 +126,8 @@ static void test_mix_forward_looks_at_one_row(void **state)
     for (size_t r = 0; r < ROWS; r++) {
         struct mix_rows at[3];
         for (size_t i = 0; i < 3; i++) at[i] = (struct mix_rows){e[i].p + r * 120, 120};
-        mix_forward(1, 3, 40, (struct mix_rows){g + r * 3, 3}, at, (struct mix_rows){one, 40});
+        mix_forward(1, 3, 40, (struct mix_rows){g + r * 3, 3}, at,
+                    (struct mix_rows){one, 40});
         assert_memory_equal(one, all + r * 40, 40 * sizeof(float));
     }
     mem_free(one);
@@ -135,7 +138,8 @@ static void test_mix_forward_looks_at_one_row(void **state)
 
 /* ---- layers ---- */
 
-static void check_product(enum product kind, size_t rows, size_t in, size_t out, size_t ldw)
+static void check_product(enum product kind, size_t rows, size_t in, size_t out,
+                          size_t ldw)
 {
     size_t ldx = in + 3, ldy = out + 2;
     float *x = random_floats(rows * ldx, 1), *w = random_floats(in * ldw, 2);
@@ -220,7 +224,8 @@ static void test_activations_equal_their_formulas(void **state)
         float x[2 * N];
         memcpy(x, y, sizeof x);
         layers_activate((enum activation)a, 2, N - 1, y, keep ? pre : NULL, N);
-        layers_activate_backward((enum activation)a, 2, N - 1, y, keep ? pre : NULL, dy, N);
+        layers_activate_backward((enum activation)a, 2, N - 1, y, keep ? pre : NULL, dy,
+                                 N);
         for (size_t i = 0; i < 2 * N; i++) {
             if (i % N == N - 1) { /* beyond the width: untouched */
                 assert_true(y[i] == x[i] && dy[i] == 2);
@@ -229,7 +234,8 @@ static void test_activations_equal_their_formulas(void **state)
             double h = 1e-6, at = (double)x[i];
             double up = layers_activation_reference((enum activation)a, at + h);
             double down = layers_activation_reference((enum activation)a, at - h);
-            assert_true(near((double)y[i], layers_activation_reference((enum activation)a, at)));
+            assert_true(
+                near((double)y[i], layers_activation_reference((enum activation)a, at)));
             assert_true(near((double)dy[i], (up - down) / h));
         }
     }

@@ -64,7 +64,8 @@ static void test_derivatives_agree_with_differences(void **state)
             }
 }
 
-/* Absent rows give no loss and a zero gradient; the others weight, scale and task weight. */
+/* Absent rows give no loss and a zero gradient; the others weight, scale and task weight.
+ */
 static void test_rows_are_weighted_and_absent_ones_skipped(void **state)
 {
     (void)state;

@@ -72,7 +72,8 @@ static void test_one_class_has_no_auc(void **state)
 static void test_absent_labels_do_not_count(void **state)
 {
     (void)state;
-    const float s[] = {0.1f, 0.99f, 0.4f, 0.35f, 0.01f, 0.8f}, y[] = {0, NAN, 0, 1, NAN, 1};
+    const float s[] = {0.1f, 0.99f, 0.4f, 0.35f, 0.01f, 0.8f},
+                y[] = {0, NAN, 0, 1, NAN, 1};
     struct metric_result r = one_block(6, s, y, NULL);
     assert_true(r.auc == 0.75 && r.rows == 4 && near(r.pcoc, 1.65 / 2));
 }
@@ -141,7 +142,8 @@ static double brute_gauc(const struct rows *r, size_t k)
     double sum = 0, rows = 0;
     for (uint64_t g = 0; g < 20; g++) {
         double a = brute_auc(r, k, g << 58, false), n = 0;
-        for (size_t i = 0; i < N; i++) n += r->group[i] == g << 58 && !isnan(r->labels[i * K + k]);
+        for (size_t i = 0; i < N; i++)
+            n += r->group[i] == g << 58 && !isnan(r->labels[i * K + k]);
         if (isnan(a)) continue;
         sum += n * a;
         rows += n;
@@ -163,7 +165,8 @@ static void evaluate(const struct rows *r, size_t workers, struct metric_result 
 {
     struct metric *m[8];
     struct error err;
-    for (size_t w = 0; w < workers; w++) assert_int_equal(metric_create(K, &m[w], &err), ST_OK);
+    for (size_t w = 0; w < workers; w++)
+        assert_int_equal(metric_create(K, &m[w], &err), ST_OK);
     for (size_t b = (N + BLOCK - 1) / BLOCK; b-- > 0;) add_block(m[b % workers], r, b);
     for (size_t w = 0; w + 1 < workers; w++) {
         size_t n = metric_pack_bytes(m[w]);

@@ -13,19 +13,37 @@
 #include "test_model_toy.h"
 
 #define MMOE                                                                             \
-    .type = MODEL_MMOE, .n_rows = 6, .n_tasks = 2, .seed = 1, .count = 3, .experts = {5}, \
-    .towers = {4}
-#define PLE2                                                                                \
-    .type = MODEL_PLE, .n_rows = 6, .n_tasks = 3, .seed = 1, .own = 2, .shared = 3,         \
+    .type = MODEL_MMOE, .n_rows = 6, .n_tasks = 2, .seed = 1, .count = 3,                \
+    .experts = {5}, .towers = {4}
+#define PLE2                                                                             \
+    .type = MODEL_PLE, .n_rows = 6, .n_tasks = 3, .seed = 1, .own = 2, .shared = 3,      \
     .levels = 2, .experts = {5}, .towers = {4}
 
 static const struct toy_cfg every_type[] = {
     {.type = MODEL_LR, .n_rows = 6, .n_tasks = 2, .seed = 1},
     {.type = MODEL_DNN, .n_rows = 6, .n_tasks = 2, .seed = 1, .bottom = {5, 3}},
-    {.type = MODEL_SHARE_BOTTOM, .n_rows = 6, .n_tasks = 2, .seed = 1, .bottom = {11}, .towers = {4}},
-    {.type = MODEL_OMOE, .n_rows = 6, .n_tasks = 2, .seed = 1, .count = 3, .experts = {5}, .towers = {4}},
+    {.type = MODEL_SHARE_BOTTOM,
+     .n_rows = 6,
+     .n_tasks = 2,
+     .seed = 1,
+     .bottom = {11},
+     .towers = {4}},
+    {.type = MODEL_OMOE,
+     .n_rows = 6,
+     .n_tasks = 2,
+     .seed = 1,
+     .count = 3,
+     .experts = {5},
+     .towers = {4}},
     {MMOE},
-    {.type = MODEL_CGC, .n_rows = 6, .n_tasks = 2, .seed = 1, .own = 2, .shared = 1, .experts = {5}, .towers = {4}},
+    {.type = MODEL_CGC,
+     .n_rows = 6,
+     .n_tasks = 2,
+     .seed = 1,
+     .own = 2,
+     .shared = 1,
+     .experts = {5},
+     .towers = {4}},
     {PLE2},
 };
 enum { N_TYPES = sizeof every_type / sizeof every_type[0] };
@@ -63,7 +81,8 @@ static bool reaches(struct toy *t, const char *name, size_t k)
 
 /* ---- tensors ---- */
 
-/* Logical tensors cover floats once; what they leave is padding: 0, gradient 0, no decay. */
+/* Logical tensors cover floats once; what they leave is padding: 0, gradient 0, no decay.
+ */
 static void test_tensors_cover_all_but_padding(void **state)
 {
     (void)state;
@@ -143,7 +162,8 @@ static void test_every_unit_starts_differently(void **state)
     toy_destroy(&t);
 }
 
-/* Glorot's bound uses the whole layer: all of x, and one unit's outputs, not the fused width. */
+/* Glorot's bound uses the whole layer: all of x, and one unit's outputs, not the fused
+ * width. */
 static void test_initial_values_fill_the_glorot_range(void **state)
 {
     (void)state;
@@ -156,13 +176,15 @@ static void test_initial_values_fill_the_glorot_range(void **state)
         const struct model_tensor *x = tensor(&t, name);
         assert_int_equal(x->fan_in, 18);
         assert_int_equal(x->fan_out, 5);
-        for (size_t i = 0; i < 20; i++) most = fmax(most, fabs((double)*at(&t, x, i / 5, i % 5)));
+        for (size_t i = 0; i < 20; i++)
+            most = fmax(most, fabs((double)*at(&t, x, i / 5, i % 5)));
     }
     assert_true(most <= bound && most > 0.8 * bound);
     toy_destroy(&t);
 }
 
-/* Gate biases and hidden biases are 0, last biases stand at the task's base, lr weights at 0. */
+/* Gate biases and hidden biases are 0, last biases stand at the task's base, lr weights
+ * at 0. */
 static void test_biases_start_at_zero_or_base(void **state)
 {
     (void)state;
@@ -170,7 +192,8 @@ static void test_biases_start_at_zero_or_base(void **state)
     toy_create(&t, &(struct toy_cfg){MMOE, .gates = {3}});
     assert_true(*at(&t, tensor(&t, "gate/level0/task1/layer1/b"), 0, 2) == 0);
     assert_true(*at(&t, tensor(&t, "tower/task1/layer0/b"), 0, 3) == 0);
-    assert_true(*at(&t, tensor(&t, "tower/task1/layer1/b"), 0, 0) == (float)t.tasks[1].base);
+    assert_true(*at(&t, tensor(&t, "tower/task1/layer1/b"), 0, 0) ==
+                (float)t.tasks[1].base);
     toy_destroy(&t);
     toy_create(&t, &every_type[0]);
     assert_true(*at(&t, tensor(&t, "lr/task0/layer0/w/num"), 1, 0) == 0);
@@ -190,11 +213,14 @@ static void test_initial_values_do_not_depend_on_layout(void **state)
         struct toy_cfg c = other[i];
         if (i == 1) c.n_tasks = 5;
         toy_create(&b, &c);
-        const char *names[] = {"expert/level0/shared/1/layer0/w/num", "tower/task1/layer0/w"};
+        const char *names[] = {"expert/level0/shared/1/layer0/w/num",
+                               "tower/task1/layer0/w"};
         for (size_t j = 0; j < 2; j++) {
-            const struct model_tensor *x = tensor(&a, names[j]), *y = tensor(&b, names[j]);
+            const struct model_tensor *x = tensor(&a, names[j]),
+                                      *y = tensor(&b, names[j]);
             for (size_t r = 0; r < x->rows; r++)
-                assert_memory_equal(at(&a, x, r, 0), at(&b, y, r, 0), x->cols * sizeof(float));
+                assert_memory_equal(at(&a, x, r, 0), at(&b, y, r, 0),
+                                    x->cols * sizeof(float));
         }
         toy_destroy(&b);
     }
@@ -214,7 +240,8 @@ static void test_own_experts_reach_their_task_alone(void **state)
     toy_randomise(&t);
     for (size_t e = 0; e < 6; e++)
         for (size_t k = 0; k < 3; k++) {
-            snprintf(name, sizeof name, "expert/level1/task%zu/%zu/layer0/b", e / 2, e % 2);
+            snprintf(name, sizeof name, "expert/level1/task%zu/%zu/layer0/b", e / 2,
+                     e % 2);
             assert_int_equal(reaches(&t, name, k), k == e / 2);
         }
     toy_destroy(&t);
@@ -288,7 +315,8 @@ static void test_units_consist_of_their_layers_alone(void **state)
     assert_int_equal(tensor(&t, "tower/task0/layer1/w")->cols, 1);
     assert_null(toy_tensor(&t, "gate/level0/task0/layer2/w"));
     for (size_t i = 0; i < n; i++)
-        assert_true(strstr(list[i].name, "/w") != NULL || strstr(list[i].name, "/b") != NULL);
+        assert_true(strstr(list[i].name, "/w") != NULL ||
+                    strstr(list[i].name, "/b") != NULL);
     toy_destroy(&t);
 }
 
@@ -361,8 +389,8 @@ static void test_empty_lane_gives_zeros(void **state)
         struct batch_table none[TOY_TABLES] = {{0}};
         empty.n_rows = 0;
         empty.tables = none;
-        assert_true(model_step(t.model, t.params, &empty, &t.rows, t.scale, t.work, t.grad,
-                               t.row_grad, t.loss));
+        assert_true(model_step(t.model, t.params, &empty, &t.rows, t.scale, t.work,
+                               t.grad, t.row_grad, t.loss));
         assert_true(total_grad(&t) == 0 && t.loss[0] == 0 && t.loss[1] == 0);
         toy_destroy(&t);
     }
@@ -406,7 +434,8 @@ static void test_step_does_not_allocate(void **state)
 
 /* ---- creation ---- */
 
-static void expect_usage(const struct toy *t, const struct model_spec *spec, const char *text)
+static void expect_usage(const struct toy *t, const struct model_spec *spec,
+                         const char *text)
 {
     struct model *m;
     struct error err;
@@ -466,7 +495,8 @@ static void test_every_failing_allocation_is_survived(void **state)
     (void)state;
     struct toy t;
     toy_create(&t, &(struct toy_cfg){PLE2});
-    struct model_caps caps = {6, (size_t[]){7, 7, 7, 7, 7}, (size_t[]){24, 24, 24, 24, 24}};
+    struct model_caps caps = {6, (size_t[]){7, 7, 7, 7, 7},
+                              (size_t[]){24, 24, 24, 24, 24}};
     uint64_t live = mem_live_bytes();
     enum status st = ST_NOMEM;
     for (uint64_t k = 1; st != ST_OK && k < 1000; k++) {

@@ -100,24 +100,32 @@ static void test_gradient_dnn(void **state)
 static void test_gradient_share_bottom(void **state)
 {
     (void)state;
-    check(&(struct toy_cfg){.type = MODEL_SHARE_BOTTOM, BASE, .bottom = {11}, .towers = {4}});
-    check(&(struct toy_cfg){.type = MODEL_SHARE_BOTTOM, BASE, .bottom = {9, 5}, .towers = {4, 3}});
+    check(&(struct toy_cfg){
+        .type = MODEL_SHARE_BOTTOM, BASE, .bottom = {11}, .towers = {4}});
+    check(&(struct toy_cfg){
+        .type = MODEL_SHARE_BOTTOM, BASE, .bottom = {9, 5}, .towers = {4, 3}});
     check(&(struct toy_cfg){.type = MODEL_SHARE_BOTTOM, BASE, .bottom = {9}});
 }
 
 static void test_gradient_omoe(void **state)
 {
     (void)state;
-    check(&(struct toy_cfg){.type = MODEL_OMOE, BASE, .count = 3, .experts = {5}, .towers = {4}});
     check(&(struct toy_cfg){
-        .type = MODEL_OMOE, BASE, .count = 3, .experts = {5}, .gates = {4}, .towers = {4}});
+        .type = MODEL_OMOE, BASE, .count = 3, .experts = {5}, .towers = {4}});
+    check(&(struct toy_cfg){.type = MODEL_OMOE,
+                            BASE,
+                            .count = 3,
+                            .experts = {5},
+                            .gates = {4},
+                            .towers = {4}});
 }
 
 /* Linear gates, gates with one and two hidden layers, experts of two layers. */
 static void test_gradient_mmoe(void **state)
 {
     (void)state;
-    struct toy_cfg c = {.type = MODEL_MMOE, BASE, .count = 4, .experts = {8}, .towers = {5}};
+    struct toy_cfg c = {
+        .type = MODEL_MMOE, BASE, .count = 4, .experts = {8}, .towers = {5}};
     check(&c);
     c.gates[0] = 6;
     check(&c);
@@ -141,12 +149,18 @@ static void test_gradient_cgc(void **state)
     check(&c);
 }
 
-/* One to three levels, with and without own or shared experts, deeper experts and gates. */
+/* One to three levels, with and without own or shared experts, deeper experts and gates.
+ */
 static void test_gradient_ple(void **state)
 {
     (void)state;
-    struct toy_cfg c = {.type = MODEL_PLE, BASE,       .own = 2,     .shared = 1,
-                        .levels = 2,       .experts = {5}, .towers = {4}};
+    struct toy_cfg c = {.type = MODEL_PLE,
+                        BASE,
+                        .own = 2,
+                        .shared = 1,
+                        .levels = 2,
+                        .experts = {5},
+                        .towers = {4}};
     check(&c);
     c.shared = 0;
     check(&c);
@@ -174,8 +188,11 @@ static void test_gradient_activations(void **state)
                                 .gates = {3},
                                 .towers = {4, 3},
                                 .act = (enum activation)a});
-        check(&(struct toy_cfg){
-            .type = MODEL_SHARE_BOTTOM, BASE, .bottom = {4}, .towers = {3}, .act = (enum activation)a});
+        check(&(struct toy_cfg){.type = MODEL_SHARE_BOTTOM,
+                                BASE,
+                                .bottom = {4},
+                                .towers = {3},
+                                .act = (enum activation)a});
     }
 }
 

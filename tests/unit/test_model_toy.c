@@ -61,12 +61,14 @@ static size_t distinct(const uint32_t *id, size_t n, uint32_t *place, uint32_t *
     return u;
 }
 
-static struct batch_table make_table(struct toy *t, const struct lists *const *features, size_t n)
+static struct batch_table make_table(struct toy *t, const struct lists *const *features,
+                                     size_t n)
 {
     size_t B = t->batch.n_rows, total = 0;
     uint32_t *all = keep(t, n * B * LONGEST, 4), place[VOCABULARY];
     for (size_t f = 0; f < n; f++)
-        for (uint32_t i = 0; i < features[f]->off[B]; i++) all[total++] = features[f]->id[i];
+        for (uint32_t i = 0; i < features[f]->off[B]; i++)
+            all[total++] = features[f]->id[i];
     uint32_t *codes = keep(t, VOCABULARY, 4), *count = keep(t, VOCABULARY, 4);
     uint64_t *keys = keep(t, VOCABULARY, 8);
     size_t u = distinct(all, total, place, codes);
@@ -75,8 +77,8 @@ static struct batch_table make_table(struct toy *t, const struct lists *const *f
     return (struct batch_table){u, keys, codes, count};
 }
 
-static struct batch_id make_id(struct toy *t, const struct lists *l, const struct batch_table *tab,
-                               bool multi)
+static struct batch_id make_id(struct toy *t, const struct lists *l,
+                               const struct batch_table *tab, bool multi)
 {
     size_t B = t->batch.n_rows, n = l->off[B];
     uint32_t place[VOCABULARY], list[VOCABULARY];
@@ -121,7 +123,8 @@ static void make_numbers(struct toy *t)
     struct rng r = rng_make(t->cfg.seed, RNG_TEST, 100);
     uint32_t *level = keep(t, B, 4);
     const uint32_t **one_hot = keep(t, 1, sizeof *one_hot);
-    float *dense = keep(t, 2 * B, 4), *labels = keep(t, B * K, 4), *weights = keep(t, B * K, 4);
+    float *dense = keep(t, 2 * B, 4), *labels = keep(t, B * K, 4),
+          *weights = keep(t, B * K, 4);
     for (size_t i = 0; i < B; i++) {
         level[i] = (uint32_t)(rng_u64(&r, i, 0) % 5);
         if (level[i] == 4) level[i] = ONE_HOT_NONE;
@@ -223,13 +226,16 @@ static void make_spec(struct toy *t)
                                           .own = c->own,
                                           .base = -0.5 + 0.2 * (double)k};
     }
-    t->spec = (struct model_spec){m, t->inputs, c->n_inputs > 0 ? c->n_inputs : TOY_INPUTS,
-                                  t->tasks, c->n_tasks, t->table_dim, TOY_TABLES, 2};
+    t->spec = (struct model_spec){
+        m,          t->inputs,  c->n_inputs > 0 ? c->n_inputs : TOY_INPUTS,
+        t->tasks,   c->n_tasks, t->table_dim,
+        TOY_TABLES, 2};
 }
 
 static void make_work(struct toy *t)
 {
-    size_t *cap = keep(t, TOY_IDS, sizeof *cap), *occurrences = keep(t, TOY_IDS, sizeof *cap);
+    size_t *cap = keep(t, TOY_IDS, sizeof *cap),
+           *occurrences = keep(t, TOY_IDS, sizeof *cap);
     for (size_t f = 0; f < TOY_IDS; f++) {
         cap[f] = VOCABULARY;
         occurrences[f] = t->batch.n_rows * LONGEST;
@@ -283,15 +289,16 @@ void toy_randomise(struct toy *t)
         struct rng r = rng_named(t->cfg.seed, RNG_TEST, list[i].name);
         double bound = __builtin_sqrt(3.0 / (double)list[i].rows);
         for (size_t j = 0; j < list[i].rows * list[i].cols; j++)
-            t->params[list[i].offset + j / list[i].cols * list[i].stride + j % list[i].cols] =
+            t->params[list[i].offset + j / list[i].cols * list[i].stride +
+                      j % list[i].cols] =
                 (float)((2 * rng_uniform(&r, j, 0) - 1) * bound);
     }
 }
 
 bool toy_step(struct toy *t)
 {
-    return model_step(t->model, t->params, &t->batch, &t->rows, t->scale, t->work, t->grad,
-                      t->row_grad, t->loss);
+    return model_step(t->model, t->params, &t->batch, &t->rows, t->scale, t->work,
+                      t->grad, t->row_grad, t->loss);
 }
 
 double toy_reference_loss(struct toy *t)

@@ -1,7 +1,8 @@
 /* A small model and a batch for tests: every kind of input, all in memory.
  *
- *   tables  0 dim 3 (features z_user and a_shared), 1 dim 2 (list_sum, list_mean, list_sqrtn)
- *   inputs  z_user, list_sum, num (dense, 2), level (one_hot, 4), a_shared, list_mean, list_sqrtn
+ *   tables  0 dim 3 (features z_user and a_shared), 1 dim 2 (list_sum, list_mean,
+ * list_sqrtn) inputs  z_user, list_sum, num (dense, 2), level (one_hot, 4), a_shared,
+ * list_mean, list_sqrtn
  *
  * Lists have 0 to 4 items, with repeats; levels may be missing; labels may be absent
  * (NaN), row weights differ. Everything is a function of the seed. */
@@ -17,7 +18,8 @@ struct toy_cfg {
     size_t n_rows, n_tasks, n_inputs; /* n_inputs 0 = all */
     size_t rotate;                    /* the config names the inputs from this one on */
     size_t count, own, shared, levels;
-    size_t bottom[TOY_SIZES], experts[TOY_SIZES], gates[TOY_SIZES], towers[TOY_SIZES]; /* 0 ends */
+    size_t bottom[TOY_SIZES], experts[TOY_SIZES], gates[TOY_SIZES],
+        towers[TOY_SIZES]; /* 0 ends */
     enum activation act;
     enum loss_kind loss;
     uint64_t seed;
@@ -35,11 +37,11 @@ struct toy {
     struct model_rows rows;
     size_t n_params;
     float *params;
-    float *table[TOY_TABLES];     /* [U, dim] what rows points at (place is a permutation) */
+    float *table[TOY_TABLES]; /* [U, dim] what rows points at (place is a permutation) */
     float *grad, *row_grad[TOY_TABLES];
-    double *scale, *loss;         /* [K] */
+    double *scale, *loss; /* [K] */
     struct model_work *work;
-    void *memory[128];            /* owned arrays */
+    void *memory[128]; /* owned arrays */
     size_t n_memory;
 };
 

@@ -1,0 +1,199 @@
+/* One lane's step: layer 1, the levels in chunks of rows there and back, losses,
+ * layer 1 back. */
+#include "model/net.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/math/vec.h"
+#include "model/gather.h"
+#include "model/level.h"
+#include "model/loss.h"
+
+struct model_work {
+    const struct model *m;
+    struct layer1_work *layer1;
+    struct level_chunk *chunk;
+    float *y, *dy; /* [max_rows, N] */
+    size_t max_rows;
+    struct model_times times;
+};
+
+/* ---- a lane's memory ---- */
+
+enum status model_work_create(const struct model *m, const struct model_caps *caps,
+                              struct model_work **out, struct error *err)
+{
+    *out = NULL;
+    struct model_work *w = mem_zeroed(1, sizeof *w);
+    if (w == NULL) return mem_error(err, "lane", sizeof *w);
+    size_t n = caps->max_rows * m->net.buffers[NET_Y].width;
+    w->m = m;
+    w->max_rows = caps->max_rows;
+    w->y = mem_zeroed(n, sizeof *w->y);
+    w->dy = mem_zeroed(n, sizeof *w->dy);
+    enum status st = w->y && w->dy ? ST_OK : mem_error(err, "lane", n * sizeof *w->y);
+    if (st == ST_OK) st = level_chunk_create(&m->net, true, &w->chunk, err);
+    if (st == ST_OK && m->layer1 != NULL)
+        st = layer1_work_create(m->layer1, caps, &w->layer1, err);
+    if (st != ST_OK) {
+        model_work_destroy(w);
+        return st;
+    }
+    *out = w;
+    return ST_OK;
+}
+
+void model_work_destroy(struct model_work *w)
+{
+    if (w == NULL) return;
+    if (w->layer1 != NULL) layer1_work_destroy(w->layer1);
+    level_chunk_destroy(w->chunk, &w->m->net);
+    mem_free(w->y);
+    mem_free(w->dy);
+    mem_free(w);
+}
+
+void model_work_times(const struct model_work *w, struct model_times *out)
+{
+    *out = w->times;
+}
+
+static double seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Adds the time since *from to *sum and starts again. */
+static void lap(double *sum, double *from)
+{
+    double now = seconds();
+    *sum += now - *from;
+    *from = now;
+}
+
+/* ---- a step ---- */
+
+static void input_forward(const struct model *m, const float *params,
+                          const struct batch *b, const struct model_rows *rows,
+                          struct model_work *w)
+{
+    const struct net_block *x = &m->net.blocks[0];
+    size_t ld = m->net.buffers[NET_Y].width;
+    if (m->layer1 != NULL) {
+        layer1_forward(m->layer1, params + x->w, x->n, params + x->b, b, rows, w->layer1,
+                       w->y, ld);
+    } else {
+        for (size_t r = 0; r < b->n_rows; r++)
+            memcpy(w->y + r * ld, params + x->b, ld * sizeof(float));
+    }
+    if (m->cfg.type == MODEL_LR)
+        gather_direct_forward(m->inputs, m->n_inputs, b, rows, w->y, ld);
+}
+
+static void zero_row_grad(const struct model *m, const struct batch *b,
+                          float *const *row_grad)
+{
+    for (size_t t = 0; t < m->n_tables; t++)
+        memset(row_grad[t], 0, b->tables[t].n * m->table_dim[t] * sizeof(float));
+}
+
+static void input_backward(const struct model *m, const float *params,
+                           const struct batch *b, const struct model_rows *rows,
+                           struct model_work *w, float *grad, float *const *row_grad)
+{
+    const struct net_block *x = &m->net.blocks[0];
+    size_t ld = m->net.buffers[NET_Y].width;
+    if (m->layer1 != NULL) {
+        layer1_backward(m->layer1, params + x->w, x->n, b, rows, w->layer1, w->dy, ld,
+                        grad + x->w, grad + x->b, row_grad);
+    } else {
+        for (size_t r = 0; r < b->n_rows; r++) vec_add(ld, w->dy + r * ld, grad + x->b);
+    }
+    if (m->cfg.type == MODEL_LR) {
+        zero_row_grad(m, b, row_grad);
+        gather_direct_backward(m->inputs, m->n_inputs, b, w->dy, ld, row_grad);
+    }
+}
+
+/* Losses of rows [first, first + c->n): values to loss, gradients to the chunk. */
+static void chunk_losses(const struct model *m, const struct batch *b, size_t first,
+                         const double *scale, struct level_chunk *c, double *loss)
+{
+    for (size_t k = 0; k < m->n_tasks; k++) {
+        const struct model_task *t = &m->tasks[k];
+        const struct net_head *h = &m->net.heads[k];
+        size_t at = first * m->n_tasks + k;
+        struct loss_rows rows = {.n = c->n,
+                                 .z = c->act[h->buf] + h->col,
+                                 .ldz = m->net.buffers[h->buf].width,
+                                 .label = b->labels + at,
+                                 .weight = b->weights + at,
+                                 .ld = m->n_tasks};
+        loss_forward_backward(t->loss, t->huber_delta, &rows, scale[k], t->weight,
+                              &loss[k], c->grad[h->buf] + h->col);
+    }
+}
+
+/* The levels of one chunk, there and back; the last level is the towers. */
+static void chunk_step(const struct model *m, const float *params, const struct batch *b,
+                       size_t first, const double *scale, struct model_work *w,
+                       float *grad, double *loss)
+{
+    const struct net *net = &m->net;
+    double from = seconds();
+    for (size_t i = 0; i < net->n_levels; i++) {
+        level_forward(net, &net->levels[i], params, PRODUCT_BLAS, w->chunk);
+        lap(i + 1 < net->n_levels ? &w->times.mix : &w->times.towers, &from);
+    }
+    chunk_losses(m, b, first, scale, w->chunk, loss);
+    for (size_t i = net->n_levels; i-- > 0;) {
+        level_backward(net, &net->levels[i], params, w->chunk, grad);
+        lap(i + 1 < net->n_levels ? &w->times.mix : &w->times.towers, &from);
+    }
+}
+
+static bool all_finite(const struct model *m, const struct batch *b, const float *grad,
+                       float *const *row_grad, const double *loss)
+{
+    for (size_t k = 0; k < m->n_tasks; k++)
+        if (!isfinite(loss[k])) return false;
+    for (size_t t = 0; t < m->n_tables; t++)
+        if (!vec_is_finite(b->tables[t].n * m->table_dim[t], row_grad[t])) return false;
+    return vec_is_finite(m->net.n_params, grad);
+}
+
+bool model_step(const struct model *m, const float *params, const struct batch *b,
+                const struct model_rows *rows, const double *scale, struct model_work *w,
+                float *grad, float *const *row_grad, double *loss)
+{
+    size_t ld = m->net.buffers[NET_Y].width;
+    assert(b->n_rows <= w->max_rows);
+    memset(loss, 0, m->n_tasks * sizeof *loss);
+    if (b->n_rows == 0) {
+        memset(grad, 0, m->net.n_params * sizeof *grad);
+        zero_row_grad(m, b, row_grad);
+        return true;
+    }
+    size_t done =
+        m->layer1 != NULL ? m->net.blocks[0].b + ld : 0; /* layer1 overwrites these */
+    memset(grad + done, 0, (m->net.n_params - done) * sizeof *grad);
+    double from = seconds();
+    input_forward(m, params, b, rows, w);
+    lap(&w->times.layer1_forward, &from);
+    for (size_t first = 0; first < b->n_rows; first += NET_CHUNK) {
+        size_t left = b->n_rows - first;
+        w->chunk->n = left < NET_CHUNK ? left : NET_CHUNK;
+        w->chunk->act[NET_Y] = w->y + first * ld;
+        w->chunk->grad[NET_Y] = w->dy + first * ld;
+        chunk_step(m, params, b, first, scale, w, grad, loss);
+    }
+    from = seconds();
+    input_backward(m, params, b, rows, w, grad, row_grad);
+    lap(&w->times.layer1_backward, &from);
+    return all_finite(m, b, grad, row_grad, loss);
+}
