@@ -268,8 +268,8 @@ enum status check_features(struct settings *s, struct error *err)
         TRY(check_table_name(f, err));
         apply_slot(s, f, node);
     }
-    struct named *names;
-    size_t n;
+    struct named *names = NULL;
+    size_t n = 0;
     TRY(sorted_names(s, &names, &n, err));
     enum status st = check_twice(names, n, err);
     for (size_t i = 0; st == ST_OK && i < s->n_features; i++)

@@ -46,7 +46,7 @@ static const char *default_text(const struct option *o, bool inherits, char *out
 {
     if (o->flags & OPTION_REQUIRED)
         snprintf(out, size, "must be given");
-    else if (inherits && !o->def_text)
+    else if (inherits && !(o->flags & OPTION_INHERITS))
         snprintf(out, size, "as on the outer level");
     else if (o->def)
         snprintf(out, size, "%s", o->def);
@@ -96,8 +96,9 @@ static void put_keys(struct buffer *out, const struct option_group *group)
         struct option_row row = option_row(group, i);
         char text[MAX_TEXT];
         buffer_printf(out, "    %-20s", row.o->key);
-        int n = (int)strcspn(row.o->help, ".");
-        buffer_printf(out, " %.*s", n, row.o->help);
+        const char *end = strstr(row.o->help, ". ");
+        size_t n = end ? (size_t)(end - row.o->help) : strlen(row.o->help) - 1;
+        buffer_printf(out, " %.*s", (int)n, row.o->help);
         if (*default_text(row.o, row.inherits, text, sizeof text) && !row.o->group)
             buffer_printf(out, " [%s]", text);
         buffer_puts(out, "\n");
@@ -143,7 +144,7 @@ static void put_row(struct buffer *out, const struct option_place *place)
 {
     const struct option *o = place->o;
     char text[MAX_TEXT];
-    bool code = o->def && !(o->flags & OPTION_REQUIRED) && !(place->inherits && !o->def_text);
+    bool code = o->def && !(o->flags & OPTION_REQUIRED) && !place->inherits;
     buffer_puts(out, "| ");
     put_cell(out, place->path, true);
     buffer_puts(out, " | ");
@@ -153,6 +154,8 @@ static void put_row(struct buffer *out, const struct option_place *place)
         put_cell(out, default_text(o, place->inherits, text, sizeof text), code);
     buffer_puts(out, " | ");
     put_cell(out, o->help, false);
+    if (o->group && o->group->shared && o->group->shared_inherits)
+        buffer_puts(out, " Also takes the keys from `data.format` to `data.missing`.");
     if (o->models)
         buffer_printf(out, " *Used by %s.*",
                       set_text(o->models, model_names, 7, text, sizeof text));
@@ -167,6 +170,7 @@ static bool visit_markdown(void *context, const struct option_place *place)
 {
     struct buffer *out = context;
     static const char head[] = "| key | value | default | what it is |\n| --- | --- | --- | --- |\n";
+    if (place->shared) return true; /* put_row has said so */
     if (place->depth == 0 && place->o->group) {
         buffer_printf(out, "\n## %s\n\n%s\n\n%s", place->o->key, place->o->help, head);
         return true;

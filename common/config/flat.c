@@ -205,6 +205,14 @@ static bool is_left_out(const struct flattening *f, const struct option_group *g
     return !strcmp(prefix, "data") && i < option_count(group->shared);
 }
 
+/* check.c has moved the filter on files of their own to these files. */
+static enum status flat_valid_where(struct flattening *f)
+{
+    const char *where = f->s->data.valid.source.where.text;
+    buffer_puts(&f->value, where ? where : "");
+    return add(f, "data.valid.files where");
+}
+
 static enum status flat_option(struct flattening *f, const struct option_row *row,
                                const char *struct_base, const char *key)
 {
@@ -218,6 +226,7 @@ static enum status flat_option(struct flattening *f, const struct option_row *ro
             TRY(add(f, key));
         }
         if (o->flag && !flag) return ST_OK;
+        if (!strcmp(key, "data.valid")) TRY(flat_valid_where(f));
         return flat_group(f, o->group, base + o->offset, key);
     case OPTION_CHOICE:
         return flat_choice(f, o, base, key);

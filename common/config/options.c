@@ -86,7 +86,7 @@ static bool walk_group(const struct walk *w, const struct option_group *group,
         char path[MAX_PATH];
         bool from_outside = inherits || row.inherits || (o->flags & OPTION_INHERITS);
         snprintf(path, sizeof path, "%s%s%s", prefix, *prefix ? "." : "", o->key);
-        struct option_place place = {path, o, from_outside, depth};
+        struct option_place place = {path, o, from_outside, row.inherits, depth};
         if (!w->visit(w->context, &place)) return false;
         if (!o->group) continue;
         char inside[MAX_PATH];

@@ -122,6 +122,7 @@ struct option_place {
     const char *path;
     const struct option *o;
     bool inherits;
+    bool shared;  /* a row that several groups share, met again */
     size_t depth; /* of the path, from 0 */
 };
 typedef bool (*option_visit_fn)(void *context, const struct option_place *place);

@@ -86,7 +86,7 @@ static enum status set_in_named(struct set *s, const struct option *o, struct no
     }
     if (is_last(s)) return put(s, map, name, s->value);
     if (!o->group) return config_fail(s->err, s->at, "'%s': '%s' has no keys", s->key, name);
-    struct node *element;
+    struct node *element = NULL;
     TRY(descend(s, map, name, &element));
     return set_in_group(s, o->group, element, o->key);
 }
@@ -197,8 +197,8 @@ static enum status find_element(struct set *s, const struct option *o, struct no
 
 static enum status set_in_list(struct set *s, const struct option *o, struct node *list)
 {
-    struct node *element;
-    size_t at;
+    struct node *element = NULL;
+    size_t at = 0;
     TRY(find_element(s, o, list, &element, &at));
     if (!is_last(s)) {
         if (element->kind != NODE_MAP)

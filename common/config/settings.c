@@ -175,9 +175,9 @@ static enum status create(struct settings **out, struct error *err)
 static enum status load(const char *file, const char *text, const char *const *sets,
                         size_t n_sets, struct settings **out, struct error *err)
 {
-    struct settings *s;
+    struct settings *s = NULL;
     TRY(create(&s, err));
-    struct node *root;
+    struct node *root = NULL;
     const char *name = arena_strdup(s->arena, file);
     enum status st = name ? ST_OK : config_no_memory(err);
     if (st == ST_OK && !text) st = yaml_read(s->arena, name, &root, err);

@@ -1,0 +1,86 @@
+/* mtps SUBCOMMAND: finds the command and hands over. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "build_id.h"
+#include "cli/cli.h"
+#include "common/config/nearest.h"
+
+struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help;
+};
+
+static const struct command commands[] = {
+#ifdef MTPS_WITH_JOBS
+    {"train", cmd_train, "train a model; goes on from its newest checkpoint"},
+    {"eval", cmd_eval, "metrics of a checkpoint on held-out rows"},
+    {"predict", cmd_predict, "a score for every row"},
+    {"bench", cmd_bench, "measure this machine"},
+#endif
+#ifdef MTPS_WITH_DATA
+    {"data", cmd_data, "prepare data, look at rows and statistics"},
+#endif
+#ifdef MTPS_WITH_STORE
+    {"ckpt", cmd_ckpt, "list, show, verify and digest checkpoints"},
+#endif
+    {"config", cmd_config, "check, show and explain configurations"},
+    {"version", cmd_version, "version, build and libraries"},
+};
+enum { N_COMMANDS = sizeof commands / sizeof *commands };
+
+static void print_help(FILE *out)
+{
+    fputs("Usage: mtps COMMAND [OPTION...]\n"
+          "Multi-task recommendation models on parameter servers.\n\n", out);
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].help);
+    fputs("\n'mtps COMMAND --help' says more about a command.\n"
+          "Exit codes: 0 done, 64 usage or configuration, 65 bad data, 66 no usable input or\n"
+          "checkpoint, 70 internal or numeric failure, 71 out of memory, 73 cannot create\n"
+          "output, 74 input/output, 75 stopped on request after a checkpoint, 76 a peer was\n"
+          "lost, 77 run directory in use, 78 checkpoint does not fit the configuration.\n", out);
+}
+
+static int unknown_command(const char *name)
+{
+    const char *known[N_COMMANDS];
+    for (size_t i = 0; i < N_COMMANDS; i++) known[i] = commands[i].name;
+    struct error err;
+    error_set(&err, ST_USAGE, "there is no command '%s'", name);
+    const char *nearest = nearest_word(name, known, N_COMMANDS);
+    if (nearest)
+        error_hint(&err, ST_USAGE, "did you mean 'mtps %s'?", nearest);
+    else
+        error_hint(&err, ST_USAGE, "'mtps --help' lists the commands");
+    return cli_finish(ST_USAGE, &err);
+}
+
+int main(int argc, char **argv)
+{
+    /* Writing to a closed pipe is an error like any other, not a death. */
+    signal(SIGPIPE, SIG_IGN);
+    if (argc < 2) {
+        print_help(stderr);
+        return status_exit_code(ST_USAGE);
+    }
+    const char *name = argv[1];
+    if (!strcmp(name, "--help") || !strcmp(name, "-?") || !strcmp(name, "-h")) {
+        print_help(stdout);
+        return 0;
+    }
+    if (!strcmp(name, "--version")) {
+        puts("mtps " MTPS_VERSION);
+        return 0;
+    }
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        if (strcmp(name, commands[i].name) != 0) continue;
+        char title[32];
+        snprintf(title, sizeof title, "mtps %s", name);
+        argv[1] = title;
+        return commands[i].run(argc - 1, argv + 1);
+    }
+    return unknown_command(name);
+}
