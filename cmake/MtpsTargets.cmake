@@ -7,7 +7,7 @@ target_compile_definitions(mtps_options INTERFACE _GNU_SOURCE)
 target_compile_options(mtps_options INTERFACE
   -ffp-contract=off -fno-math-errno -fno-trapping-math
   -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes
-  -Wmissing-prototypes -Wvla -Wformat=2 -Werror=format-security
+  -Wmissing-prototypes -Wvla -Wformat=2 -Wno-format-truncation -Werror=format-security
   -fstack-protector-strong
   $<$<CONFIG:Release>:-O3>
   $<$<BOOL:${MTPS_WERROR}>:-Werror>)

@@ -412,7 +412,7 @@ static enum status read_meta(const struct reader *r, const json_t *root)
 static enum status expect_number(const struct reader *r, const json_t *root,
                                  const char *key, uint64_t expected)
 {
-    uint64_t v;
+    uint64_t v = 0;
     TRY(get_number(r, root, key, &v));
     if (v == expected) return ST_OK;
     error_set(r->err, ST_NOINPUT, "%s: %s is %" PRIu64 ", this program reads %" PRIu64,
