@@ -27,7 +27,8 @@ static enum status check_space(const char *dir, uint64_t expect_bytes, struct er
         return error_set(err, ST_IO, "%s: cannot ask for free space: %s", dir,
                          strerror(errno));
     uint64_t free_bytes = (uint64_t)s.f_bavail * s.f_frsize;
-    uint64_t need = expect_bytes + expect_bytes / 5;
+    uint64_t need;
+    if (__builtin_add_overflow(expect_bytes, expect_bytes / 5, &need)) need = UINT64_MAX;
     if (free_bytes >= need) return ST_OK;
     error_set(err, ST_IO,
               "%s: a checkpoint needs about %" PRIu64 " bytes, %" PRIu64 " are free", dir,

@@ -172,6 +172,18 @@ enum status file_write_atomic(const char *path, const void *data, size_t bytes,
 
 /* ---- folders ---- */
 
+/* A new folder is lost with the power unless the one above it is synced. */
+static enum status make_dir(const char *path, struct error *err)
+{
+    char parent[PATH_BYTES];
+    if (mkdir(path, 0777)) {
+        if (errno == EEXIST || file_is_dir(path)) return ST_OK;
+        return system_error(ST_CANTCREATE, err, "cannot make the folder", path);
+    }
+    TRY(parent_of(path, parent, err));
+    return file_fsync(parent, err);
+}
+
 enum status file_mkdirs(const char *path, struct error *err)
 {
     char part[PATH_BYTES];
@@ -183,8 +195,7 @@ enum status file_mkdirs(const char *path, struct error *err)
         if (part[i] != '/' && part[i] != '\0') continue;
         char kept = part[i];
         part[i] = '\0';
-        if (mkdir(part, 0777) && errno != EEXIST && !file_is_dir(part))
-            return system_error(ST_CANTCREATE, err, "cannot make the folder", part);
+        TRY(make_dir(part, err));
         part[i] = kept;
     }
     if (file_is_dir(path)) return ST_OK;
