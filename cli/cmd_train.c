@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "build_id.h"
 #include "cli/cli.h"
 #include "cli/job.h"
 #include "common/base/log.h"
@@ -207,6 +208,7 @@ static enum status work(const struct args *a, struct job *j, const struct place 
                             .lock = p->lock,
                             .report = p->report,
                             .run_uuid = p->uuid,
+                            .build = MTPS_BUILD_ID,
                             .start = start,
                             .start_path = resume};
     json_t *result = NULL;

@@ -50,7 +50,7 @@ static void name_ranks(struct job *j)
 
 static enum status make_topology(struct job *j, size_t n_servers, struct error *err)
 {
-    int *host;
+    int *host = NULL;
     TRY(number_hosts(j->net, &host, err));
     enum status st = topology_make(transport_size(j->net), transport_rank(j->net), host, n_servers,
                                    &j->topology, err);

@@ -270,7 +270,7 @@ static enum status make_room(struct client *c, size_t t, struct error *err)
 {
     size_t floats = c->asked[t] * c->dim[t];
     if (floats <= c->rows_floats[t]) return ST_OK;
-    size_t capacity = floats + floats / 4;
+    size_t capacity = floats + floats / 2;
     mem_free(c->rows[t]);
     c->rows_floats[t] = 0;
     c->rows[t] = mem_array(capacity, sizeof **c->rows);

@@ -141,7 +141,7 @@ static enum status retire(struct run *r, struct error *err)
 static enum status commit_now(struct run *r, struct error *err)
 {
     struct saver_spec saver = {r->spec->session, r->spec->client, r->spec->run_dir, r->spec->lock,
-                               r->spec->run_uuid};
+                               r->spec->run_uuid, r->spec->build};
     double start = now_s();
     char *path = NULL;
     report_state(r->spec->report, "saving", r->state.step, NULL);

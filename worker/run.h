@@ -20,6 +20,7 @@ struct run_spec {
     struct lock *lock;        /* leader */
     struct report *report;    /* leader */
     const char *run_uuid;     /* leader */
+    const char *build;        /* id of this program */
     struct train_state start; /* all zero for a fresh run; same on all workers */
     const char *start_path;   /* the checkpoint it came from, or NULL */
 };

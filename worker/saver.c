@@ -10,10 +10,6 @@
 #include "common/base/mem.h"
 #include "common/math/optim.h"
 
-#ifndef MTPS_BUILD_ID
-#define MTPS_BUILD_ID "unknown"
-#endif
-
 /* The dense part in one piece: parameters and optimiser slots, whole vectors. */
 struct dense {
     size_t n;
@@ -190,7 +186,7 @@ static enum status commit(const struct saver_spec *s, const struct train_state *
                                  .config = config,
                                  .run_uuid = s->run_uuid,
                                  .data_digest = s->session->data_digest,
-                                 .build = MTPS_BUILD_ID};
+                                 .build = s->build};
         st = ckpt_commit(save, &meta, tables, s->session->schema->n_tables, files, n_files, still_ours,
                          s->lock, path, err);
     }

@@ -24,6 +24,7 @@ struct saver_spec {
     const char *run_dir;
     struct lock *lock; /* of the run directory */
     const char *run_uuid;
+    const char *build; /* id of this program */
 };
 
 /* Write and commit a checkpoint of the state; logs "committed ..." only then.
