@@ -199,7 +199,7 @@ static enum status place_answer(struct server *s, struct worker_slot *slot, stru
         floats += (slot->n_rows[t] * s->tables[t].dim + 1) / 2 * 2;
     }
     if (floats > slot->capacity) {
-        size_t capacity = floats + floats / 4;
+        size_t capacity = floats + floats / 2;
         mem_free(slot->rows);
         slot->capacity = 0;
         slot->rows = mem_array(capacity, sizeof *slot->rows);

@@ -245,7 +245,7 @@ void server_digest(const struct server *s, uint64_t *low, uint64_t *high)
     struct digest d = {0, 0};
     for (size_t t = 0; t < s->spec.n_tables; t++) {
         const struct server_table *info = &s->tables[t];
-        uint64_t name = hash_bytes(info->name, strlen(info->name), 0);
+        uint64_t name = hash_id(info->name, strlen(info->name));
         size_t n_values = info->dim + info->layout.floats;
         for (size_t i = 0; i < s->spec.n_shards; i++) {
             const struct table *table = s->shards[i].tables[t];

@@ -121,17 +121,18 @@ static void post_head(struct mpi_transport *m, int lane)
 static bool grow_segments(MPI_Request **v, size_t *max, size_t n)
 {
     if (n <= *max) return true;
-    MPI_Request *p = mem_resize(*v, n, sizeof *p);
+    size_t larger = 2 * n + 16;
+    MPI_Request *p = mem_resize(*v, larger, sizeof *p);
     if (!p) return false;
     *v = p;
-    *max = n;
+    *max = larger;
     return true;
 }
 
 static bool grow_bytes(unsigned char **v, size_t *capacity, size_t n)
 {
     if (n <= *capacity) return true;
-    size_t larger = n + n / 4;
+    size_t larger = n + n / 2;
     unsigned char *p = mem_alloc(larger);
     if (!p) return false;
     mem_free(*v);
