@@ -7,70 +7,133 @@
 #include "common/base/mem.h"
 #include "worker/evaluator.h"
 #include "worker/report.h"
+#include "worker/slices.h"
+
+enum { MAX_COLUMNS = 64 };
+
+struct args {
+    struct scoring_args scoring;
+    const char *by; /* expression, or NULL */
+};
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
-    if (key == ARGP_KEY_INIT) {
-        state->child_inputs[0] = state->input;
+    struct args *a = state->input;
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &a->scoring;
         return 0;
+    case 'b':
+        a->by = arg;
+        return 0;
+    case ARGP_KEY_ARG:
+        argp_error(state, "unexpected argument '%s'", arg);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
     }
-    if (key == ARGP_KEY_ARG) argp_error(state, "unexpected argument '%s'", arg);
-    return ARGP_ERR_UNKNOWN;
 }
 
+static const struct argp_option options[] = {
+    {"by", 'b', "EXPR", 0, "also per value of an expression over the data's columns", 0}, {0}};
 static const struct argp_child children[] = {{&scoring_argp, 0, NULL, 0}, {0}};
 static const struct argp argp = {
-    NULL, parse, NULL,
+    options, parse, NULL,
     "Metrics of a checkpoint on data.eval. The configuration is the one inside the checkpoint; "
     "-c and --set change it.",
     children, NULL, NULL};
 
-static void print(const struct settings *s, const struct dataset *d, const struct metric_result *results,
-                  bool json)
+static json_t *tasks_json(const struct settings *s, const struct metric_result *results)
 {
-    json_t *eval = json_object();
+    json_t *tasks = json_object();
+    for (size_t k = 0; k < s->n_tasks; k++)
+        json_object_set_new(tasks, s->tasks[k].name, report_metric_json(&results[k]));
+    return tasks;
+}
+
+static void print_tasks(const struct settings *s, const struct metric_result *results, const char *indent)
+{
     for (size_t k = 0; k < s->n_tasks; k++) {
-        json_object_set_new(eval, s->tasks[k].name, report_metric_json(&results[k]));
         char *line = report_metric_line(s->tasks[k].name, &results[k]);
-        if (!json && line) puts(line);
+        if (line) printf("%s%s\n", indent, line);
         mem_free(line);
     }
-    json_t *doc = json_pack("{s:I, s:o}", "rows", (json_int_t)dataset_rows(d), "eval", eval);
-    if (json && doc) {
-        json_dumpf(doc, stdout, JSON_COMPACT | JSON_REAL_PRECISION(12));
-        putchar('\n');
+}
+
+static void print_text(const struct settings *s, const struct metric_result *results,
+                       const struct slice *slices, size_t n)
+{
+    print_tasks(s, results, "");
+    for (size_t i = 0; i < n; i++) {
+        printf("%s\n", slices[i].value);
+        print_tasks(s, slices[i].results, "  ");
     }
+}
+
+static void print_json(const struct settings *s, uint64_t rows, const struct metric_result *results,
+                       bool by, const struct slice *slices, size_t n)
+{
+    json_t *doc = json_pack("{s:I, s:o}", "rows", (json_int_t)rows, "eval", tasks_json(s, results));
+    json_t *values = json_object();
+    for (size_t i = 0; i < n; i++)
+        json_object_set_new(values, slices[i].value, tasks_json(s, slices[i].results));
+    if (by) json_object_set(doc, "by", values);
+    json_decref(values);
+    json_dumpf(doc, stdout, JSON_COMPACT | JSON_REAL_PRECISION(12));
+    putchar('\n');
     json_decref(doc);
 }
 
-static enum status run(const struct scoring_args *a, struct job *j, const char *path, struct error *err)
+static enum status measure(const struct args *a, struct job *j, const struct expr *by, struct error *err)
 {
-    struct session_spec data = {.settings = j->settings, .net = j->net, .uses = SESSION_EVAL};
-    TRY(scoring_open(j, &data, path, err));
-    if (j->is_server) return ST_OK;
     struct metric_result *results = mem_zeroed(j->settings->n_tasks, sizeof *results);
     if (!results) return mem_error(err, "results", sizeof *results);
     struct scorer_spec scorer = {j->session, j->session->eval, j->client, &j->crew, j->threads};
+    struct slice *slices = NULL;
+    size_t n = 0;
     enum status st = evaluate(&scorer, results, err);
-    if (st == ST_OK && j->leader) print(j->settings, j->session->eval, results, a->common.json);
+    if (st == ST_OK && by) st = evaluate_slices(&scorer, by, &slices, &n, err);
+    if (st == ST_OK && j->leader && a->scoring.common.json)
+        print_json(j->settings, dataset_rows(j->session->eval), results, by != NULL, slices, n);
+    else if (st == ST_OK && j->leader)
+        print_text(j->settings, results, slices, n);
+    slices_free(slices, n);
     mem_free(results);
+    return st;
+}
+
+static enum status run(const struct args *a, struct job *j, const char *path, struct error *err)
+{
+    struct expr *by = NULL;
+    const char *keep[MAX_COLUMNS];
+    struct session_spec data = {.settings = j->settings, .net = j->net, .uses = SESSION_EVAL, .keep = keep};
+    struct text_cfg text = {a->by, {"--by", 1, 1}};
+    enum status st = a->by ? expr_parse(&text, NULL, 0, &by, err) : ST_OK;
+    for (size_t i = 0; by && i < expr_n_columns(by) && i < MAX_COLUMNS; i++) {
+        keep[i] = expr_column(by, i);
+        data.n_keep = i + 1;
+    }
+    st = job_agree(j, st, "--by", err);
+    if (st == ST_OK) st = scoring_open(j, &data, path, err);
+    if (st == ST_OK && !j->is_server) st = measure(a, j, by, err);
+    expr_destroy(by);
     return st;
 }
 
 int cmd_eval(int argc, char **argv)
 {
-    struct scoring_args a = {.servers = SIZE_MAX};
+    struct args a = {.scoring = {.servers = SIZE_MAX}};
     struct settings *settings = NULL;
     struct error err = {0};
     struct job job;
     char *path = NULL;
     enum status st = cli_parse(&argp, argc, argv, &a, NULL, &err);
-    if (st == ST_OK) st = scoring_settings(&a, &path, &settings, &err);
-    st = job_open(&job, settings, a.servers, st, &err);
+    if (st == ST_OK) st = scoring_settings(&a.scoring, &path, &settings, &err);
+    st = job_open(&job, settings, a.scoring.servers, st, &err);
     if (st == ST_OK) st = run(&a, &job, path, &err);
     int code = job_close(&job, st, &err);
     settings_destroy(settings);
     mem_free(path);
-    free(a.common.sets);
+    free(a.scoring.common.sets);
     return code;
 }

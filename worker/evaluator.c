@@ -42,8 +42,7 @@ static enum status gather(const struct crew *crew, struct evaluation *e, struct 
     return st;
 }
 
-/* Metrics of the other kind of task say nothing: a regression has no AUC. */
-static void drop_meaningless(const struct settings *s, struct metric_result *results)
+void evaluator_drop_meaningless(const struct settings *s, struct metric_result *results)
 {
     for (size_t k = 0; k < s->n_tasks; k++) {
         struct metric_result *r = &results[k];
@@ -68,6 +67,6 @@ enum status evaluate(const struct scorer_spec *spec, struct metric_result *resul
     metric_destroy(e.metric);
     mem_free(e.scores);
     if (st != ST_OK) return st;
-    drop_meaningless(settings, results);
+    evaluator_drop_meaningless(settings, results);
     return crew_tell(spec->crew, results, e.n_tasks * sizeof *results, "metrics", err);
 }

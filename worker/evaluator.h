@@ -10,4 +10,7 @@
 enum status evaluate(const struct scorer_spec *spec, struct metric_result *results,
                      struct error *err) MUST_USE;
 
+/* Metrics of the other kind of task say nothing (a regression has no AUC): NaN. */
+void evaluator_drop_meaningless(const struct settings *s, struct metric_result *results);
+
 #endif

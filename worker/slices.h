@@ -1,0 +1,24 @@
+/* Metrics per value of an expression (`eval --by`): tab, day, new users. Rows are
+ * told apart by the text of the expression's value, as an id's (data/expr.h). */
+#ifndef MTPS_WORKER_SLICES_H
+#define MTPS_WORKER_SLICES_H
+
+#include "data/expr.h"
+#include "model/metric.h"
+#include "worker/scorer.h"
+
+enum { MAX_SLICES = 1000 };
+
+struct slice {
+    char *value;
+    struct metric_result *results; /* [n_tasks] */
+};
+
+/* Collective over the workers. The columns of `by` must be kept in the data set
+ * (session_spec.keep). *slices: sorted by value; on workers other than the leader
+ * *n is 0. ST_USAGE beyond MAX_SLICES values. */
+enum status evaluate_slices(const struct scorer_spec *spec, const struct expr *by,
+                            struct slice **slices, size_t *n, struct error *err) MUST_USE;
+void slices_free(struct slice *slices, size_t n);
+
+#endif
