@@ -1,4 +1,4 @@
-#include "golden_file.h"
+#include "tests/golden/golden_file.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

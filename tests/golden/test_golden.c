@@ -12,7 +12,7 @@
 
 #include "common/math/blas.h"
 #include "common/math/optim.h"
-#include "golden_file.h"
+#include "tests/golden/golden_file.h"
 #include "model/model.h"
 
 enum {

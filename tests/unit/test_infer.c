@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "common/base/mem.h"
-#include "test_model_toy.h"
+#include "tests/unit/test_model_toy.h"
 
 enum { ROWS = 300, MOST_TASKS = 4 };
 
