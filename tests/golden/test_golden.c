@@ -166,7 +166,7 @@ static const struct golden_line *line(const struct golden_case *c, const char *k
                                       const char *name)
 {
     const struct golden_line *l = golden_find(c->file, c->at, key, name);
-    if (l == NULL) fail_msg("%s: no line %s %s", c->file->lines[c->at].name, key, name);
+    if (l == NULL) fail_msg("%s: no line %s %s", c->file->lines[c->at].name, key, name ? name : "");
     return l;
 }
 
