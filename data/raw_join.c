@@ -5,6 +5,7 @@
 
 #include "common/base/hash.h"
 #include "common/base/mem.h"
+#include "data/expr.h"
 #include "data/raw_reader.h"
 #include "data/raw_text.h"
 
@@ -102,10 +103,18 @@ const char *raw_join_place(const struct raw_join *j, uint32_t row, uint64_t *lin
 
 /* ---- reading ---- */
 
+/* What is read: the key, the wanted columns, then the inputs of `where`. */
 struct loader {
     struct raw_join *join;
     const struct raw_join_spec *spec;
+    struct bad_rows *bad;
     struct raw_reader *reader;
+    const char **names; /* [n] */
+    const struct list_cfg **missing;
+    size_t n;
+    struct expr *where; /* NULL: all rows */
+    struct expr_scratch *scratch;
+    struct text *inputs;
 };
 
 /* Take memory for the table, old block and new one together: that is the peak. */
@@ -206,42 +215,92 @@ static enum status add_row(struct loader *l, const struct raw_field *fields, str
     return ST_OK;
 }
 
+/* Does `where` hold? A row on which it cannot be worked out is a bad one. */
+static enum status is_wanted(struct loader *l, const struct raw_field *fields, bool *wanted,
+                             struct error *err)
+{
+    *wanted = true;
+    if (!l->where) return ST_OK;
+    size_t first = 1 + l->spec->n;
+    for (size_t i = first; i < l->n; i++)
+        l->inputs[i - first] = fields[i].n ? fields[i].v[0] : (struct text){NULL, 0};
+    struct value v;
+    struct error why;
+    enum status st = expr_eval(l->where, l->inputs, l->scratch, &v, &why);
+    *wanted = st == ST_OK && value_is_true(&v);
+    if (st == ST_OK) return ST_OK;
+    if (st != ST_DATA) return error_set(err, st, "%s", why.text);
+    bad_rows_add(l->bad, raw_reader_file(l->reader), raw_reader_line(l->reader), 0, why.text,
+                 (struct text){"", 0});
+    return bad_rows_check(l->bad, false, err);
+}
+
 static enum status load(struct loader *l, struct error *err)
 {
     for (;;) {
-        bool got;
+        bool got, wanted;
         TRY(raw_reader_next(l->reader, &got, err));
         if (!got) return ST_OK;
         const struct raw_field *fields = raw_reader_fields(l->reader);
+        TRY(is_wanted(l, fields, &wanted, err));
         /* A row without a key can never be asked for. */
-        if (fields[0].n) TRY(add_row(l, fields, err));
+        if (wanted && fields[0].n) TRY(add_row(l, fields, err));
     }
 }
 
-static enum status read_table(const struct raw_join_spec *spec, struct bad_rows *bad,
-                              struct raw_join *j, struct error *err)
+static enum status parse_where(struct loader *l, struct error *err)
 {
-    const char **names = mem_array(spec->n + 1, sizeof *names);
-    const struct list_cfg **missing = mem_array(spec->n + 1, sizeof *missing);
-    enum status st = ST_OK;
-    if (!names || !missing) st = mem_error(err, "side table", (spec->n + 1) * sizeof *names);
-    struct raw_reader *reader = NULL;
-    if (st == ST_OK) {
-        names[0] = spec->cfg->key.text;
-        missing[0] = NULL;
-        for (size_t i = 0; i < spec->n; i++) {
-            names[i + 1] = spec->names[i];
-            missing[i + 1] = spec->missing[i];
-        }
-        struct raw_wanted want = {.source = &spec->cfg->source, .names = names,
-                                  .missing = missing, .n = spec->n + 1};
-        st = raw_reader_open(&want, bad, &reader, err);
+    const struct source_cfg *source = &l->spec->cfg->source;
+    if (!source->where.text) return ST_OK;
+    struct raw_wanted want = {.source = source};
+    struct raw_names known;
+    TRY(raw_names_init(&known, err));
+    enum status st = raw_reader_names(&want, &known, err);
+    if (st == ST_OK)
+        st = expr_parse(&source->where, known.v ? known.v : (const char *[]){NULL}, known.n,
+                        &l->where, err);
+    raw_names_close(&known);
+    TRY(st);
+    TRY(expr_scratch_create(&l->scratch, err));
+    l->inputs = mem_zeroed(expr_n_columns(l->where), sizeof *l->inputs);
+    return l->inputs ? ST_OK : mem_error(err, "side table", sizeof *l->inputs);
+}
+
+static enum status list_columns(struct loader *l, struct error *err)
+{
+    const struct raw_join_spec *spec = l->spec;
+    size_t n_where = l->where ? expr_n_columns(l->where) : 0, n = 1 + spec->n + n_where;
+    l->names = mem_zeroed(n, sizeof *l->names);
+    l->missing = mem_zeroed(n, sizeof *l->missing);
+    if (!l->names || !l->missing) return mem_error(err, "side table", n * sizeof *l->names);
+    l->n = n;
+    l->names[0] = spec->cfg->key.text;
+    for (size_t i = 0; i < spec->n; i++) {
+        l->names[1 + i] = spec->names[i];
+        l->missing[1 + i] = spec->missing[i];
     }
-    if (st == ST_OK) st = load(&(struct loader){j, spec, reader}, err);
-    raw_reader_close(reader);
-    mem_free(names);
-    mem_free(missing);
-    return st;
+    for (size_t i = 0; i < n_where; i++) l->names[1 + spec->n + i] = expr_column(l->where, i);
+    return ST_OK;
+}
+
+static enum status read_table(struct loader *l, struct error *err)
+{
+    TRY(parse_where(l, err));
+    TRY(list_columns(l, err));
+    struct raw_wanted want = {.source = &l->spec->cfg->source, .names = l->names,
+                              .missing = l->missing, .n = l->n};
+    TRY(raw_reader_open(&want, l->bad, &l->reader, err));
+    return load(l, err);
+}
+
+static void close_loader(struct loader *l)
+{
+    raw_reader_close(l->reader);
+    expr_destroy(l->where);
+    expr_scratch_destroy(l->scratch);
+    mem_free(l->inputs);
+    mem_free(l->names);
+    mem_free(l->missing);
 }
 
 enum status raw_join_create(const struct raw_join_spec *spec, struct bad_rows *bad,
@@ -251,7 +310,9 @@ enum status raw_join_create(const struct raw_join_spec *spec, struct bad_rows *b
     if (!j) return mem_error(err, "side table", sizeof *j);
     j->n = spec->n;
     enum status st = raw_names_init(&j->files, err);
-    if (st == ST_OK) st = read_table(spec, bad, j, err);
+    struct loader l = {.join = j, .spec = spec, .bad = bad};
+    if (st == ST_OK) st = read_table(&l, err);
+    close_loader(&l);
     if (st != ST_OK) {
         raw_join_destroy(j);
         return st;
