@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "common/base/mem.h"
-#include "test_model_toy.h"
+#include "tests/unit/test_model_toy.h"
 
 #define MMOE                                                                             \
     .type = MODEL_MMOE, .n_rows = 6, .n_tasks = 2, .seed = 1, .count = 3,                \
@@ -418,6 +418,20 @@ static void test_non_finite_is_noticed(void **state)
     }
 }
 
+/* So is a gradient that overflows while every loss is finite. */
+static void test_overflowing_gradient_is_noticed(void **state)
+{
+    (void)state;
+    struct toy t;
+    toy_create(&t, &every_type[0]);
+    float *dense = (float *)(uintptr_t)t.batch.dense;
+    for (size_t i = 0; i < 12; i++) dense[i] = 3e38f; /* lr's weights are still 0 */
+    t.scale[0] = 100;
+    assert_false(toy_step(&t));
+    assert_true(isfinite(t.loss[0]) && isfinite(t.loss[1]));
+    toy_destroy(&t);
+}
+
 /* A step allocates nothing. */
 static void test_step_does_not_allocate(void **state)
 {
@@ -562,6 +576,7 @@ int main(void)
         cmocka_unit_test(test_step_repeats_bit_for_bit),
         cmocka_unit_test(test_empty_lane_gives_zeros),
         cmocka_unit_test(test_non_finite_is_noticed),
+        cmocka_unit_test(test_overflowing_gradient_is_noticed),
         cmocka_unit_test(test_step_does_not_allocate),
         cmocka_unit_test(test_missing_parts_are_named),
         cmocka_unit_test(test_wrong_inputs_are_refused),

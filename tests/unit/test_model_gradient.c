@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "test_model_toy.h"
+#include "tests/unit/test_model_toy.h"
 
 /* The model computes in float: sums of some hundred terms below 10 carry 1e-6. */
 static const double TOLERANCE = 2e-5;
@@ -196,6 +196,26 @@ static void test_gradient_activations(void **state)
     }
 }
 
+/* Experts and gates of one block with two activations, of which one or both keep
+ * their input. */
+static void test_gradient_gates_with_their_own_activation(void **state)
+{
+    (void)state;
+    struct toy_cfg c = {.type = MODEL_MMOE,
+                        BASE,
+                        .count = 2,
+                        .experts = {4},
+                        .gates = {3},
+                        .towers = {3},
+                        .own_gate_act = true,
+                        .gate_act = ACT_GELU};
+    check(&c);
+    c.act = ACT_SILU;
+    check(&c);
+    c.gate_act = ACT_TANH;
+    check(&c);
+}
+
 static void test_gradient_losses(void **state)
 {
     (void)state;
@@ -262,6 +282,7 @@ int main(void)
         cmocka_unit_test(test_gradient_cgc),
         cmocka_unit_test(test_gradient_ple),
         cmocka_unit_test(test_gradient_activations),
+        cmocka_unit_test(test_gradient_gates_with_their_own_activation),
         cmocka_unit_test(test_gradient_losses),
         cmocka_unit_test(test_gradient_corner_sizes),
         cmocka_unit_test(test_gradient_several_chunks),

@@ -1,4 +1,4 @@
-#include "test_model_toy.h"
+#include "tests/unit/test_model_toy.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -215,6 +215,7 @@ static void make_spec(struct toy *t)
                           .experts = mlp_of(t, c->experts),
                           .gates = mlp_of(t, c->gates),
                           .towers = mlp_of(t, c->towers)};
+    if (c->own_gate_act) m.gates.activation = c->gate_act;
     for (size_t k = 0; k < c->n_tasks; k++) {
         snprintf(t->names[k], sizeof t->names[k], "task%zu", k);
         t->tasks[k] = (struct model_task){.name = t->names[k],

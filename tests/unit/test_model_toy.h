@@ -21,6 +21,8 @@ struct toy_cfg {
     size_t bottom[TOY_SIZES], experts[TOY_SIZES], gates[TOY_SIZES],
         towers[TOY_SIZES]; /* 0 ends */
     enum activation act;
+    bool own_gate_act; /* gates use gate_act, not act */
+    enum activation gate_act;
     enum loss_kind loss;
     uint64_t seed;
 };
