@@ -317,6 +317,13 @@ static const char *const calls[] = {"pwrite64",  "write", "fsync",    "rename",
                                     "renameat2", "mkdir", "ftruncate"};
 enum { N_CALLS = sizeof calls / sizeof *calls };
 
+/* pwrite64 is the library's, and there are many: one test takes the odd ones, the
+ * other the even ones. */
+static size_t step_of(size_t call)
+{
+    return call == 0 ? 2 : 1;
+}
+
 /* Killed at any call that changes the disk: the old checkpoint or the new one is
  * chosen, whole; what is left over can be swept; the next save works. */
 static void test_killed_at_any_call(void **state)
@@ -327,7 +334,7 @@ static void test_killed_at_any_call(void **state)
     remove_new(f);
     for (size_t i = 0; i < N_CALLS; i++)
         for (size_t n = 1, most = count_calls(trace, calls[i]); n <= most;
-             n++, points++) {
+             n += step_of(i), points++) {
             snprintf(options, sizeof options, "-e inject=%s:signal=KILL:when=%zu",
                      calls[i], n);
             int status = run_traced(f, options, "/dev/null");
@@ -343,29 +350,32 @@ static void test_killed_at_any_call(void **state)
     mem_free(trace);
 }
 
-/* Any call failing with an I/O error: an error and the old checkpoint, or (the
- * hint alone failed) success and the new one; never a crash. */
+/* Any call failing with an I/O error: an error, or (the hint LATEST alone failed, or
+ * a folder was there already) success and the new one; never a crash. */
 static void test_error_at_any_call(void **state)
 {
     struct fixture *f = *state;
+    static const size_t most_successes[N_CALLS] = {0, 1, 2, 1, 0, SIZE_MAX, 0};
     static const char *const errors[] = {"EIO", "ENOSPC"};
     char *trace = traced_save(f), options[100];
     remove_new(f);
-    for (size_t i = 0; i < N_CALLS; i++)
-        for (size_t n = 1, most = count_calls(trace, calls[i]); n <= most; n++) {
+    for (size_t i = 0; i < N_CALLS; i++) {
+        size_t successes = 0;
+        for (size_t n = 1 + (i == 0), most = count_calls(trace, calls[i]); n <= most;
+             n += step_of(i)) {
             snprintf(options, sizeof options, "-e inject=%s:error=%s:when=%zu", calls[i],
-                     errors[n % 2], n);
+                     errors[n / 2 % 2], n);
             int status = run_traced(f, options, "/dev/null");
             assert_true(WIFEXITED(status));
             int code = WEXITSTATUS(status);
             uint64_t step = newest_step(f);
-            if (code == 0)
-                assert_int_equal(step, NEW_STEP);
-            else
-                assert_true(code == 73 || code == 74);
+            assert_true(code == 73 || code == 74 || (code == 0 && step == NEW_STEP));
+            successes += code == 0;
             OK(f, ckpt_sweep(f->dir, &f->err));
             remove_new(f);
         }
+        assert_true(successes <= most_successes[i]);
+    }
     mem_free(trace);
 }
 
