@@ -74,6 +74,7 @@ static enum status make_shard(struct server *s, size_t i, const struct server_sp
         TRY(table_create(&shape, &h->tables[t], err));
         if (ts->dim > max_dim) max_dim = ts->dim;
     }
+    TRY(memo_create(max_dim, &h->memo, err));
     return join_work_create(spec->n_lanes, spec->n_lanes, max_dim, &h->work, err);
 }
 
@@ -128,6 +129,7 @@ static void close_shard(struct shard *h, size_t n_tables)
 {
     for (size_t t = 0; h->tables && t < n_tables; t++) table_destroy(h->tables[t]);
     mem_free(h->tables);
+    memo_destroy(h->memo);
     join_work_close(&h->work);
 }
 
@@ -319,7 +321,8 @@ static void apply_rows(struct server *s, struct shard *h, size_t t)
             return;
         }
         if (!rows[i]) {
-            h->status = table_insert(h->tables[t], in->keys[i], &rows[i], &h->err);
+            const float *w = memo_initial(h->memo, t, h->tables[t], in->keys[i]);
+            h->status = table_insert(h->tables[t], in->keys[i], w, &rows[i], &h->err);
             if (h->status != ST_OK) return;
         }
         struct row *r = rows[i];
@@ -340,8 +343,10 @@ static void apply_table(struct server *s, struct shard *h, size_t t)
     }
 }
 
-/* Rows of n keys side by side; unknown keys get their initial row. */
-static void copy_rows(const struct table *table, size_t n, const uint64_t *keys, float *out)
+/* Rows of n keys side by side; unknown keys get their initial row, by way of the
+ * memo unless it is NULL. */
+static void copy_rows(const struct table *table, struct memo *memo, size_t number, size_t n,
+                      const uint64_t *keys, float *out)
 {
     size_t dim = table_dim(table);
     struct row *rows[JOIN_KEYS];
@@ -349,8 +354,12 @@ static void copy_rows(const struct table *table, size_t n, const uint64_t *keys,
         size_t some = n - first < JOIN_KEYS ? n - first : JOIN_KEYS;
         table_find(table, some, keys + first, rows);
         for (size_t i = 0; i < some; i++, out += dim) {
-            if (rows[i]) memcpy(out, rows[i]->values, dim * sizeof *out);
-            else table_initial(table, keys[first + i], out);
+            uint64_t key = keys[first + i];
+            const float *row = rows[i] ? rows[i]->values
+                               : memo  ? memo_initial(memo, number, table, key)
+                                       : NULL;
+            if (row) memcpy(out, row, dim * sizeof *out);
+            else table_initial(table, key, out);
         }
     }
 }
@@ -362,7 +371,7 @@ void server_pull(const struct server *s, size_t table, size_t n, const uint64_t 
         size_t first = partition_lower(keys, n, h->buckets.first);
         size_t end = partition_lower(keys, n, h->buckets.end);
         if (end > first)
-            copy_rows(h->tables[table], end - first, keys + first,
+            copy_rows(h->tables[table], NULL, table, end - first, keys + first,
                       out + first * s->tables[table].dim);
     }
 }
@@ -375,7 +384,7 @@ static void answer_pull(struct server *s, struct shard *h, struct worker_slot *s
     size_t end = partition_lower(k->keys, k->n, h->buckets.end);
     if (end <= first) return;
     float *out = slot->rows + (slot->answer[t] - slot->rows) + first * s->tables[t].dim;
-    copy_rows(h->tables[t], end - first, k->keys + first, out);
+    copy_rows(h->tables[t], h->memo, t, end - first, k->keys + first, out);
     h->keys_pulled += end - first;
 }
 

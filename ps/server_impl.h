@@ -4,6 +4,7 @@
 
 #include "common/math/optim.h"
 #include "ps/join.h"
+#include "ps/memo.h"
 #include "ps/server.h"
 #include "ps/table.h"
 
@@ -22,6 +23,7 @@ struct shard {
     struct range buckets;
     struct range dense; /* floats of this server's part */
     struct table **tables; /* [n_tables] */
+    struct memo *memo;
     struct join_work work;
     struct join_rows rows;
     uint64_t keys_pushed, keys_pulled;

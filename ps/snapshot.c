@@ -162,9 +162,7 @@ static void fill_row(const struct server_table *table, const struct ckpt_rows *r
 {
     r->last_step = rows->last_step[i];
     r->count = rows->count[i];
-    float *values = r->values;
-    memcpy(values, rows->weights + i * table->dim, table->dim * sizeof *values);
-    values += table->dim;
+    float *values = r->values + table->dim;
     for (size_t k = 0; k < table->layout.n_slots; k++) {
         size_t width = table->layout.width[k];
         memcpy(values, rows->slots[k] + i * width, width * sizeof *values);
@@ -178,7 +176,9 @@ static enum status sink_rows(void *arg, const struct ckpt_rows *rows, struct err
     struct server *s = sink->server;
     for (size_t i = 0; i < rows->n; i++) {
         struct row *r;
-        TRY(table_insert(owner(s, rows->keys[i])->tables[sink->table], rows->keys[i], &r, err));
+        struct table *table = owner(s, rows->keys[i])->tables[sink->table];
+        const float *weights = rows->weights + i * table_dim(table);
+        TRY(table_insert(table, rows->keys[i], weights, &r, err));
         fill_row(&s->tables[sink->table], rows, i, r);
     }
     sink->rows += rows->n;

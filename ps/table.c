@@ -198,7 +198,8 @@ static enum status grow_slab(struct table *t, struct error *err)
     return ST_OK;
 }
 
-enum status table_insert(struct table *t, uint64_t key, struct row **out, struct error *err)
+enum status table_insert(struct table *t, uint64_t key, const float *weights, struct row **out,
+                         struct error *err)
 {
     if (4 * (t->n_rows + 1) > 3 * t->n_slots) TRY(grow_slots(t, err));
     if (t->n_rows == capacity(t)) TRY(grow_slab(t, err));
@@ -211,7 +212,8 @@ enum status table_insert(struct table *t, uint64_t key, struct row **out, struct
     *s = (struct slot){.key = key, .row = ++t->n_rows};
     memset(r, 0, t->stride);
     r->key = key;
-    table_initial(t, key, r->values);
+    if (weights) memcpy(r->values, weights, t->dim * sizeof *weights);
+    else table_initial(t, key, r->values);
     for (size_t i = 0; i < t->n_state; i++) r->values[t->dim + i] = t->initial_state;
     *out = r;
     return ST_OK;

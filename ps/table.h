@@ -49,9 +49,11 @@ uint64_t table_bytes(const struct table *t);
  * first, and the rows it finds. Good for some dozens of keys at a time. */
 void table_find(const struct table *t, size_t n, const uint64_t *keys, struct row **rows);
 
-/* Adds a row: initial weights and state, last_step and count 0. A row that is
- * there already is given back as it is. ST_NOMEM names the table and its rows. */
-enum status table_insert(struct table *t, uint64_t key, struct row **out, struct error *err) MUST_USE;
+/* Adds a row: these weights (NULL: its initial ones), initial state, last_step and
+ * count 0. A row that is there already is given back as it is. ST_NOMEM names the
+ * table and its rows. */
+enum status table_insert(struct table *t, uint64_t key, const float *weights, struct row **out,
+                         struct error *err) MUST_USE;
 
 /* The weights that the row of this key has when it is born: w[dim]. */
 void table_initial(const struct table *t, uint64_t key, float *w);

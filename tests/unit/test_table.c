@@ -8,6 +8,7 @@
 
 #include "common/base/mem.h"
 #include "common/base/rng.h"
+#include "ps/memo.h"
 #include "ps/table.h"
 
 static const struct table_shape shape = {.name = "user",
@@ -45,7 +46,7 @@ static void test_agrees_with_a_plain_map(void **state)
         struct row *r = find_one(t, key);
         assert_int_equal(r != NULL, expected[x] != 0);
         if (!r) {
-            assert_int_equal(table_insert(t, key, &r, NULL), ST_OK);
+            assert_int_equal(table_insert(t, key, NULL, &r, NULL), ST_OK);
             n++;
         }
         assert_int_equal(r->key, key);
@@ -63,8 +64,8 @@ static void test_rows_stay_where_they_are(void **state)
     (void)state;
     struct table *t = make(&shape);
     struct row *first, *r;
-    assert_int_equal(table_insert(t, 7, &first, NULL), ST_OK);
-    for (uint64_t k = 100; k < 20000; k++) assert_int_equal(table_insert(t, k, &r, NULL), ST_OK);
+    assert_int_equal(table_insert(t, 7, NULL, &first, NULL), ST_OK);
+    for (uint64_t k = 100; k < 20000; k++) assert_int_equal(table_insert(t, k, NULL, &r, NULL), ST_OK);
     assert_ptr_equal(find_one(t, 7), first);
     assert_int_equal((uintptr_t)r % 64, 0);
     table_destroy(t);
@@ -79,11 +80,11 @@ static void test_extreme_keys(void **state)
     struct row *r;
     for (size_t i = 0; i < 3; i++) {
         assert_null(find_one(t, keys[i]));
-        assert_int_equal(table_insert(t, keys[i], &r, NULL), ST_OK);
+        assert_int_equal(table_insert(t, keys[i], NULL, &r, NULL), ST_OK);
         assert_ptr_equal(find_one(t, keys[i]), r);
     }
     struct row *again;
-    assert_int_equal(table_insert(t, UINT64_MAX, &again, NULL), ST_OK);
+    assert_int_equal(table_insert(t, UINT64_MAX, NULL, &again, NULL), ST_OK);
     assert_ptr_equal(again, r);
     assert_int_equal(table_rows(t), 3);
     table_destroy(t);
@@ -100,8 +101,8 @@ static void test_birth_is_a_function_of_the_key(void **state)
     struct table *c = make(&other);
     float w[4], v[4];
     struct row *r;
-    for (uint64_t k = 0; k < 500; k++) assert_int_equal(table_insert(a, k, &r, NULL), ST_OK);
-    for (uint64_t k = 500; k--;) assert_int_equal(table_insert(b, k, &r, NULL), ST_OK);
+    for (uint64_t k = 0; k < 500; k++) assert_int_equal(table_insert(a, k, NULL, &r, NULL), ST_OK);
+    for (uint64_t k = 500; k--;) assert_int_equal(table_insert(b, k, NULL, &r, NULL), ST_OK);
     for (uint64_t k = 0; k < 500; k++) {
         const struct row *x = find_one(a, k), *y = find_one(b, k);
         assert_memory_equal(x->values, y->values, 8 * sizeof(float));
@@ -116,6 +117,29 @@ static void test_birth_is_a_function_of_the_key(void **state)
     table_destroy(a);
     table_destroy(b);
     table_destroy(c);
+}
+
+/* The memo gives what table_initial gives, for tables of different widths, with
+ * more keys than it has places. */
+static void test_memo_changes_nothing(void **state)
+{
+    (void)state;
+    struct table_shape wide = shape;
+    wide.name = "item";
+    wide.dim = 7;
+    struct table *tables[2] = {make(&shape), make(&wide)};
+    struct memo *memo;
+    assert_int_equal(memo_create(7, &memo, NULL), ST_OK);
+    for (uint64_t i = 0; i < 60000; i++) {
+        size_t n = i % 2;
+        float w[7];
+        uint64_t key = i / 3;
+        table_initial(tables[n], key, w);
+        assert_memory_equal(memo_initial(memo, n, tables[n], key), w, (n ? 7 : 4) * sizeof *w);
+    }
+    memo_destroy(memo);
+    table_destroy(tables[0]);
+    table_destroy(tables[1]);
 }
 
 /* The four ways to initialise have the mean and spread that they promise. */
@@ -152,7 +176,7 @@ static void test_sorted_order(void **state)
     struct table *t = make(&shape);
     struct row *r, **rows;
     for (uint64_t k = 0; k < 10000; k++)
-        assert_int_equal(table_insert(t, hash_mix(k) >> 7, &r, NULL), ST_OK);
+        assert_int_equal(table_insert(t, hash_mix(k) >> 7, NULL, &r, NULL), ST_OK);
     assert_int_equal(table_sorted(t, &rows, NULL), ST_OK);
     for (size_t i = 1; i < table_rows(t); i++)
         assert_true(partition_before(rows[i - 1]->key, rows[i]->key));
@@ -181,7 +205,7 @@ static void test_out_of_memory(void **state)
     uint64_t key = 0, failures = 0;
     while (failures < 4) {
         mem_fail_at(1);
-        enum status st = table_insert(t, key, &r, &err);
+        enum status st = table_insert(t, key, NULL, &r, &err);
         mem_fail_at(0);
         if (st == ST_OK) {
             key++;
@@ -192,7 +216,7 @@ static void test_out_of_memory(void **state)
         assert_non_null(strstr(err.text, "table user with"));
         assert_null(find_one(t, key));
         assert_int_equal(table_rows(t), key);
-        assert_int_equal(table_insert(t, key++, &r, &err), ST_OK);
+        assert_int_equal(table_insert(t, key++, NULL, &r, &err), ST_OK);
     }
     table_destroy(t);
 }
@@ -204,6 +228,7 @@ int main(void)
         cmocka_unit_test(test_rows_stay_where_they_are),
         cmocka_unit_test(test_extreme_keys),
         cmocka_unit_test(test_birth_is_a_function_of_the_key),
+        cmocka_unit_test(test_memo_changes_nothing),
         cmocka_unit_test(test_initial_distributions),
         cmocka_unit_test(test_sorted_order),
         cmocka_unit_test(test_out_of_memory),
