@@ -81,8 +81,10 @@ static enum status check(const struct config_args *a, struct error *err)
         json_decref(doc);
         putchar('\n');
     } else {
-        printf("%s: fine (%zu features, %zu tasks, %zu warnings)\n", a->common.config,
-               s->n_features, s->n_tasks, warnings->n);
+        size_t n_names = 0; /* a pattern is one name until the data are seen */
+        for (size_t i = 0; i < s->n_features; i++) n_names += s->features[i].names.n;
+        printf("%s: fine (%zu features, %zu tasks, %zu warnings)\n", a->common.config, n_names,
+               s->n_tasks, warnings->n);
     }
     settings_destroy(s);
     return st;

@@ -91,24 +91,42 @@ static void put_difference(struct buffer *out, const char *key, const char *old,
     buffer_puts(out, " (config)");
 }
 
-/* Another order of features is worth a word when nothing else about them differs. */
-static bool is_repetition(const struct buffer *out, const char *key)
+/* What only one side says follows from another line when the part that it
+ * belongs to differs as a whole: another optimizer, a feature that is new. */
+static bool follows(const struct flat *from, const struct flat *other, const char *key)
 {
-    return !strcmp(key, "features (order)") && out->text && strstr(out->text, "features.");
+    const char *type = look_up(from, "model.type"), *other_type = look_up(other, "model.type");
+    bool typed = !strncmp(key, "model.", 6) || !strncmp(key, "tasks.", 6);
+    if (typed && strcmp(type, other_type) != 0) return true;
+    char part[512];
+    for (const char *dot = strchr(key, '.'); dot; dot = strchr(dot + 1, '.')) {
+        snprintf(part, sizeof part, "%.*s", (int)(dot - key), key);
+        const char *value = look_up(from, part), *other_value = look_up(other, part);
+        if (value && (!other_value || strcmp(value, other_value) != 0)) return true;
+    }
+    return false;
 }
 
-/* Lines of `from` that `other` says differently. new_only: only those that
- * `other` does not write at all; from is then the new configuration. */
-static size_t compare(const struct flat *from, const struct flat *other, bool new_only,
+static const char order_key[] = "features (order)";
+
+struct side {
+    struct flat lines, sorted;
+};
+
+/* Lines of `one` that `two` says differently. new_only: only those that `two`
+ * does not write at all; `one` is then the new configuration. */
+static size_t compare(const struct side *one, const struct side *two, bool new_only,
                       compared_fn compared, struct buffer *out)
 {
+    const struct flat *from = &one->sorted, *other = &two->sorted;
     size_t n = 0;
-    for (size_t i = 0; i < from->n; i++) {
-        const struct flat_line *line = &from->lines[i];
-        if (!compared(line->key) || (new_only && look_up(other, line->key))) continue;
+    for (size_t i = 0; i < one->lines.n; i++) {
+        const struct flat_line *line = &one->lines.lines[i];
+        if (!compared(line->key) || !strcmp(line->key, order_key)) continue;
+        if (new_only && look_up(other, line->key)) continue;
         const char *value = value_of(other, line->key);
         if (value && !strcmp(value, line->value)) continue;
-        if (is_repetition(out, line->key)) continue;
+        if (!value && follows(from, other, line->key)) continue;
         put_difference(out, line->key, new_only ? value : line->value,
                        new_only ? line->value : value);
         n++;
@@ -116,13 +134,26 @@ static size_t compare(const struct flat *from, const struct flat *other, bool ne
     return n;
 }
 
-static enum status sorted_copy(const struct flat *from, struct flat *out, struct error *err)
+/* Another order of features is worth a word when nothing else about them differs. */
+static size_t compare_order(const struct side *old, const struct side *new,
+                            compared_fn compared, struct buffer *out)
 {
-    *out = *from;
-    out->lines = arena_take(from->arena, from->n, sizeof *out->lines);
-    if (!out->lines) return config_no_memory(err);
-    memcpy(out->lines, from->lines, from->n * sizeof *out->lines);
-    qsort(out->lines, out->n, sizeof *out->lines, by_key);
+    const char *a = look_up(&old->sorted, order_key), *b = look_up(&new->sorted, order_key);
+    bool said = out->text && strstr(out->text, "features.");
+    if (!compared(order_key) || said || !strcmp(a, b)) return 0;
+    put_difference(out, order_key, a, b);
+    return 1;
+}
+
+static enum status make_side(struct arena *a, const struct settings *s, struct side *out,
+                             struct error *err)
+{
+    TRY(flat_make(a, s, &out->lines, err));
+    out->sorted = out->lines;
+    out->sorted.lines = arena_take(a, out->lines.n, sizeof *out->sorted.lines);
+    if (!out->sorted.lines) return config_no_memory(err);
+    memcpy(out->sorted.lines, out->lines.lines, out->lines.n * sizeof *out->sorted.lines);
+    qsort(out->sorted.lines, out->sorted.n, sizeof *out->sorted.lines, by_key);
     return ST_OK;
 }
 
@@ -130,13 +161,12 @@ static enum status diff(const struct settings *checkpoint, const struct settings
                         compared_fn compared, struct arena *a, struct buffer *out,
                         size_t *n_diff, struct error *err)
 {
-    struct flat old, new, old_sorted, new_sorted;
-    TRY(flat_make(a, checkpoint, &old, err));
-    TRY(flat_make(a, now, &new, err));
-    TRY(sorted_copy(&old, &old_sorted, err));
-    TRY(sorted_copy(&new, &new_sorted, err));
-    *n_diff = compare(&old, &new_sorted, false, compared, out);
-    *n_diff += compare(&new, &old_sorted, true, compared, out);
+    struct side old, new;
+    TRY(make_side(a, checkpoint, &old, err));
+    TRY(make_side(a, now, &new, err));
+    *n_diff = compare(&old, &new, false, compared, out);
+    *n_diff += compare(&new, &old, true, compared, out);
+    *n_diff += compare_order(&old, &new, compared, out);
     return ST_OK;
 }
 

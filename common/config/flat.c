@@ -27,10 +27,11 @@ static enum status add(struct flattening *f, const char *key)
         out->lines = lines;
         out->capacity = capacity;
     }
-    char *value;
-    TRY(buffer_take(&f->value, &value, f->err));
-    struct flat_line line = {arena_strdup(out->arena, key), arena_strdup(out->arena, value)};
-    mem_free(value);
+    if (f->value.failed) return config_no_memory(f->err);
+    const char *value = f->value.text ? f->value.text : "";
+    struct flat_line line = {arena_strdup(out->arena, key),
+                             arena_strndup(out->arena, value, f->value.n)};
+    f->value.n = 0; /* the buffer serves the next line */
     if (!line.key || !line.value) return config_no_memory(f->err);
     out->lines[out->n++] = line;
     return ST_OK;
@@ -150,17 +151,30 @@ static enum status flat_choice(struct flattening *f, const struct option *o, con
     return add(f, inside);
 }
 
+/* One name of an entry: its column and its table are said even when they are its
+ * name. The kind stands for the feature as a whole. */
+static enum status flat_feature(struct flattening *f, const struct option *o,
+                                const struct feature_cfg *entry, const char *name)
+{
+    const struct option *kind = option_find(o->group, "kind");
+    struct feature_cfg feature = *entry;
+    if (!feature.column && !feature.expr.text && !feature.cross.n) feature.column = name;
+    if (!feature.table) feature.table = name;
+    f->kind = feature.kind;
+    char key[MAX_KEY];
+    snprintf(key, sizeof key, "features.%.255s", name);
+    buffer_puts(&f->value, kind->names[feature.kind]);
+    TRY(add(f, key));
+    return flat_group(f, o->group, (const char *)&feature, key);
+}
+
 /* Every name of a group is a feature of its own. */
 static enum status flat_features(struct flattening *f, const struct option *o)
 {
     for (size_t i = 0; i < f->s->n_features; i++) {
-        const struct feature_cfg *feature = &f->s->features[i];
-        f->kind = feature->kind;
-        for (size_t k = 0; k < feature->names.n; k++) {
-            char key[MAX_KEY];
-            snprintf(key, sizeof key, "features.%.255s", feature->names.v[k]);
-            TRY(flat_group(f, o->group, (const char *)feature, key));
-        }
+        const struct feature_cfg *entry = &f->s->features[i];
+        for (size_t k = 0; k < entry->names.n; k++)
+            TRY(flat_feature(f, o, entry, entry->names.v[k]));
     }
     for (size_t i = 0; i < f->s->n_features; i++) {
         if (i) buffer_puts(&f->value, ", ");
@@ -184,6 +198,11 @@ static enum status flat_list(struct flattening *f, const struct option *o, const
             snprintf(key, sizeof key, "%.100s.%.255s", prefix, name);
         else
             snprintf(key, sizeof key, "%.100s.%zu", prefix, i);
+        /* A table is there even when nobody wrote it. */
+        if (strcmp(o->key, "tables") != 0) {
+            buffer_puts(&f->value, "given");
+            TRY(add(f, key));
+        }
         TRY(flat_group(f, o->group, element, key));
     }
     return ST_OK;
@@ -196,11 +215,16 @@ static bool is_left_out(const struct flattening *f, const struct option_group *g
     const struct option *o = option_row(group, i).o;
     if (o->type == OPTION_PRELUDE || o->type == OPTION_FIXED) return true;
     if (o->models && !(o->models & FOR(f->s->model.type))) return true;
-    bool feature = !strncmp(prefix, "features.", 9);
-    /* dim is a key of the table; names are in the key. */
-    if (feature && (!strcmp(o->key, "name") || !strcmp(o->key, "names") || !strcmp(o->key, "dim")))
-        return true;
-    if (feature && o->kinds && !(o->kinds & FOR(f->kind))) return true;
+    if (!strncmp(prefix, "features.", 9)) {
+        /* Names are in the key, the kind stands for the feature, and dim is its table's. */
+        static const char *const said[] = {"name", "names", "kind", "dim"};
+        for (size_t k = 0; k < sizeof said / sizeof *said; k++)
+            if (!strcmp(o->key, said[k])) return true;
+        return o->kinds && !(o->kinds & FOR(f->kind));
+    }
+    /* The tasks have taken these over. */
+    if (!strcmp(prefix, "model") && !strcmp(o->key, "towers")) return true;
+    if (!strcmp(prefix, "model.experts") && !strcmp(o->key, "own")) return true;
     /* How files are read is a matter of each source. */
     return !strcmp(prefix, "data") && i < option_count(group->shared);
 }

@@ -15,12 +15,20 @@ struct reading {
     struct error *err;
 };
 
+static const char *article(enum option_type type)
+{
+    bool none = type == OPTION_BOOL || type == OPTION_ENUM || type == OPTION_BYTES ||
+                type == OPTION_TEXT || type == OPTION_STRING || type == OPTION_NAME ||
+                type == OPTION_NOTHING;
+    return none ? "" : "a ";
+}
+
 enum status read_wrong_type(const struct option *o, const char *path, const struct node *value,
                             struct error *err)
 {
     char what[160];
-    config_fail(err, value->at, "%s: expected a %s, not %s", path, option_type_text(o),
-                node_describe(value, what, sizeof what));
+    config_fail(err, value->at, "%s: expected %s%s, not %s", path, article(o->type),
+                option_type_text(o), node_describe(value, what, sizeof what));
     return error_hint(err, ST_USAGE, "see 'mtps config explain %s'", path);
 }
 
