@@ -27,6 +27,7 @@ enum status block_create(const struct block_shape *shape, struct block **out, st
     struct block *b = mem_zeroed(1, sizeof *b);
     if (!b) return mem_error(err, "block of rows", sizeof *b);
     b->shape = *shape;
+    b->index = UINT64_MAX;
     for (int c = 0; c < N_COLUMNS; c++) {
         if (!shape->width[c]) continue;
         b->col[c] = mem_array(BLOCK_ROWS, column_bytes(shape, c));
@@ -237,6 +238,8 @@ enum status block_file_read(struct block_file *f, uint64_t index, struct block *
                             struct error *err)
 {
     uint64_t first = index * BLOCK_ROWS;
+    if (b->index == index) return ST_OK;
+    b->index = UINT64_MAX;
     b->n = f->rows - first < BLOCK_ROWS ? (size_t)(f->rows - first) : BLOCK_ROWS;
     for (int c = 0; c < N_COLUMNS; c++)
         if (f->col[c] && b->col[c]) TRY(h5_data_read(f->col[c], first, b->n, b->col[c], err));
@@ -249,6 +252,7 @@ enum status block_file_read(struct block_file *f, uint64_t index, struct block *
         v->n = n;
         if (n) TRY(h5_data_read(f->values[k], from, n, v->v, err));
     }
+    b->index = index;
     return ST_OK;
 }
 

@@ -46,6 +46,7 @@ struct block_values {
 struct block {
     struct block_shape shape;
     size_t n; /* rows, at most BLOCK_ROWS */
+    uint64_t index; /* what block_file_read() read last; UINT64_MAX = nothing */
     void *col[N_COLUMNS];
     struct block_values values[N_VALUES];
 };
@@ -92,7 +93,8 @@ enum status block_file_finish(struct block_file *f, struct error *err) MUST_USE;
 /* Checks types and extents against rows. */
 enum status block_file_open(struct h5 *h5, const struct block_shape *shape, uint64_t rows,
                             struct block_file **out, struct error *err) MUST_USE;
-/* Reads block `index`; any thread may, each with its own block. */
+/* Reads block `index`, unless b holds it already; any thread may, each with its
+ * own block. */
 enum status block_file_read(struct block_file *f, uint64_t index, struct block *b,
                             struct error *err) MUST_USE;
 uint64_t block_file_values(const struct block_file *f, enum block_value kind);
