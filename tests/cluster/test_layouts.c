@@ -1,59 +1,18 @@
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
 
-#include "common/base/mem.h"
-#include "tests/lib/toy_job.h"
-
-enum { MAX_RANKS = 12 };
-
-struct rank {
-    pthread_t thread;
-    const struct toy_job *job;
-    struct loop *loop;
-    int number;
-    enum status st;
-    struct error err;
-    struct toy_state *out;
-};
-
-static void *run_rank(void *arg)
-{
-    struct rank *r = arg;
-    struct transport *t = loop_rank(r->loop, r->number);
-    transport_deadline(t, 20);
-    r->st = toy_job_rank(r->job, t, r->out, &r->err);
-    if (r->st == ST_OK) transport_close(t);
-    return NULL;
-}
-
-/* The job on n ranks, a thread each. */
-static void run_cluster(const struct toy_job *job, int n, uint64_t delay_seed, struct toy_state *out)
-{
-    struct loop *loop;
-    struct rank ranks[MAX_RANKS];
-    assert_int_equal(loop_create(n, delay_seed, 40, &loop, NULL), ST_OK);
-    for (int i = 0; i < n; i++) {
-        ranks[i] = (struct rank){.job = job, .loop = loop, .number = i, .out = i ? NULL : out};
-        assert_int_equal(pthread_create(&ranks[i].thread, NULL, run_rank, &ranks[i]), 0);
-    }
-    for (int i = 0; i < n; i++) pthread_join(ranks[i].thread, NULL);
-    for (int i = 0; i < n; i++)
-        if (ranks[i].st != ST_OK) fail_msg("rank %d of %d: %s", i, n, ranks[i].err.text);
-    loop_destroy(loop);
-}
+#include "tests/lib/toy_cluster.h"
 
 static void check_layout(const struct toy *t, const struct toy_state *expected, size_t n_servers,
                          size_t n_workers, size_t n_shards, uint64_t delay_seed)
 {
     struct toy_job job = {.toy = t, .n_servers = n_servers, .n_shards = n_shards};
     struct toy_state got;
-    run_cluster(&job, (int)(n_servers + n_workers), delay_seed, &got);
+    toy_cluster(&job, (int)(n_servers + n_workers), delay_seed, &got, NULL);
     toy_state_equal(t, expected, &got);
     toy_state_close(&got);
 }
@@ -127,19 +86,12 @@ static void test_server_failure_reaches_workers(void **state)
     toy_make(&t, 25);
     t.grad_scale = 3e38f;
     struct toy_job job = {.toy = &t, .n_servers = 1, .n_shards = 1};
-    struct loop *loop;
-    struct rank ranks[3];
-    assert_int_equal(loop_create(3, 5, 10, &loop, NULL), ST_OK);
+    struct toy_outcome outcome[3];
+    toy_cluster(&job, 3, 5, NULL, outcome);
     for (int i = 0; i < 3; i++) {
-        ranks[i] = (struct rank){.job = &job, .loop = loop, .number = i};
-        assert_int_equal(pthread_create(&ranks[i].thread, NULL, run_rank, &ranks[i]), 0);
+        assert_int_equal(outcome[i].st, ST_INTERNAL);
+        assert_non_null(strstr(outcome[i].err.text, "gradient of"));
     }
-    for (int i = 0; i < 3; i++) {
-        pthread_join(ranks[i].thread, NULL);
-        assert_int_equal(ranks[i].st, ST_INTERNAL);
-        assert_non_null(strstr(ranks[i].err.text, "gradient of"));
-    }
-    loop_destroy(loop);
 }
 
 int main(void)

@@ -29,7 +29,7 @@ static enum status one_step(const struct toy_job *job, struct transport *t, stru
 {
     struct wire_step m;
     if (job->before) job->before(job->arg, t, step);
-    toy_message(w, step, step ? answer : NULL, &m);
+    toy_message(w, step, step > job->first_step ? answer : NULL, &m);
     uint64_t calls = mem_calls();
     TRY(client_step_begin(c, &m, err));
     TRY(client_step_end(c, answer, err));
@@ -57,12 +57,29 @@ static enum status fetch_state(const struct toy *toy, struct client *c, struct t
     return ST_OK;
 }
 
-static enum status train(const struct toy_job *job, struct transport *t, struct client *c,
-                         struct toy_worker *w, struct toy_state *out, struct error *err)
+/* Workers go on when the leader is here too. Servers take no part, so this is no
+ * barrier of the transport: a word from rank 0 to each. */
+static enum status meet(struct transport *t, const struct topology *topology, struct error *err)
+{
+    const struct piece piece = {"go", 2};
+    struct message m;
+    if (transport_rank(t)) return transport_recv(t, 0, CHANNEL_WORKERS, "the start", &m, err);
+    for (size_t w = 1; w < topology->n_workers; w++)
+        TRY(transport_send(t, topology->worker_rank[w], CHANNEL_WORKERS, &piece, 1, err));
+    return ST_OK;
+}
+
+static enum status train(const struct toy_job *job, struct transport *t,
+                         const struct topology *topology, struct client *c, struct toy_worker *w,
+                         struct toy_state *out, struct error *err)
 {
     struct wire_answer answer;
-    for (uint64_t step = 0; step <= job->toy->steps; step++)
+    bool leader = !transport_rank(t);
+    if (leader && job->first) TRY(job->first(job->arg, c, err));
+    TRY(meet(t, topology, err));
+    for (uint64_t step = job->first_step; step <= job->toy->steps; step++)
         TRY(one_step(job, t, c, w, step, &answer, err));
+    if (leader && job->last) TRY(job->last(job->arg, c, err));
     if (out) TRY(fetch_state(job->toy, c, out, err));
     return client_bye(c, err);
 }
@@ -77,7 +94,7 @@ static enum status work(const struct toy_job *job, struct transport *t,
     struct toy_worker w;
     TRY(client_create_remote(&spec, t, topology, &c, err));
     toy_worker_make(job->toy, topology->index, topology->n_workers, &w);
-    enum status st = train(job, t, c, &w, transport_rank(t) ? NULL : out, err);
+    enum status st = train(job, t, topology, c, &w, transport_rank(t) ? NULL : out, err);
     toy_worker_close(&w);
     client_destroy(c);
     return st;

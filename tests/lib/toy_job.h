@@ -15,6 +15,11 @@ struct toy_job {
     void (*before)(void *arg, struct transport *t, uint64_t step);
     void *arg;
     bool count_memory; /* warm steps of workers must not allocate */
+    uint64_t first_step;
+    /* Called on rank 0 alone before the first step and after the last one (NULL:
+     * nothing), while the other workers wait. */
+    enum status (*first)(void *arg, struct client *c, struct error *err);
+    enum status (*last)(void *arg, struct client *c, struct error *err);
 };
 
 /* Statuses are those of this rank. out (rank 0 only) may be NULL; its memory is
