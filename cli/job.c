@@ -243,8 +243,8 @@ static enum status make_client(struct job *j, struct error *err)
                                .n_dense = model_n_params(s->model),
                                .max_parts = j->settings->train.lanes};
     if (j->net) return client_create_remote(&spec, j->net, &j->topology, &j->client, err);
-    struct server_port port = server_port(j->server);
-    return client_create_local(&spec, &port, &j->client, err);
+    j->port = server_port(j->server);
+    return client_create_local(&spec, &j->port, &j->client, err);
 }
 
 static enum status make_ends(struct job *j, const char *plan, struct error *err)

@@ -30,6 +30,7 @@ struct job {
     struct threads *threads;    /* workers */
     struct session *session;    /* workers */
     struct server *server;      /* servers, and the worker of one process */
+    struct server_port port;    /* one process: the server as the client sees it */
     struct client *client;      /* workers */
     bool serving;
 };

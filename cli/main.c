@@ -14,18 +14,14 @@ struct command {
 };
 
 static const struct command commands[] = {
-#ifdef MTPS_WITH_JOBS
     {"train", cmd_train, "train a model; goes on from its newest checkpoint"},
     {"eval", cmd_eval, "metrics of a checkpoint on held-out rows"},
     {"predict", cmd_predict, "a score for every row"},
     {"bench", cmd_bench, "measure this machine"},
-#endif
 #ifdef MTPS_WITH_DATA
     {"data", cmd_data, "prepare data, look at rows and statistics"},
 #endif
-#ifdef MTPS_WITH_STORE
     {"ckpt", cmd_ckpt, "list, show, verify and digest checkpoints"},
-#endif
     {"config", cmd_config, "check, show and explain configurations"},
     {"version", cmd_version, "version, build and libraries"},
 };

@@ -242,6 +242,11 @@ size_t model_n_tasks(const struct model *m)
     return m->n_tasks;
 }
 
+size_t model_layer1_width(const struct model *m)
+{
+    return m->net.n_blocks > 0 ? m->net.blocks[0].n : m->n_tasks;
+}
+
 float model_link(const struct model *m, size_t task, float z)
 {
     return m->tasks[task].loss == LOSS_BCE ? (float)fmath_sigmoid((double)z) : z;

@@ -29,8 +29,9 @@ struct client_spec {
 };
 
 struct client;
-enum status client_create_local(const struct client_spec *spec, const struct server_port *port,
-                                struct client **out, struct error *err) MUST_USE;
+enum status client_create_local(const struct client_spec *spec,
+                                const struct server_port *port, struct client **out,
+                                struct error *err) MUST_USE;
 /* topology and transport are borrowed. */
 enum status client_create_remote(const struct client_spec *spec, struct transport *t,
                                  const struct topology *topology, struct client **out,
@@ -44,7 +45,8 @@ size_t client_n_servers(const struct client *c);
  * pulls over all buckets. Everything m points to stays borrowed until
  * client_step_end has returned. With WIRE_NO_PUSH parts are ignored, with
  * WIRE_NO_PULL pulls are. */
-enum status client_step_begin(struct client *c, const struct wire_step *m, struct error *err) MUST_USE;
+enum status client_step_begin(struct client *c, const struct wire_step *m,
+                              struct error *err) MUST_USE;
 
 /* Local: number of shards (0 when remote: nothing to apply here). Between begin
  * and end call, with a barrier after each line:
@@ -62,32 +64,38 @@ bool client_step_ready(struct client *c);
 /* The answer: flags and dense[P], rows per table in the order asked. Valid until the next
  * client_step_begin. ST_PEER when a server is lost, ST_INTERNAL when a joined
  * gradient is not finite. */
-enum status client_step_end(struct client *c, struct wire_answer *out, struct error *err) MUST_USE;
+enum status client_step_end(struct client *c, struct wire_answer *out,
+                            struct error *err) MUST_USE;
 
 /* ---- control: between steps; any worker unless said otherwise ---- */
 
 /* Read-only: rows of keys (unknown keys give their initial row and stay unknown)
  * into rows[t] ([n, dim]); dense[P] too unless NULL. */
-enum status client_pull(struct client *c, const struct wire_keys *keys, float *const *rows,
-                        float *dense, struct error *err) MUST_USE;
+enum status client_pull(struct client *c, const struct wire_keys *keys,
+                        float *const *rows, float *dense, struct error *err) MUST_USE;
 
 /* The whole dense vector with optimiser slots. n = P. Put: slots may be fresh
  * (n_slots 0). Get: params and slots (of the optimiser's number) are filled;
  * decay is not given back. */
-enum status client_dense_put(struct client *c, const struct wire_dense *d, struct error *err) MUST_USE;
-enum status client_dense_get(struct client *c, float *params, float *const *slots, uint64_t *step,
-                             uint64_t *updates, struct error *err) MUST_USE;
+enum status client_dense_put(struct client *c, const struct wire_dense *d,
+                             struct error *err) MUST_USE;
+enum status client_dense_get(struct client *c, float *params, float *const *slots,
+                             uint64_t *step, uint64_t *updates,
+                             struct error *err) MUST_USE;
 
 /* Every server loads the rows of its buckets from this checkpoint folder; its
  * tables start empty. */
-enum status client_load(struct client *c, const char *ckpt_path, struct error *err) MUST_USE;
+enum status client_load(struct client *c, const char *ckpt_path,
+                        struct error *err) MUST_USE;
 /* Every server writes its file into this folder; info[n_servers]. */
 enum status client_save(struct client *c, const char *temp, struct ckpt_file_info *info,
                         struct error *err) MUST_USE;
 /* Digest of all live rows, and rows per table (rows may be NULL). */
-enum status client_digest(struct client *c, struct digest *d, uint64_t *rows, struct error *err) MUST_USE;
+enum status client_digest(struct client *c, struct digest *d, uint64_t *rows,
+                          struct error *err) MUST_USE;
 /* Added up over servers (times: the largest). */
-enum status client_stats(struct client *c, struct wire_stats *s, struct error *err) MUST_USE;
+enum status client_stats(struct client *c, struct wire_stats *s,
+                         struct error *err) MUST_USE;
 
 /* Goodbye: servers return from server_run when all workers have said it. */
 enum status client_bye(struct client *c, struct error *err) MUST_USE;
