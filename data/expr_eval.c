@@ -220,8 +220,10 @@ static bool jumps(enum expr_op op, struct expr_cell **top, uint32_t arg, uint32_
     struct expr_cell *a = *top;
     int t;
     switch (op) {
-    case OP_TEST_AND: t = truth(a) == 0; break;
-    case OP_TEST_OR: t = truth(a) == 1; break;
+    case OP_TEST_AND: case OP_TEST_OR:
+        t = truth(a) == (op == OP_TEST_OR);
+        if (t) *a = expr_cell_int(op == OP_TEST_OR);
+        break;
     case OP_TEST_COALESCE:
         t = a->kind != VALUE_MISSING;
         if (!t) --*top;

@@ -369,7 +369,7 @@ static bool parse_call(struct parser *p, struct text name, size_t at, struct exp
 
 static bool enter(struct parser *p)
 {
-    if (++p->nesting <= EXPR_NESTING) return true;
+    if (++p->nesting <= EXPR_NESTING + 1) return true; /* the whole is no level */
     return fail(p, p->now.at, "nested too deeply: 64 levels are allowed");
 }
 
