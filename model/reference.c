@@ -16,6 +16,7 @@ struct ref {
     const float *params;
     const double *x; /* [D] of this row */
     size_t width;    /* of the widest layer */
+    size_t *last;    /* tensor found last: they are asked for nearly in order */
 };
 
 /* Memory of a test's reference: running out of it ends the test. */
@@ -28,8 +29,12 @@ static double *take(size_t n)
 
 static const struct model_tensor *find(const struct ref *r, const char *name)
 {
-    for (size_t i = 0; i < r->m->n_tensors; i++)
-        if (strcmp(r->m->tensors[i].name, name) == 0) return &r->m->tensors[i];
+    for (size_t i = 0; i < r->m->n_tensors; i++) {
+        size_t at = (*r->last + i) % r->m->n_tensors;
+        if (strcmp(r->m->tensors[at].name, name) != 0) continue;
+        *r->last = at;
+        return &r->m->tensors[at];
+    }
     return NULL;
 }
 
@@ -48,22 +53,22 @@ static size_t layer(const struct ref *r, const char *unit, size_t index, const d
                     double *out)
 {
     char name[NAME];
-    snprintf(name, sizeof name, "%s/layer%zu/b", unit, index);
-    const struct model_tensor *b = find(r, name);
-    for (size_t j = 0; j < b->cols; j++) out[j] = (double)r->params[b->offset + j];
-    if (in != r->x) {
-        snprintf(name, sizeof name, "%s/layer%zu/w", unit, index);
-        multiply(r, find(r, name), in, out);
-        return b->cols;
-    }
-    for (size_t f = 0, at = 0; f < r->m->n_inputs; f++) {
+    memset(out, 0, r->width * sizeof *out);
+    for (size_t f = 0, at = 0; f < r->m->n_inputs && in == r->x; f++) {
+        if (r->m->x_offset[f] == NET_NONE) continue; /* ids of lr */
         snprintf(name, sizeof name, "%s/layer%zu/w/%s", unit, index,
                  r->m->inputs[f].name);
         const struct model_tensor *t = find(r, name);
-        if (t == NULL) continue; /* ids of lr */
         multiply(r, t, in + at, out);
         at += t->rows;
     }
+    if (in != r->x) {
+        snprintf(name, sizeof name, "%s/layer%zu/w", unit, index);
+        multiply(r, find(r, name), in, out);
+    }
+    snprintf(name, sizeof name, "%s/layer%zu/b", unit, index);
+    const struct model_tensor *b = find(r, name);
+    for (size_t j = 0; j < b->cols; j++) out[j] += (double)r->params[b->offset + j];
     return b->cols;
 }
 
@@ -71,17 +76,19 @@ static size_t layer(const struct ref *r, const char *unit, size_t index, const d
 static size_t stack(const struct ref *r, const char *unit, const struct mlp_cfg *mlp,
                     bool linear, const double *in, double *out)
 {
-    double *t = take(r->width);
+    double *t[2] = {take(r->width), take(r->width)};
     const double *from = in;
     size_t n = 0;
     for (size_t i = 0; i < mlp->layers.n + linear; i++) {
-        n = layer(r, unit, i, from, out);
+        double *to = t[i % 2];
+        n = layer(r, unit, i, from, to);
         for (size_t j = 0; j < n && i < mlp->layers.n; j++)
-            out[j] = layers_activation_reference(mlp->activation, out[j]);
-        memcpy(t, out, n * sizeof *t);
-        from = t;
+            to[j] = layers_activation_reference(mlp->activation, to[j]);
+        from = to;
     }
-    mem_free(t);
+    memcpy(out, from, n * sizeof *out);
+    mem_free(t[0]);
+    mem_free(t[1]);
     return n;
 }
 
@@ -286,7 +293,8 @@ void reference_logits(const struct model *m, const float *params, const struct b
                       const struct model_rows *rows, double *logits)
 {
     double *x = take(m->n_x + 1), *z = take(m->n_tasks);
-    struct ref ref = {m, params, x, 1};
+    size_t last = 0;
+    struct ref ref = {m, params, x, 1, &last};
     for (size_t i = 0; i < m->net.n_layers; i++)
         if (m->net.layers[i].out > ref.width) ref.width = m->net.layers[i].out;
     for (size_t r = 0; r < b->n_rows; r++) {

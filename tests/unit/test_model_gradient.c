@@ -74,7 +74,7 @@ static void check(const struct toy_cfg *cfg)
     toy_destroy(&t);
 }
 
-#define BASE .n_rows = 9, .n_tasks = 3, .seed = 7
+#define BASE .n_rows = 6, .n_tasks = 3, .seed = 7
 
 /* lr: dense weights, level weights, biases and the ids' own weights. */
 static void test_gradient_lr(void **state)
@@ -262,7 +262,7 @@ static void test_gradient_several_chunks(void **state)
 {
     (void)state;
     check(&(struct toy_cfg){.type = MODEL_MMOE,
-                            .n_rows = 300,
+                            .n_rows = 140,
                             .n_tasks = 2,
                             .seed = 5,
                             .count = 2,
