@@ -9,8 +9,8 @@
 
 /* Rows of keys for evaluation: {dense wanted, tables, per table n and keys} ->
  * {dense floats or 0, dense, per table n and rows}. Nothing is inserted. */
-static enum status handle_pull(struct server *s, struct wire_reader *r, struct wire_buffer *reply,
-                               struct error *err)
+static enum status handle_pull(struct server *s, struct wire_reader *r,
+                               struct wire_buffer *reply, struct error *err)
 {
     uint64_t dense = wire_get(r), n_tables = wire_get(r);
     if (dense > 1 || n_tables != s->spec.n_tables)
@@ -35,7 +35,8 @@ static enum status handle_dense_get(struct server *s, struct wire_reader *r,
                                     struct wire_buffer *reply, struct error *err)
 {
     TRY(wire_close(r, err));
-    struct wire_dense d = {.step = s->step, .updates = s->updates, .n = s->n_dense, .params = s->params};
+    struct wire_dense d = {
+        .step = s->step, .updates = s->updates, .n = s->n_dense, .params = s->params};
     while (d.n_slots < OPTIM_MAX_SLOTS && s->slots[d.n_slots]) {
         d.slots[d.n_slots] = s->slots[d.n_slots];
         d.n_slots++;
@@ -51,7 +52,8 @@ static enum status set_decay(struct server *s, const uint8_t *mask, struct error
     s->decay = NULL;
     if (!mask || s->spec.dense_optimizer.weight_decay == 0) return ST_OK;
     s->decay = mem_array(s->n_dense, sizeof *s->decay);
-    if (!s->decay) return mem_error(err, "weight decay mask", s->n_dense * sizeof *s->decay);
+    if (!s->decay)
+        return mem_error(err, "weight decay mask", s->n_dense * sizeof *s->decay);
     for (size_t i = 0; i < s->n_dense; i++) s->decay[i] = mask[i] ? 1.0f : 0.0f;
     return ST_OK;
 }
@@ -64,12 +66,14 @@ static enum status handle_dense_put(struct server *s, struct wire_reader *r,
     TRY(wire_close(r, err));
     size_t n_slots = optim_layout(s->spec.dense_optimizer.kind, 1).n_slots;
     if (d.n != s->n_dense || (d.n_slots && d.n_slots != n_slots))
-        return error_set(err, ST_PEER, "%zu dense floats with %zu slots were put, here are %zu and %zu",
+        return error_set(err, ST_PEER,
+                         "%zu dense floats with %zu slots were put, here are %zu and %zu",
                          d.n, d.n_slots, s->n_dense, n_slots);
     memcpy(s->params, d.params, d.n * sizeof *s->params);
     float fresh = optim_initial_state(&s->spec.dense_optimizer);
     for (size_t i = 0; i < n_slots; i++)
-        for (size_t f = 0; f < d.n; f++) s->slots[i][f] = d.n_slots ? d.slots[i][f] : fresh;
+        for (size_t f = 0; f < d.n; f++)
+            s->slots[i][f] = d.n_slots ? d.slots[i][f] : fresh;
     TRY(set_decay(s, d.decay, err));
     s->step = d.step;
     s->updates = d.updates;
@@ -80,8 +84,8 @@ static enum status handle_dense_put(struct server *s, struct wire_reader *r,
 
 enum { MAX_PATH_BYTES = 4096 };
 
-static enum status handle_load(struct server *s, struct wire_reader *r, struct wire_buffer *reply,
-                               struct error *err)
+static enum status handle_load(struct server *s, struct wire_reader *r,
+                               struct wire_buffer *reply, struct error *err)
 {
     char path[MAX_PATH_BYTES];
     wire_get_text(r, path, sizeof path);
@@ -91,8 +95,8 @@ static enum status handle_load(struct server *s, struct wire_reader *r, struct w
     return ST_OK;
 }
 
-static enum status handle_save(struct server *s, struct wire_reader *r, struct wire_buffer *reply,
-                               struct error *err)
+static enum status handle_save(struct server *s, struct wire_reader *r,
+                               struct wire_buffer *reply, struct error *err)
 {
     char path[MAX_PATH_BYTES];
     wire_get_text(r, path, sizeof path);
@@ -104,8 +108,8 @@ static enum status handle_save(struct server *s, struct wire_reader *r, struct w
     return ST_OK;
 }
 
-static enum status handle_digest(struct server *s, struct wire_reader *r, struct wire_buffer *reply,
-                                 struct error *err)
+static enum status handle_digest(struct server *s, struct wire_reader *r,
+                                 struct wire_buffer *reply, struct error *err)
 {
     TRY(wire_close(r, err));
     uint64_t low, high;
@@ -117,8 +121,8 @@ static enum status handle_digest(struct server *s, struct wire_reader *r, struct
     return ST_OK;
 }
 
-static enum status handle_stats(struct server *s, struct wire_reader *r, struct wire_buffer *reply,
-                                struct error *err)
+static enum status handle_stats(struct server *s, struct wire_reader *r,
+                                struct wire_buffer *reply, struct error *err)
 {
     TRY(wire_close(r, err));
     struct wire_stats stats = s->stats;
@@ -130,8 +134,8 @@ static enum status handle_stats(struct server *s, struct wire_reader *r, struct 
     return ST_OK;
 }
 
-static enum status handle_bye(struct server *s, struct wire_reader *r, struct wire_buffer *reply,
-                              struct error *err)
+static enum status handle_bye(struct server *s, struct wire_reader *r,
+                              struct wire_buffer *reply, struct error *err)
 {
     (void)s;
     TRY(wire_close(r, err));
@@ -139,17 +143,17 @@ static enum status handle_bye(struct server *s, struct wire_reader *r, struct wi
     return ST_OK;
 }
 
-typedef enum status (*handler)(struct server *, struct wire_reader *, struct wire_buffer *,
-                               struct error *);
+typedef enum status (*handler)(struct server *, struct wire_reader *,
+                               struct wire_buffer *, struct error *);
 
 enum status server_control(struct server *s, const struct message *request,
                            struct wire_buffer *reply, struct error *err)
 {
     static const handler handlers[WIRE_KIND_END] = {
-        [WIRE_PULL] = handle_pull,     [WIRE_DENSE_GET] = handle_dense_get,
-        [WIRE_LOAD] = handle_load,     [WIRE_DENSE_PUT] = handle_dense_put,
-        [WIRE_SAVE] = handle_save,     [WIRE_DIGEST] = handle_digest,
-        [WIRE_STATS] = handle_stats,   [WIRE_BYE] = handle_bye,
+        [WIRE_PULL] = handle_pull,   [WIRE_DENSE_GET] = handle_dense_get,
+        [WIRE_LOAD] = handle_load,   [WIRE_DENSE_PUT] = handle_dense_put,
+        [WIRE_SAVE] = handle_save,   [WIRE_DIGEST] = handle_digest,
+        [WIRE_STATS] = handle_stats, [WIRE_BYE] = handle_bye,
     };
     struct wire_reader r;
     TRY(wire_open(request, &r, err));

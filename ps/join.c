@@ -53,12 +53,14 @@ static uint64_t end_lane(const struct wire_part *part)
     return ((uint64_t)part->node.index + 1) << part->node.level;
 }
 
-enum status join_plan_add(struct join_plan *p, const struct wire_part *part, struct error *err)
+enum status join_plan_add(struct join_plan *p, const struct wire_part *part,
+                          struct error *err)
 {
     if (p->n_parts == p->max_parts)
         return error_set(err, ST_PEER, "more than %zu parts in one step", p->max_parts);
     if (part->node.level > 31 || first_lane(part) >= p->n_lanes)
-        return error_set(err, ST_PEER, "part (level %u, index %u) is outside of %zu lanes",
+        return error_set(err, ST_PEER,
+                         "part (level %u, index %u) is outside of %zu lanes",
                          part->node.level, part->node.index, p->n_lanes);
     size_t i = p->n_parts++;
     for (; i && first_lane(p->parts[i - 1]) > first_lane(part); i--)
@@ -103,8 +105,8 @@ enum status join_plan_finish(struct join_plan *p, struct error *err)
 
 /* ---- sums ---- */
 
-enum status join_work_create(size_t n_lanes, size_t max_parts, size_t max_dim, struct join_work *w,
-                             struct error *err)
+enum status join_work_create(size_t n_lanes, size_t max_parts, size_t max_dim,
+                             struct join_work *w, struct error *err)
 {
     size_t depth = tree_levels(n_lanes) + 1;
     *w = (struct join_work){0};
@@ -115,7 +117,8 @@ enum status join_work_create(size_t n_lanes, size_t max_parts, size_t max_dim, s
     w->sums = mem_array(JOIN_KEYS * max_dim, sizeof *w->sums);
     w->slots = mem_array(depth, sizeof *w->slots);
     w->cursors = mem_array(max_parts, sizeof *w->cursors);
-    if (w->stack && w->block && w->values && w->sums && w->slots && w->cursors) return ST_OK;
+    if (w->stack && w->block && w->values && w->sums && w->slots && w->cursors)
+        return ST_OK;
     size_t bytes = depth * w->width * sizeof *w->stack;
     join_work_close(w);
     return mem_error(err, "join buffers", bytes);
@@ -152,8 +155,8 @@ static float *place(const struct join_work *w, size_t i, float *out)
 
 /* a + b, both of which may be missing, at stack place i; b may be the sum at
  * place i + 1. A sum never stays in another place's memory. */
-static const float *join_two(const struct join_work *w, size_t i, size_t n, const float *a,
-                             const float *b, float *out)
+static const float *join_two(const struct join_work *w, size_t i, size_t n,
+                             const float *a, const float *b, float *out)
 {
     float *sum = place(w, i, out);
     if (!b) return a;
@@ -171,7 +174,8 @@ static const float *join_two(const struct join_work *w, size_t i, size_t n, cons
 /* Runs the program over w->values, one pointer per part, NULL when the part has
  * nothing here. The sum goes to `out`; when only one part has something, its own
  * pointer comes back. */
-static const float *run_plan(const struct join_plan *p, struct join_work *w, size_t n, float *out)
+static const float *run_plan(const struct join_plan *p, struct join_work *w, size_t n,
+                             float *out)
 {
     size_t top = 0;
     for (size_t i = 0; i < p->n_ops; i++) {
@@ -180,12 +184,14 @@ static const float *run_plan(const struct join_plan *p, struct join_work *w, siz
             continue;
         }
         top--;
-        w->slots[top - 1] = join_two(w, top - 1, n, w->slots[top - 1], w->slots[top], out);
+        w->slots[top - 1] =
+            join_two(w, top - 1, n, w->slots[top - 1], w->slots[top], out);
     }
     return top ? w->slots[0] : NULL;
 }
 
-const float *join_dense(const struct join_plan *p, struct join_work *w, size_t first, size_t n)
+const float *join_dense(const struct join_plan *p, struct join_work *w, size_t first,
+                        size_t n)
 {
     for (size_t i = 0; i < p->n_parts; i++) w->values[i] = p->parts[i]->dense + first;
     return run_plan(p, w, n, w->block);
@@ -206,7 +212,8 @@ void join_runs_begin(const struct join_plan *p, struct join_work *w, size_t tabl
         const struct wire_run *run = &p->parts[i]->runs[table];
         c->run = run;
         c->at = buckets.first ? partition_lower(run->keys, run->n, buckets.first) : 0;
-        c->end = buckets.end < N_BUCKETS ? partition_lower(run->keys, run->n, buckets.end) : run->n;
+        c->end = buckets.end < N_BUCKETS ? partition_lower(run->keys, run->n, buckets.end)
+                                         : run->n;
         load_bucket(c);
     }
 }
@@ -231,15 +238,16 @@ static const struct join_cursor *least(const struct join_cursor *c, size_t n)
     for (size_t i = 0; i < n; i++) {
         if (c[i].at == c[i].end) continue;
         if (!best || c[i].bucket < best->bucket ||
-            (c[i].bucket == best->bucket && c[i].run->keys[c[i].at] < best->run->keys[best->at]))
+            (c[i].bucket == best->bucket &&
+             c[i].run->keys[c[i].at] < best->run->keys[best->at]))
             best = &c[i];
     }
     return best;
 }
 
 /* Takes the key from every part that has it. */
-static void take_key(const struct join_plan *p, struct join_work *w, uint64_t key, size_t dim,
-                     struct join_rows *out)
+static void take_key(const struct join_plan *p, struct join_work *w, uint64_t key,
+                     size_t dim, struct join_rows *out)
 {
     uint32_t count = 0;
     for (size_t i = 0; i < p->n_parts; i++) {

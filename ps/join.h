@@ -28,19 +28,20 @@ void join_plan_close(struct join_plan *p);
 void join_plan_clear(struct join_plan *p);
 /* Borrowed until cleared. ST_PEER when a node lies outside of the lanes, or there
  * are too many. */
-enum status join_plan_add(struct join_plan *p, const struct wire_part *part, struct error *err) MUST_USE;
+enum status join_plan_add(struct join_plan *p, const struct wire_part *part,
+                          struct error *err) MUST_USE;
 /* After the last part. ST_PEER when two parts hold the same lane. */
 enum status join_plan_finish(struct join_plan *p, struct error *err) MUST_USE;
 
 /* Memory for joining, one per thread. */
 enum { JOIN_KEYS = 64 };
 struct join_work {
-    size_t width;         /* floats of a stack place */
-    float *stack;         /* [depth + 1][width] */
-    float *block;         /* [DENSE_BLOCK] */
-    float *sums;          /* [JOIN_KEYS][max_dim] */
-    const float **slots;  /* [depth] */
-    const float **values; /* [max_parts] */
+    size_t width;                /* floats of a stack place */
+    float *stack;                /* [depth + 1][width] */
+    float *block;                /* [DENSE_BLOCK] */
+    float *sums;                 /* [JOIN_KEYS][max_dim] */
+    const float **slots;         /* [depth] */
+    const float **values;        /* [max_parts] */
     struct join_cursor *cursors; /* [max_parts] */
 };
 enum status join_work_create(size_t n_lanes, size_t max_parts, size_t max_dim,
@@ -49,7 +50,8 @@ void join_work_close(struct join_work *w);
 
 /* Sum of floats [first, first + n) of the dense gradients, n <= DENSE_BLOCK. The
  * result stands in a part or in w; NULL when there is no part. */
-const float *join_dense(const struct join_plan *p, struct join_work *w, size_t first, size_t n);
+const float *join_dense(const struct join_plan *p, struct join_work *w, size_t first,
+                        size_t n);
 
 /* Merge of one table's runs, restricted to a bucket range, in (bucket, key)
  * order. */

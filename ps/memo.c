@@ -41,7 +41,8 @@ void memo_destroy(struct memo *m)
     mem_free(m);
 }
 
-const float *memo_initial(struct memo *m, size_t number, const struct table *t, uint64_t key)
+const float *memo_initial(struct memo *m, size_t number, const struct table *t,
+                          uint64_t key)
 {
     size_t i = hash_mix(key + number * UINT64_C(0x9e3779b97f4a7c15)) & (m->n - 1);
     struct entry *e = &m->entries[i];

@@ -14,6 +14,7 @@ void memo_destroy(struct memo *m);
 
 /* table_initial(t, key); number tells the tables of one memo apart. The pointer
  * is good until the next call. */
-const float *memo_initial(struct memo *m, size_t number, const struct table *t, uint64_t key);
+const float *memo_initial(struct memo *m, size_t number, const struct table *t,
+                          uint64_t key);
 
 #endif

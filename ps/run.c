@@ -55,7 +55,8 @@ static enum status send_squares(struct run *r, struct error *err)
     const struct piece piece = {r->squares.data, r->squares.bytes};
     for (size_t i = 0; i < r->topology->n_servers; i++)
         if (i != r->server->spec.index)
-            TRY(transport_send(r->net, r->topology->server_rank[i], CHANNEL_STEP, &piece, 1, err));
+            TRY(transport_send(r->net, r->topology->server_rank[i], CHANNEL_STEP, &piece,
+                               1, err));
     return ST_OK;
 }
 
@@ -112,7 +113,9 @@ static void answer_failure(struct run *r, enum status st, const struct error *er
         wire_begin_reply(reply, st, err);
         if (wire_finish(reply, &ignored) != ST_OK) continue;
         const struct piece piece = {reply->data, reply->bytes};
-        if (transport_send(r->net, rank_of(r, w), CHANNEL_STEP, &piece, 1, &ignored) != ST_OK) return;
+        if (transport_send(r->net, rank_of(r, w), CHANNEL_STEP, &piece, 1, &ignored) !=
+            ST_OK)
+            return;
     }
     if (transport_flush(r->net, &ignored) != ST_OK) return;
 }
@@ -128,7 +131,8 @@ static enum status answer_all(struct run *r, struct error *err)
             return st;
         }
         TRY(wire_encode_answer(&a, r->dims, &v->pieces, err));
-        TRY(transport_send(r->net, rank_of(r, w), CHANNEL_STEP, v->pieces.v, v->pieces.n, err));
+        TRY(transport_send(r->net, rank_of(r, w), CHANNEL_STEP, v->pieces.v, v->pieces.n,
+                           err));
         transport_release(r->net, rank_of(r, w), CHANNEL_STEP);
     }
     return ST_OK;
@@ -153,7 +157,8 @@ static enum status take_step(struct run *r, size_t w, struct error *err)
     struct message m;
     struct wire_step step;
     TRY(transport_recv(r->net, rank_of(r, w), CHANNEL_STEP, "a step", &m, err));
-    enum status st = wire_decode_step(&m, r->dims, r->server->n_dense, &r->visitors[w].room, &step, err);
+    enum status st = wire_decode_step(&m, r->dims, r->server->n_dense,
+                                      &r->visitors[w].room, &step, err);
     if (st == ST_OK) st = server_accept(r->server, w, &step, err);
     if (st != ST_OK) return error_wrap(err, st, "worker %zu", w);
     return server_step_ready(r->server) ? do_step(r, err) : ST_OK;
@@ -185,7 +190,8 @@ static size_t list_boxes(struct run *r)
     for (size_t w = 0; w < r->server->spec.n_workers; w++) {
         if (r->visitors[w].left) continue;
         r->boxes[n++] = (struct inbox){rank_of(r, w), CHANNEL_CONTROL};
-        if (!r->server->workers[w].here) r->boxes[n++] = (struct inbox){rank_of(r, w), CHANNEL_STEP};
+        if (!r->server->workers[w].here)
+            r->boxes[n++] = (struct inbox){rank_of(r, w), CHANNEL_STEP};
     }
     return n;
 }
@@ -208,8 +214,10 @@ static enum status serve(struct run *r, struct error *err)
         TRY(transport_wait(r->net, r->boxes, n, what, &which, err));
         r->server->stats.wait_s += now() - start;
         size_t w = worker_of(r, r->boxes[which].peer);
-        if (r->boxes[which].channel == CHANNEL_STEP) TRY(take_step(r, w, err));
-        else TRY(take_request(r, w, err));
+        if (r->boxes[which].channel == CHANNEL_STEP)
+            TRY(take_step(r, w, err));
+        else
+            TRY(take_request(r, w, err));
     }
     return transport_flush(r->net, err);
 }
@@ -251,8 +259,8 @@ static void on_progress(void *arg, uint64_t counter)
     transport_progress(arg, counter);
 }
 
-enum status server_run(struct server *s, struct transport *t, const struct topology *topology,
-                       struct error *err)
+enum status server_run(struct server *s, struct transport *t,
+                       const struct topology *topology, struct error *err)
 {
     struct run r = {.server = s, .net = t, .topology = topology};
     s->progress = on_progress;

@@ -1,17 +1,17 @@
 #include "ps/server_impl.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "common/base/mem.h"
-#include "common/math/vec.h"
 
 /* ---- create ---- */
 
-static enum status copy_tables(struct server *s, const struct server_spec *spec, struct error *err)
+static enum status copy_tables(struct server *s, const struct server_spec *spec,
+                               struct error *err)
 {
     s->tables = mem_zeroed(spec->n_tables, sizeof *s->tables);
-    if (!s->tables) return mem_error(err, "server tables", spec->n_tables * sizeof *s->tables);
+    if (!s->tables)
+        return mem_error(err, "server tables", spec->n_tables * sizeof *s->tables);
     for (size_t i = 0; i < spec->n_tables; i++) {
         struct server_table *t = &s->tables[i];
         t->name = mem_strdup(spec->tables[i].name);
@@ -33,11 +33,13 @@ static enum status make_dense(struct server *s, struct error *err)
 {
     TRY(float_array(&s->params, s->n_dense, err));
     struct optim_layout layout = optim_layout(s->spec.dense_optimizer.kind, 1);
-    for (size_t i = 0; i < layout.n_slots; i++) TRY(float_array(&s->slots[i], s->n_dense, err));
+    for (size_t i = 0; i < layout.n_slots; i++)
+        TRY(float_array(&s->slots[i], s->n_dense, err));
     if (s->spec.clip_norm > 0) {
         TRY(float_array(&s->joined, s->n_dense, err));
         s->squares = mem_zeroed(s->n_blocks, sizeof *s->squares);
-        if (!s->squares) return mem_error(err, "block norms", s->n_blocks * sizeof *s->squares);
+        if (!s->squares)
+            return mem_error(err, "block norms", s->n_blocks * sizeof *s->squares);
     }
     return ST_OK;
 }
@@ -61,7 +63,8 @@ static enum status make_shard(struct server *s, size_t i, const struct server_sp
     h->buckets.end += s->buckets.first;
     h->dense = shard_dense(s, i);
     h->tables = mem_zeroed(spec->n_tables, sizeof(struct table *));
-    if (!h->tables) return mem_error(err, "shard", spec->n_tables * sizeof(struct table *));
+    if (!h->tables)
+        return mem_error(err, "shard", spec->n_tables * sizeof(struct table *));
     size_t max_dim = 1;
     for (size_t t = 0; t < spec->n_tables; t++) {
         const struct table_spec *ts = &spec->tables[t];
@@ -93,7 +96,8 @@ static enum status make_workers(struct server *s, struct error *err)
     return ST_OK;
 }
 
-static enum status fill(struct server *s, const struct server_spec *spec, struct error *err)
+static enum status fill(struct server *s, const struct server_spec *spec,
+                        struct error *err)
 {
     s->spec = *spec;
     s->spec.tables = NULL;
@@ -112,7 +116,8 @@ static enum status fill(struct server *s, const struct server_spec *spec, struct
     return ST_OK;
 }
 
-enum status server_create(const struct server_spec *spec, struct server **out, struct error *err)
+enum status server_create(const struct server_spec *spec, struct server **out,
+                          struct error *err)
 {
     struct server *s = mem_zeroed(1, sizeof *s);
     if (!s) return mem_error(err, "server", sizeof *s);
@@ -143,7 +148,8 @@ void server_destroy(struct server *s)
         mem_free(s->workers[w].answer);
         mem_free(s->workers[w].n_rows);
     }
-    for (size_t t = 0; s->tables && t < s->spec.n_tables; t++) mem_free(s->tables[t].name);
+    for (size_t t = 0; s->tables && t < s->spec.n_tables; t++)
+        mem_free(s->tables[t].name);
     mem_free(s->tables);
     mem_free(s->shards);
     mem_free(s->workers);
@@ -178,24 +184,29 @@ static enum status check_step(struct server *s, size_t worker, const struct wire
                          (unsigned long long)m->step);
     bool push = !(m->flags & WIRE_NO_PUSH);
     if ((s->n_here || push) && s->step_known && m->step != s->step + push)
-        return error_set(err, ST_PEER, "worker %zu sent step %llu while step %llu was expected",
-                         worker, (unsigned long long)m->step,
-                         (unsigned long long)(s->step + push));
+        return error_set(
+            err, ST_PEER, "worker %zu sent step %llu while step %llu was expected",
+            worker, (unsigned long long)m->step, (unsigned long long)(s->step + push));
     if (s->n_here && push != s->pushing)
-        return error_set(err, ST_PEER, "worker %zu and the workers before it do not agree "
-                         "whether step %llu pushes", worker, (unsigned long long)m->step);
-    if (m->n_tables != s->spec.n_tables || m->n_dense != s->n_dense)
         return error_set(err, ST_PEER,
-                         "worker %zu sent %zu tables and %zu dense floats, here are %zu and %zu",
-                         worker, m->n_tables, m->n_dense, s->spec.n_tables, s->n_dense);
+                         "worker %zu and the workers before it do not agree "
+                         "whether step %llu pushes",
+                         worker, (unsigned long long)m->step);
+    if (m->n_tables != s->spec.n_tables || m->n_dense != s->n_dense)
+        return error_set(
+            err, ST_PEER,
+            "worker %zu sent %zu tables and %zu dense floats, here are %zu and %zu",
+            worker, m->n_tables, m->n_dense, s->spec.n_tables, s->n_dense);
     return ST_OK;
 }
 
 /* Where the rows asked for will stand. */
-static enum status place_answer(struct server *s, struct worker_slot *slot, struct error *err)
+static enum status place_answer(struct server *s, struct worker_slot *slot,
+                                struct error *err)
 {
     size_t floats = 0;
-    const struct wire_keys *pulls = slot->view.flags & WIRE_NO_PULL ? NULL : slot->view.pulls;
+    const struct wire_keys *pulls =
+        slot->view.flags & WIRE_NO_PULL ? NULL : slot->view.pulls;
     for (size_t t = 0; t < s->spec.n_tables; t++) {
         slot->n_rows[t] = pulls ? pulls[t].n : 0;
         floats += (slot->n_rows[t] * s->tables[t].dim + 1) / 2 * 2;
@@ -205,7 +216,8 @@ static enum status place_answer(struct server *s, struct worker_slot *slot, stru
         mem_free(slot->rows);
         slot->capacity = 0;
         slot->rows = mem_array(capacity, sizeof *slot->rows);
-        if (!slot->rows) return mem_error(err, "rows of an answer", capacity * sizeof *slot->rows);
+        if (!slot->rows)
+            return mem_error(err, "rows of an answer", capacity * sizeof *slot->rows);
         slot->capacity = capacity;
     }
     float *at = slot->rows;
@@ -229,7 +241,8 @@ static enum status plan_step(struct server *s, struct error *err)
     if (!s->pushing) return ST_OK;
     for (size_t w = 0; w < s->spec.n_workers; w++) {
         const struct wire_step *m = &s->workers[w].view;
-        for (size_t i = 0; i < m->n_parts; i++) TRY(join_plan_add(&s->plan, &m->parts[i], err));
+        for (size_t i = 0; i < m->n_parts; i++)
+            TRY(join_plan_add(&s->plan, &m->parts[i], err));
     }
     TRY(join_plan_finish(&s->plan, err));
     const struct server_spec *spec = &s->spec;
@@ -269,174 +282,6 @@ bool server_step_ready(const struct server *s)
     return s->n_here == s->spec.n_workers;
 }
 
-/* ---- apply ---- */
-
-VECTOR_CLONES
-static bool is_finite(size_t n, const float *x)
-{
-    uint32_t bad = 0;
-    for (size_t i = 0; i < n; i++) {
-        uint32_t bits;
-        memcpy(&bits, &x[i], sizeof bits);
-        bad |= (uint32_t)((bits & 0x7f800000u) == 0x7f800000u);
-    }
-    return !bad;
-}
-
-static void fail_not_finite(struct server *s, struct shard *h, const char *what)
-{
-    if (h->status != ST_OK) return;
-    h->status = error_set(&h->err, ST_INTERNAL,
-                          "step %llu: the gradient of %s is finite in every lane but not their sum",
-                          (unsigned long long)s->step, what);
-    error_hint(&h->err, ST_INTERNAL, "lower the learning rate, or set train.clip_norm");
-}
-
-static void apply_dense(struct server *s, struct shard *h)
-{
-    if (!s->plan.n_parts) return; /* no lane had a row */
-    for (size_t f = h->dense.first; f < h->dense.end; f += DENSE_BLOCK) {
-        size_t n = h->dense.end - f < DENSE_BLOCK ? h->dense.end - f : DENSE_BLOCK;
-        const float *g = s->joined ? s->joined + f : join_dense(&s->plan, &h->work, f, n);
-        if (s->joined && s->clip_scale != 1.0f) vec_scale(n, s->clip_scale, s->joined + f);
-        if (!is_finite(n, g)) {
-            fail_not_finite(s, h, "the dense parameters");
-            return;
-        }
-        float *slots[OPTIM_MAX_SLOTS] = {s->slots[0] ? s->slots[0] + f : NULL,
-                                         s->slots[1] ? s->slots[1] + f : NULL};
-        optim_dense(&s->dense_step, n, g, s->params + f, slots, s->decay ? s->decay + f : NULL);
-    }
-}
-
-static void apply_rows(struct server *s, struct shard *h, size_t t)
-{
-    const struct server_table *info = &s->tables[t];
-    struct join_rows *in = &h->rows;
-    struct row *rows[JOIN_KEYS];
-    table_find(h->tables[t], in->n, in->keys, rows);
-    for (size_t i = 0; i < in->n; i++) {
-        if (!is_finite(info->dim, in->grads[i])) {
-            fail_not_finite(s, h, info->name);
-            return;
-        }
-        if (!rows[i]) {
-            const float *w = memo_initial(h->memo, t, h->tables[t], in->keys[i]);
-            h->status = table_insert(h->tables[t], in->keys[i], w, &rows[i], &h->err);
-            if (h->status != ST_OK) return;
-        }
-        struct row *r = rows[i];
-        optim_row(&info->step, info->dim, in->grads[i], r->values, r->values + info->dim);
-        r->last_step = s->step;
-        r->count += in->counts[i];
-    }
-    h->keys_pushed += in->n;
-}
-
-static void apply_table(struct server *s, struct shard *h, size_t t)
-{
-    join_runs_begin(&s->plan, &h->work, t, h->buckets);
-    while (h->status == ST_OK) {
-        join_runs_next(&s->plan, &h->work, s->tables[t].dim, &h->rows);
-        if (!h->rows.n) return;
-        apply_rows(s, h, t);
-    }
-}
-
-/* Rows of n keys side by side; unknown keys get their initial row, by way of the
- * memo unless it is NULL. */
-static void copy_rows(const struct table *table, struct memo *memo, size_t number, size_t n,
-                      const uint64_t *keys, float *out)
-{
-    size_t dim = table_dim(table);
-    struct row *rows[JOIN_KEYS];
-    for (size_t first = 0; first < n; first += JOIN_KEYS) {
-        size_t some = n - first < JOIN_KEYS ? n - first : JOIN_KEYS;
-        table_find(table, some, keys + first, rows);
-        for (size_t i = 0; i < some; i++, out += dim) {
-            uint64_t key = keys[first + i];
-            const float *row = rows[i] ? rows[i]->values
-                               : memo  ? memo_initial(memo, number, table, key)
-                                       : NULL;
-            if (row) memcpy(out, row, dim * sizeof *out);
-            else table_initial(table, key, out);
-        }
-    }
-}
-
-void server_pull(const struct server *s, size_t table, size_t n, const uint64_t *keys, float *out)
-{
-    for (size_t i = 0; i < s->spec.n_shards; i++) {
-        const struct shard *h = &s->shards[i];
-        size_t first = partition_lower(keys, n, h->buckets.first);
-        size_t end = partition_lower(keys, n, h->buckets.end);
-        if (end > first)
-            copy_rows(h->tables[table], NULL, table, end - first, keys + first,
-                      out + first * s->tables[table].dim);
-    }
-}
-
-static void answer_pull(struct server *s, struct shard *h, struct worker_slot *slot, size_t t)
-{
-    if (!slot->n_rows[t]) return;
-    const struct wire_keys *k = &slot->view.pulls[t];
-    size_t first = partition_lower(k->keys, k->n, h->buckets.first);
-    size_t end = partition_lower(k->keys, k->n, h->buckets.end);
-    if (end <= first) return;
-    float *out = slot->rows + (slot->answer[t] - slot->rows) + first * s->tables[t].dim;
-    copy_rows(h->tables[t], h->memo, t, end - first, k->keys + first, out);
-    h->keys_pulled += end - first;
-}
-
-void server_apply(struct server *s, size_t shard)
-{
-    struct shard *h = &s->shards[shard];
-    if (s->pushing && h->status == ST_OK) {
-        apply_dense(s, h);
-        for (size_t t = 0; t < s->spec.n_tables; t++) apply_table(s, h, t);
-    }
-    for (size_t t = 0; t < s->spec.n_tables; t++)
-        for (size_t w = 0; w < s->spec.n_workers; w++) answer_pull(s, h, &s->workers[w], t);
-}
-
-/* ---- clipping ---- */
-
-bool server_clips(const struct server *s)
-{
-    return s->spec.clip_norm > 0;
-}
-
-void server_join(struct server *s, size_t shard)
-{
-    struct shard *h = &s->shards[shard];
-    if (!s->pushing || !s->joined) return;
-    for (size_t f = h->dense.first; f < h->dense.end; f += DENSE_BLOCK) {
-        size_t n = h->dense.end - f < DENSE_BLOCK ? h->dense.end - f : DENSE_BLOCK;
-        const float *g = join_dense(&s->plan, &h->work, f, n);
-        if (g) memcpy(s->joined + f, g, n * sizeof *g);
-        else memset(s->joined + f, 0, n * sizeof *g);
-        s->squares[f / DENSE_BLOCK] = vec_sum_squares(n, s->joined + f);
-    }
-}
-
-const double *server_block_squares(const struct server *s, size_t *n_blocks)
-{
-    *n_blocks = s->n_blocks;
-    return s->squares;
-}
-
-void server_set_norm(struct server *s, double norm)
-{
-    if (norm > s->spec.clip_norm) s->clip_scale = (float)(s->spec.clip_norm / norm);
-}
-
-double server_norm(const struct server *s)
-{
-    double sum = 0;
-    for (size_t b = 0; b < s->n_blocks; b++) sum += s->squares[b];
-    return sqrt(sum);
-}
-
 /* ---- answer ---- */
 
 static enum status finish_step(struct server *s, struct error *err)
@@ -460,7 +305,8 @@ static enum status finish_step(struct server *s, struct error *err)
     return ST_OK;
 }
 
-enum status server_answer(struct server *s, size_t worker, struct wire_answer *out, struct error *err)
+enum status server_answer(struct server *s, size_t worker, struct wire_answer *out,
+                          struct error *err)
 {
     if (!s->finished) TRY(finish_step(s, err));
     struct worker_slot *slot = &s->workers[worker];
@@ -482,16 +328,19 @@ enum status server_answer(struct server *s, size_t worker, struct wire_answer *o
 uint64_t server_rows(const struct server *s, size_t table)
 {
     uint64_t n = 0;
-    for (size_t i = 0; i < s->spec.n_shards; i++) n += table_rows(s->shards[i].tables[table]);
+    for (size_t i = 0; i < s->spec.n_shards; i++)
+        n += table_rows(s->shards[i].tables[table]);
     return n;
 }
 
 uint64_t server_bytes(const struct server *s)
 {
     uint64_t n = s->n_dense * sizeof *s->params;
-    for (size_t i = 0; i < OPTIM_MAX_SLOTS; i++) n += s->slots[i] ? s->n_dense * sizeof(float) : 0;
+    for (size_t i = 0; i < OPTIM_MAX_SLOTS; i++)
+        n += s->slots[i] ? s->n_dense * sizeof(float) : 0;
     for (size_t i = 0; i < s->spec.n_shards; i++)
-        for (size_t t = 0; t < s->spec.n_tables; t++) n += table_bytes(s->shards[i].tables[t]);
+        for (size_t t = 0; t < s->spec.n_tables; t++)
+            n += table_bytes(s->shards[i].tables[t]);
     for (size_t w = 0; w < s->spec.n_workers; w++)
         n += s->workers[w].capacity * sizeof(float);
     return n;
@@ -499,7 +348,8 @@ uint64_t server_bytes(const struct server *s)
 
 /* ---- port ---- */
 
-static enum status port_accept(void *s, size_t worker, const struct wire_step *m, struct error *err)
+static enum status port_accept(void *s, size_t worker, const struct wire_step *m,
+                               struct error *err)
 {
     return server_accept(s, worker, m, err);
 }
@@ -519,13 +369,14 @@ static void port_apply(void *s, size_t shard)
     server_apply(s, shard);
 }
 
-static enum status port_answer(void *s, size_t worker, struct wire_answer *out, struct error *err)
+static enum status port_answer(void *s, size_t worker, struct wire_answer *out,
+                               struct error *err)
 {
     return server_answer(s, worker, out, err);
 }
 
-static enum status port_control(void *s, const struct message *request, struct wire_buffer *reply,
-                                struct error *err)
+static enum status port_control(void *s, const struct message *request,
+                                struct wire_buffer *reply, struct error *err)
 {
     return server_control(s, request, reply, err);
 }

@@ -41,7 +41,8 @@ struct server_spec {
 };
 
 struct server;
-enum status server_create(const struct server_spec *spec, struct server **out, struct error *err) MUST_USE;
+enum status server_create(const struct server_spec *spec, struct server **out,
+                          struct error *err) MUST_USE;
 void server_destroy(struct server *s);
 
 /* A step message of worker w; the view stays borrowed until server_answer(w) of
@@ -71,12 +72,13 @@ double server_norm(const struct server *s);
 /* After all shards: answer for worker w, ready to send; pieces borrowed until the
  * next accept. Flags of all workers are ORed into it. *status of the step: ST_INTERNAL
  * when a joined gradient is not finite. */
-enum status server_answer(struct server *s, size_t worker, struct wire_answer *out, struct error *err) MUST_USE;
+enum status server_answer(struct server *s, size_t worker, struct wire_answer *out,
+                          struct error *err) MUST_USE;
 
 /* Run as a server rank: serve steps and control messages of all workers until
  * every worker has said goodbye. Collective with the workers' clients. */
-enum status server_run(struct server *s, struct transport *t, const struct topology *topology,
-                       struct error *err) MUST_USE;
+enum status server_run(struct server *s, struct transport *t,
+                       const struct topology *topology, struct error *err) MUST_USE;
 
 /* This server as a client in the same process sees it. */
 struct server_port server_port(struct server *s);
@@ -84,8 +86,8 @@ struct server_port server_port(struct server *s);
 /* Control messages, also used directly in one process: decode, act, encode the
  * reply (see wire.h for the kinds: read-only pull, dense get/put, save, load,
  * digest, stats). */
-enum status server_control(struct server *s, const struct message *request, struct wire_buffer *reply,
-                           struct error *err) MUST_USE;
+enum status server_control(struct server *s, const struct message *request,
+                           struct wire_buffer *reply, struct error *err) MUST_USE;
 
 /* For reports: rows held per table, bytes of memory. */
 uint64_t server_rows(const struct server *s, size_t table);

@@ -21,7 +21,7 @@ struct server_table {
 /* A bucket sub-range and a dense sub-range, with one owning thread. */
 struct shard {
     struct range buckets;
-    struct range dense; /* floats of this server's part */
+    struct range dense;    /* floats of this server's part */
     struct table **tables; /* [n_tables] */
     struct memo *memo;
     struct join_work work;
@@ -47,11 +47,11 @@ struct server {
     struct range buckets, dense; /* of the whole; dense in floats */
     size_t n_dense, n_blocks;
 
-    float *params;                   /* [n_dense] */
-    float *slots[OPTIM_MAX_SLOTS];   /* [n_dense] or NULL */
-    float *decay;                    /* [n_dense] of 0 and 1, or NULL */
-    float *joined;                   /* [n_dense], only with clip_norm */
-    double *squares;                 /* [n_blocks], only with clip_norm */
+    float *params;                 /* [n_dense] */
+    float *slots[OPTIM_MAX_SLOTS]; /* [n_dense] or NULL */
+    float *decay;                  /* [n_dense] of 0 and 1, or NULL */
+    float *joined;                 /* [n_dense], only with clip_norm */
+    double *squares;               /* [n_blocks], only with clip_norm */
     float clip_scale;
 
     struct shard *shards;
@@ -82,6 +82,7 @@ enum status server_save(struct server *s, const char *temp, struct wire_file *ou
 void server_digest(const struct server *s, uint64_t *low, uint64_t *high);
 
 /* Rows of n keys side by side from the right shards, nothing inserted. */
-void server_pull(const struct server *s, size_t table, size_t n, const uint64_t *keys, float *out);
+void server_pull(const struct server *s, size_t table, size_t n, const uint64_t *keys,
+                 float *out);
 
 #endif

@@ -13,9 +13,8 @@ static void describe_tables(const struct server *s, struct ckpt_table *out)
 {
     for (size_t t = 0; t < s->spec.n_tables; t++) {
         const struct server_table *table = &s->tables[t];
-        out[t] = (struct ckpt_table){.name = table->name,
-                                     .dim = table->dim,
-                                     .n_slots = table->layout.n_slots};
+        out[t] = (struct ckpt_table){
+            .name = table->name, .dim = table->dim, .n_slots = table->layout.n_slots};
         for (size_t i = 0; i < table->layout.n_slots; i++) {
             out[t].slot_name[i] = table->layout.name[i];
             out[t].slot_width[i] = table->layout.width[i];
@@ -34,7 +33,8 @@ struct source {
     float *weights, *slots[OPTIM_MAX_SLOTS];
 };
 
-static enum status source_create(const struct server *s, struct source *c, struct error *err)
+static enum status source_create(const struct server *s, struct source *c,
+                                 struct error *err)
 {
     *c = (struct source){.server = s, .table = SIZE_MAX};
     size_t dim = 1;
@@ -63,7 +63,8 @@ static void source_close(struct source *c)
 }
 
 /* Go to the first shard of this table, or to the next one. */
-static enum status source_sort(struct source *c, size_t table, size_t shard, struct error *err)
+static enum status source_sort(struct source *c, size_t table, size_t shard,
+                               struct error *err)
 {
     mem_free(c->rows);
     c->rows = NULL;
@@ -92,7 +93,8 @@ static void source_copy(struct source *c, size_t i, const struct row *r)
     }
 }
 
-static enum status source_next(void *arg, size_t table, struct ckpt_rows *rows, struct error *err)
+static enum status source_next(void *arg, size_t table, struct ckpt_rows *rows,
+                               struct error *err)
 {
     struct source *c = arg;
     if (c->table != table) TRY(source_sort(c, table, 0, err));
@@ -116,24 +118,29 @@ static void fill_file(const struct ckpt_file_info *info, struct wire_file *out)
                               .rows = info->rows,
                               .digest_low = info->digest.low,
                               .digest_high = info->digest.high};
-    _Static_assert(sizeof out->name == sizeof info->name, "the wire carries the whole name");
-    _Static_assert(sizeof out->sha256 == sizeof info->sha256, "the wire carries the whole hash");
+    _Static_assert(sizeof out->name == sizeof info->name,
+                   "the wire carries the whole name");
+    _Static_assert(sizeof out->sha256 == sizeof info->sha256,
+                   "the wire carries the whole hash");
     memcpy(out->name, info->name, sizeof out->name);
     memcpy(out->sha256, info->sha256, sizeof out->sha256);
 }
 
-enum status server_save(struct server *s, const char *temp, struct wire_file *out, struct error *err)
+enum status server_save(struct server *s, const char *temp, struct wire_file *out,
+                        struct error *err)
 {
     struct ckpt_table *tables = mem_array(s->spec.n_tables, sizeof *tables);
-    if (!tables) return mem_error(err, "tables to save", s->spec.n_tables * sizeof *tables);
+    if (!tables)
+        return mem_error(err, "tables to save", s->spec.n_tables * sizeof *tables);
     describe_tables(s, tables);
     struct source source;
     struct ckpt_file_info info;
     enum status st = source_create(s, &source, err);
     if (st == ST_OK) {
         const struct ckpt_row_source rows = {.arg = &source, .next = source_next};
-        st = ckpt_sparse_write(temp, s->spec.index, s->spec.n_servers, tables, s->spec.n_tables,
-                               &rows, s->progress, s->progress_arg, &info, err);
+        st = ckpt_sparse_write(temp, s->spec.index, s->spec.n_servers, tables,
+                               s->spec.n_tables, &rows, s->progress, s->progress_arg,
+                               &info, err);
     }
     if (st == ST_OK) fill_file(&info, out);
     source_close(&source);
@@ -157,8 +164,8 @@ static struct shard *owner(struct server *s, uint64_t key)
     return &s->shards[i];
 }
 
-static void fill_row(const struct server_table *table, const struct ckpt_rows *rows, size_t i,
-                     struct row *r)
+static void fill_row(const struct server_table *table, const struct ckpt_rows *rows,
+                     size_t i, struct row *r)
 {
     r->last_step = rows->last_step[i];
     r->count = rows->count[i];
@@ -186,30 +193,33 @@ static enum status sink_rows(void *arg, const struct ckpt_rows *rows, struct err
     return ST_OK;
 }
 
-static enum status check_slots(const struct server_table *table, const struct ckpt_table *saved,
-                               struct error *err)
+static enum status check_slots(const struct server_table *table,
+                               const struct ckpt_table *saved, struct error *err)
 {
     bool same = saved->n_slots == table->layout.n_slots;
     for (size_t k = 0; same && k < saved->n_slots; k++)
         same = saved->slot_width[k] == table->layout.width[k] &&
                strcmp(saved->slot_name[k], table->layout.name[k]) == 0;
     if (same) return ST_OK;
-    return error_set(err, ST_MISMATCH,
-                     "table %s: its optimiser has %zu state arrays in the checkpoint, another "
-                     "optimiser with %zu in the configuration",
-                     table->name, saved->n_slots, table->layout.n_slots);
+    return error_set(
+        err, ST_MISMATCH,
+        "table %s: its optimiser has %zu state arrays in the checkpoint, another "
+        "optimiser with %zu in the configuration",
+        table->name, saved->n_slots, table->layout.n_slots);
 }
 
-static enum status find_table(const struct server_table *table, const struct ckpt *c, size_t *out,
-                              struct error *err)
+static enum status find_table(const struct server_table *table, const struct ckpt *c,
+                              size_t *out, struct error *err)
 {
     for (size_t i = 0; i < ckpt_n_tables(c); i++) {
         const struct ckpt_table *saved = ckpt_table(c, i);
         if (strcmp(saved->name, table->name) != 0) continue;
         *out = i;
         if (saved->dim == table->dim) return check_slots(table, saved, err);
-        return error_set(err, ST_MISMATCH, "table %s: dim is %zu in the checkpoint, %zu in the "
-                         "configuration", table->name, saved->dim, table->dim);
+        return error_set(err, ST_MISMATCH,
+                         "table %s: dim is %zu in the checkpoint, %zu in the "
+                         "configuration",
+                         table->name, saved->dim, table->dim);
     }
     return error_set(err, ST_MISMATCH, "table %s is not in the checkpoint", table->name);
 }

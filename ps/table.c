@@ -67,7 +67,8 @@ static size_t capacity(const struct table *t)
     return block_rows(t->n_blocks) - block_rows(0);
 }
 
-enum status table_create(const struct table_shape *shape, struct table **out, struct error *err)
+enum status table_create(const struct table_shape *shape, struct table **out,
+                         struct error *err)
 {
     struct table *t = mem_zeroed(1, sizeof *t);
     if (!t) return mem_error(err, "table", sizeof *t);
@@ -141,7 +142,8 @@ static struct slot *probe(const struct table *t, struct slot *s, uint64_t key)
     return s;
 }
 
-static void find_group(const struct table *t, size_t n, const uint64_t *keys, struct row **rows)
+static void find_group(const struct table *t, size_t n, const uint64_t *keys,
+                       struct row **rows)
 {
     struct slot *at[PREFETCH_GROUP];
     for (size_t i = 0; i < n; i++) {
@@ -161,13 +163,15 @@ static void find_group(const struct table *t, size_t n, const uint64_t *keys, st
 void table_find(const struct table *t, size_t n, const uint64_t *keys, struct row **rows)
 {
     for (size_t i = 0; i < n; i += PREFETCH_GROUP)
-        find_group(t, n - i < PREFETCH_GROUP ? n - i : PREFETCH_GROUP, keys + i, rows + i);
+        find_group(t, n - i < PREFETCH_GROUP ? n - i : PREFETCH_GROUP, keys + i,
+                   rows + i);
 }
 
 static enum status no_room(const struct table *t, size_t bytes, struct error *err)
 {
-    return error_set(err, ST_NOMEM, "out of memory: table %s with %zu rows: %zu bytes more",
-                     t->name, t->n_rows, bytes);
+    return error_set(err, ST_NOMEM,
+                     "out of memory: table %s with %zu rows: %zu bytes more", t->name,
+                     t->n_rows, bytes);
 }
 
 static enum status grow_slots(struct table *t, struct error *err)
@@ -198,8 +202,8 @@ static enum status grow_slab(struct table *t, struct error *err)
     return ST_OK;
 }
 
-enum status table_insert(struct table *t, uint64_t key, const float *weights, struct row **out,
-                         struct error *err)
+enum status table_insert(struct table *t, uint64_t key, const float *weights,
+                         struct row **out, struct error *err)
 {
     if (4 * (t->n_rows + 1) > 3 * t->n_slots) TRY(grow_slots(t, err));
     if (t->n_rows == capacity(t)) TRY(grow_slab(t, err));
@@ -212,8 +216,10 @@ enum status table_insert(struct table *t, uint64_t key, const float *weights, st
     *s = (struct slot){.key = key, .row = ++t->n_rows};
     memset(r, 0, t->stride);
     r->key = key;
-    if (weights) memcpy(r->values, weights, t->dim * sizeof *weights);
-    else table_initial(t, key, r->values);
+    if (weights)
+        memcpy(r->values, weights, t->dim * sizeof *weights);
+    else
+        table_initial(t, key, r->values);
     for (size_t i = 0; i < t->n_state; i++) r->values[t->dim + i] = t->initial_state;
     *out = r;
     return ST_OK;
@@ -224,8 +230,12 @@ void table_initial(const struct table *t, uint64_t key, float *w)
     double scale = t->init.scale;
     for (size_t i = 0; i < t->dim; i++) {
         switch (t->init.kind) {
-        case INIT_ZERO: w[i] = 0.0f; break;
-        case INIT_CONSTANT: w[i] = (float)scale; break;
+        case INIT_ZERO:
+            w[i] = 0.0f;
+            break;
+        case INIT_CONSTANT:
+            w[i] = (float)scale;
+            break;
         case INIT_UNIFORM:
             w[i] = (float)(scale * (2.0 * rng_uniform(&t->rng, key, (uint32_t)i) - 1.0));
             break;
@@ -256,7 +266,8 @@ enum status table_sorted(const struct table *t, struct row ***rows, struct error
     struct row **v = mem_array(t->n_rows, sizeof *v);
     if (!v) return no_room(t, t->n_rows * sizeof *v, err);
     size_t start[N_BUCKETS + 1] = {0};
-    for (size_t i = 0; i < t->n_rows; i++) start[partition_bucket(row_at(t, i)->key) + 1]++;
+    for (size_t i = 0; i < t->n_rows; i++)
+        start[partition_bucket(row_at(t, i)->key) + 1]++;
     for (size_t b = 0; b < N_BUCKETS; b++) start[b + 1] += start[b];
     size_t next[N_BUCKETS];
     memcpy(next, start, sizeof next);

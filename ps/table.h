@@ -38,7 +38,8 @@ struct table_shape {
 };
 
 struct table;
-enum status table_create(const struct table_shape *shape, struct table **out, struct error *err) MUST_USE;
+enum status table_create(const struct table_shape *shape, struct table **out,
+                         struct error *err) MUST_USE;
 void table_destroy(struct table *t);
 
 size_t table_dim(const struct table *t);
@@ -52,8 +53,8 @@ void table_find(const struct table *t, size_t n, const uint64_t *keys, struct ro
 /* Adds a row: these weights (NULL: its initial ones), initial state, last_step and
  * count 0. A row that is there already is given back as it is. ST_NOMEM names the
  * table and its rows. */
-enum status table_insert(struct table *t, uint64_t key, const float *weights, struct row **out,
-                         struct error *err) MUST_USE;
+enum status table_insert(struct table *t, uint64_t key, const float *weights,
+                         struct row **out, struct error *err) MUST_USE;
 
 /* The weights that the row of this key has when it is born: w[dim]. */
 void table_initial(const struct table *t, uint64_t key, float *w);
@@ -66,6 +67,7 @@ void table_clear(struct table *t);
 
 /* All rows in (bucket, key) order; n = table_rows. The array is the caller's
  * (mem_free); the rows stay the table's. */
-enum status table_sorted(const struct table *t, struct row ***rows, struct error *err) MUST_USE;
+enum status table_sorted(const struct table *t, struct row ***rows,
+                         struct error *err) MUST_USE;
 
 #endif

@@ -58,8 +58,8 @@ static void sgd(size_t n, float lr, const float *restrict g, float *restrict w)
 }
 
 VECTOR_CLONES
-static void adagrad(size_t n, float lr, float eps, const float *restrict g, float *restrict w,
-                    float *restrict a)
+static void adagrad(size_t n, float lr, float eps, const float *restrict g,
+                    float *restrict w, float *restrict a)
 {
     for (size_t i = 0; i < n; i++) {
         a[i] += g[i] * g[i];
@@ -68,8 +68,8 @@ static void adagrad(size_t n, float lr, float eps, const float *restrict g, floa
 }
 
 VECTOR_CLONES
-static void adam(const struct optim *o, size_t n, const float *restrict g, float *restrict w,
-                 float *restrict m, float *restrict v)
+static void adam(const struct optim *o, size_t n, const float *restrict g,
+                 float *restrict w, float *restrict m, float *restrict v)
 {
     const struct optim c = *o;
     for (size_t i = 0; i < n; i++) {
@@ -90,7 +90,8 @@ static float mean_square(size_t n, const float *g)
     return s[0] / (float)n;
 }
 
-static void rowwise_adagrad(const struct optim *o, size_t n, const float *g, float *w, float *a)
+static void rowwise_adagrad(const struct optim *o, size_t n, const float *g, float *w,
+                            float *a)
 {
     *a += mean_square(n, g);
     sgd(n, o->lr / (sqrtf(*a) + o->eps), g, w);
@@ -99,15 +100,24 @@ static void rowwise_adagrad(const struct optim *o, size_t n, const float *g, flo
 void optim_row(const struct optim *o, size_t dim, const float *g, float *w, float *state)
 {
     switch (o->kind) {
-    case OPT_SGD: sgd(dim, o->lr, g, w); break;
-    case OPT_ADAGRAD: adagrad(dim, o->lr, o->eps, g, w, state); break;
-    case OPT_ROWWISE_ADAGRAD: rowwise_adagrad(o, dim, g, w, state); break;
-    case OPT_ADAM: adam(o, dim, g, w, state, state + dim); break;
+    case OPT_SGD:
+        sgd(dim, o->lr, g, w);
+        break;
+    case OPT_ADAGRAD:
+        adagrad(dim, o->lr, o->eps, g, w, state);
+        break;
+    case OPT_ROWWISE_ADAGRAD:
+        rowwise_adagrad(o, dim, g, w, state);
+        break;
+    case OPT_ADAM:
+        adam(o, dim, g, w, state, state + dim);
+        break;
     }
 }
 
 VECTOR_CLONES
-static void decay_weights(size_t n, float shrink, const float *restrict mask, float *restrict w)
+static void decay_weights(size_t n, float shrink, const float *restrict mask,
+                          float *restrict w)
 {
     for (size_t i = 0; i < n; i++) w[i] -= shrink * mask[i] * w[i];
 }
@@ -117,10 +127,16 @@ void optim_dense(const struct optim *o, size_t n, const float *g, float *w,
 {
     if (decay && o->shrink != 0.0f) decay_weights(n, o->shrink, decay, w);
     switch (o->kind) {
-    case OPT_SGD: sgd(n, o->lr, g, w); break;
+    case OPT_SGD:
+        sgd(n, o->lr, g, w);
+        break;
     case OPT_ADAGRAD:
-    case OPT_ROWWISE_ADAGRAD: adagrad(n, o->lr, o->eps, g, w, slots[0]); break;
-    case OPT_ADAM: adam(o, n, g, w, slots[0], slots[1]); break;
+    case OPT_ROWWISE_ADAGRAD:
+        adagrad(n, o->lr, o->eps, g, w, slots[0]);
+        break;
+    case OPT_ADAM:
+        adam(o, n, g, w, slots[0], slots[1]);
+        break;
     }
 }
 
@@ -136,15 +152,16 @@ static double decay_part(const struct schedule_cfg *s, uint64_t update, uint64_t
     return s->decay_floor + (1.0 - s->decay_floor) * wave;
 }
 
-double optim_lr(const struct schedule_cfg *schedule, double lr, uint64_t update, uint64_t total)
+double optim_lr(const struct schedule_cfg *schedule, double lr, uint64_t update,
+                uint64_t total)
 {
     if (update < schedule->warmup_steps)
         return lr * (double)(update + 1) / (double)schedule->warmup_steps;
     return lr * decay_part(schedule, update, total);
 }
 
-void optim_row_reference(const struct optimizer_cfg *cfg, double lr, uint64_t t, size_t dim,
-                         const float *g, double *w, double *state)
+void optim_row_reference(const struct optimizer_cfg *cfg, double lr, uint64_t t,
+                         size_t dim, const float *g, double *w, double *state)
 {
     double mean = 0;
     for (size_t i = 0; i < dim; i++) mean += (double)g[i] * g[i] / (double)dim;
@@ -152,7 +169,8 @@ void optim_row_reference(const struct optimizer_cfg *cfg, double lr, uint64_t t,
     for (size_t i = 0; i < dim; i++) {
         double x = g[i];
         if (cfg->kind == OPT_SGD) w[i] -= lr * x;
-        if (cfg->kind == OPT_ROWWISE_ADAGRAD) w[i] -= lr * x / (sqrt(state[0]) + cfg->eps);
+        if (cfg->kind == OPT_ROWWISE_ADAGRAD)
+            w[i] -= lr * x / (sqrt(state[0]) + cfg->eps);
         if (cfg->kind == OPT_ADAGRAD) {
             state[i] += x * x;
             w[i] -= lr * x / (sqrt(state[i]) + cfg->eps);

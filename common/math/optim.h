@@ -6,7 +6,7 @@
  *   sgd              w -= lr g
  *   adagrad          a += g^2                        w -= lr g / (sqrt(a) + eps)
  *   rowwise_adagrad  a += mean of g^2 over the row   w -= lr g / (sqrt(a) + eps)
- *   adam             m += (1-b1)(g-m)  v = b2 v + (1-b2) g^2
+ *   adam             m = b1 m + (1-b1) g   v = b2 v + (1-b2) g^2
  *                    w -= lr/(1-b1^t) m / (sqrt(v)/sqrt(1-b2^t) + eps)
  *
  * t counts all updates of the job, also for rows that a step did not touch
@@ -38,7 +38,7 @@ float optim_initial_state(const struct optimizer_cfg *cfg);
 /* Numbers of one step. */
 struct optim {
     enum optimizer_kind kind;
-    float lr;         /* adam: lr / (1 - beta1^t) */
+    float lr; /* adam: lr / (1 - beta1^t) */
     float eps;
     float beta1, beta2, one_minus_beta1, one_minus_beta2;
     float root_scale; /* adam: 1 / sqrt(1 - beta2^t) */
@@ -59,10 +59,11 @@ void optim_dense(const struct optim *o, size_t n, const float *g, float *w,
 /* Learning rate of update number `update` (from 0): linear warm-up over
  * warmup_steps updates, then constant, cosine down to decay_floor * lr at `total`
  * updates, or times decay_factor every decay_every updates. */
-double optim_lr(const struct schedule_cfg *schedule, double lr, uint64_t update, uint64_t total);
+double optim_lr(const struct schedule_cfg *schedule, double lr, uint64_t update,
+                uint64_t total);
 
 /* The same rules in plain double loops, for tests. */
-void optim_row_reference(const struct optimizer_cfg *cfg, double lr, uint64_t t, size_t dim,
-                         const float *g, double *w, double *state);
+void optim_row_reference(const struct optimizer_cfg *cfg, double lr, uint64_t t,
+                         size_t dim, const float *g, double *w, double *state);
 
 #endif

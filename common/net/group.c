@@ -7,8 +7,8 @@
 #include "common/base/mem.h"
 #include "common/net/transport_impl.h"
 
-static enum status send_bytes(struct transport *t, int peer, const void *data, size_t bytes,
-                              struct error *err)
+static enum status send_bytes(struct transport *t, int peer, const void *data,
+                              size_t bytes, struct error *err)
 {
     const struct piece piece = {data, bytes};
     return transport_send_on(t, peer, CHANNEL_GROUP, &piece, 1, err);
@@ -21,7 +21,8 @@ enum status transport_barrier(struct transport *t, const char *what, struct erro
         TRY(send_bytes(t, 0, "", 1, err));
         return transport_recv_on(t, 0, CHANNEL_GROUP, what, &m, err);
     }
-    for (int r = 1; r < t->size; r++) TRY(transport_recv_on(t, r, CHANNEL_GROUP, what, &m, err));
+    for (int r = 1; r < t->size; r++)
+        TRY(transport_recv_on(t, r, CHANNEL_GROUP, what, &m, err));
     for (int r = 1; r < t->size; r++) TRY(send_bytes(t, r, "", 1, err));
     return ST_OK;
 }
@@ -51,8 +52,8 @@ static enum status verdict_send(struct transport *t, int peer, const struct verd
     return transport_send_on(t, peer, CHANNEL_GROUP, pieces, 2, err);
 }
 
-static enum status verdict_recv(struct transport *t, int peer, const char *what, struct verdict *v,
-                                struct error *err)
+static enum status verdict_recv(struct transport *t, int peer, const char *what,
+                                struct verdict *v, struct error *err)
 {
     struct message m;
     TRY(transport_recv_on(t, peer, CHANNEL_GROUP, what, &m, err));
@@ -148,7 +149,8 @@ static const char *first_difference(const char *mine, size_t n_mine, const char 
         *here = value;
         if (next > n_other || memcmp(mine + at, other + at, next - at)) {
             size_t skip = (size_t)(value - mine);
-            if (skip < n_other && !memcmp(mine + at, other + at, skip - at)) *there = other + skip;
+            if (skip < n_other && !memcmp(mine + at, other + at, skip - at))
+                *there = other + skip;
             return what;
         }
         at = next;
@@ -156,8 +158,8 @@ static const char *first_difference(const char *mine, size_t n_mine, const char 
     return n_other == n_mine ? NULL : "number of items";
 }
 
-static enum status compare_all(struct transport *t, const char *text, size_t n, struct verdict *v,
-                               struct error *err)
+static enum status compare_all(struct transport *t, const char *text, size_t n,
+                               struct verdict *v, struct error *err)
 {
     char ranks[1024] = "", what[64] = "", values[300] = "";
     for (int r = 1; r < t->size; r++) {
@@ -165,39 +167,45 @@ static enum status compare_all(struct transport *t, const char *text, size_t n, 
         TRY(transport_recv_on(t, r, CHANNEL_GROUP, "its handshake", &m, err));
         const char *here, *there, *other = (const char *)m.data;
         bool whole = m.bytes && !other[m.bytes - 1];
-        const char *item = first_difference(text, n, other, whole ? m.bytes : 0, &here, &there);
+        const char *item =
+            first_difference(text, n, other, whole ? m.bytes : 0, &here, &there);
         if (!item) continue;
         size_t at = strlen(ranks);
         snprintf(ranks + at, sizeof ranks - at, "%s%d (host %.64s)", at ? ", " : "", r,
                  t->peers[r].host);
         if (*what) continue;
         snprintf(what, sizeof what, "%s", item);
-        snprintf(values, sizeof values, "%.120s on rank 0, %.120s on rank %d", here, there, r);
+        snprintf(values, sizeof values, "%.120s on rank 0, %.120s on rank %d", here,
+                 there, r);
     }
     struct error e;
     enum status st = ST_OK;
     if (*what) {
-        st = error_set(&e, ST_USAGE, "ranks do not run the same job: %s differs on rank %s: %s",
-                       what, ranks, values);
+        st = error_set(&e, ST_USAGE,
+                       "ranks do not run the same job: %s differs on rank %s: %s", what,
+                       ranks, values);
         error_hint(&e, st, "start all ranks with one binary and one configuration");
     }
     verdict_make(v, st, &e);
     return ST_OK;
 }
 
-enum status transport_handshake(struct transport *t, const struct handshake_item *items, size_t n,
-                                struct error *err)
+enum status transport_handshake(struct transport *t, const struct handshake_item *items,
+                                size_t n, struct error *err)
 {
     char text[HANDSHAKE_BYTES], version[16];
     snprintf(version, sizeof version, "%d", TRANSPORT_PROTOCOL);
     uint16_t one = 1;
     unsigned char low;
     memcpy(&low, &one, 1);
-    const struct handshake_item own[2] = {{"protocol", version}, {"endianness", low ? "little" : "big"}};
+    const struct handshake_item own[2] = {{"protocol", version},
+                                          {"endianness", low ? "little" : "big"}};
     size_t bytes = handshake_text(own, 2, text);
     size_t left = HANDSHAKE_BYTES - bytes, need = 0;
-    for (size_t i = 0; i < n; i++) need += strlen(items[i].what) + strlen(items[i].value) + 2;
-    if (need > left) return error_set(err, ST_INTERNAL, "handshake texts of %zu bytes", need);
+    for (size_t i = 0; i < n; i++)
+        need += strlen(items[i].what) + strlen(items[i].value) + 2;
+    if (need > left)
+        return error_set(err, ST_INTERNAL, "handshake texts of %zu bytes", need);
     bytes += handshake_text(items, n, text + bytes);
     struct verdict v;
     if (t->rank) {

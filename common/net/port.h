@@ -10,14 +10,17 @@
 struct server_port {
     void *server; /* borrowed */
     size_t n_shards;
-    bool clips; /* clip_norm > 0: join (every shard), norm (once), then apply (every shard) */
-    enum status (*accept)(void *server, size_t worker, const struct wire_step *m, struct error *err);
+    bool clips; /* clip_norm > 0: join (every shard), norm (once), then apply (every
+                   shard) */
+    enum status (*accept)(void *server, size_t worker, const struct wire_step *m,
+                          struct error *err);
     void (*join)(void *server, size_t shard);
     void (*norm)(void *server);
     void (*apply)(void *server, size_t shard); /* each shard by one thread, in parallel */
-    enum status (*answer)(void *server, size_t worker, struct wire_answer *out, struct error *err);
-    enum status (*control)(void *server, const struct message *request, struct wire_buffer *reply,
-                           struct error *err);
+    enum status (*answer)(void *server, size_t worker, struct wire_answer *out,
+                          struct error *err);
+    enum status (*control)(void *server, const struct message *request,
+                           struct wire_buffer *reply, struct error *err);
 };
 
 #endif

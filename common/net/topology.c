@@ -2,7 +2,8 @@
 
 #include "common/base/mem.h"
 
-static enum status allocate(int size, struct topology *t, bool **server, struct error *err)
+static enum status allocate(int size, struct topology *t, bool **server,
+                            struct error *err)
 {
     *server = mem_zeroed((size_t)size, sizeof **server);
     t->server_rank = mem_array((size_t)size, sizeof *t->server_rank);
@@ -31,7 +32,8 @@ static void place_servers(int size, const int *host, size_t n_servers, bool *ser
     for (size_t i = 0; i < n_servers; i++) {
         int rank = -1;
         for (int k = 0; rank < 0 && k < n_hosts; k++)
-            rank = highest_free(size, host, (int)((i + (size_t)k) % (size_t)n_hosts), server);
+            rank = highest_free(size, host, (int)((i + (size_t)k) % (size_t)n_hosts),
+                                server);
         server[rank] = true;
     }
 }
@@ -41,14 +43,17 @@ enum status topology_make(int size, int rank, const int *host, size_t n_servers,
 {
     *out = (struct topology){.size = size};
     if (n_servers >= (size_t)size) {
-        error_set(err, ST_USAGE, "cluster.servers is %zu but there are %d ranks: no worker is left",
+        error_set(err, ST_USAGE,
+                  "cluster.servers is %zu but there are %d ranks: no worker is left",
                   n_servers, size);
-        return error_hint(err, ST_USAGE, "start at least %zu ranks (mpirun -n %zu), or fewer servers",
+        return error_hint(err, ST_USAGE,
+                          "start at least %zu ranks (mpirun -n %zu), or fewer servers",
                           n_servers + 1, n_servers + 1);
     }
     if (!n_servers && size > 1) {
         error_set(err, ST_USAGE, "cluster.servers is 0 but there are %d ranks", size);
-        return error_hint(err, ST_USAGE, "at least one server is needed with more than one rank");
+        return error_hint(err, ST_USAGE,
+                          "at least one server is needed with more than one rank");
     }
     bool *server;
     TRY(allocate(size, out, &server, err));

@@ -9,11 +9,11 @@
 
 enum { NAPS_BEFORE_LONGER = 400, GIB = 1 << 30 };
 
-static const double MAX_TICK = 1.0;        /* see struct transport */
+static const double MAX_TICK = 1.0; /* see struct transport */
 static const double BEATS_PER_DEADLINE = 8;
-static const double MAX_BEAT_GAP = 1.0;    /* s */
-static const double CHECK_GAP = 0.02;      /* s between looks at who is alive */
-static const double IDLE_GAP = 0.003;      /* s between calls of the idle function */
+static const double MAX_BEAT_GAP = 1.0;     /* s */
+static const double CHECK_GAP = 0.02;       /* s between looks at who is alive */
+static const double IDLE_GAP = 0.003;       /* s between calls of the idle function */
 static const double DEFAULT_DEADLINE = 120; /* s */
 
 static double monotonic(void)
@@ -23,8 +23,8 @@ static double monotonic(void)
     return (double)ts.tv_sec + 1e-9 * (double)ts.tv_nsec;
 }
 
-enum status transport_init(struct transport *t, const struct transport_ops *ops, int rank, int size,
-                           struct error *err)
+enum status transport_init(struct transport *t, const struct transport_ops *ops, int rank,
+                           int size, struct error *err)
 {
     t->ops = ops;
     t->rank = rank;
@@ -36,7 +36,8 @@ enum status transport_init(struct transport *t, const struct transport_ops *ops,
     t->clock = monotonic();
     t->peers = mem_zeroed((size_t)size, sizeof *t->peers);
     if (!t->peers) return mem_error(err, "peers", (size_t)size * sizeof *t->peers);
-    for (int r = 0; r < size; r++) snprintf(t->peers[r].name, sizeof t->peers[r].name, "rank %d", r);
+    for (int r = 0; r < size; r++)
+        snprintf(t->peers[r].name, sizeof t->peers[r].name, "rank %d", r);
     return ST_OK;
 }
 
@@ -171,21 +172,22 @@ static void describe(const struct transport *t, int peer, char *out, size_t size
     snprintf(out, size, "%s (%son host %s)", p->name, rank, p->host);
 }
 
-static enum status peer_lost(const struct transport *t, int peer, const char *what, double since,
-                             struct error *err)
+static enum status peer_lost(const struct transport *t, int peer, const char *what,
+                             double since, struct error *err)
 {
     char who[400], self[400];
     describe(t, peer, who, sizeof who);
     describe(t, t->rank, self, sizeof self);
     if (t->ops->gone(t, peer))
-        return error_set(err, ST_PEER, "%s: its process has ended while %s waited for %s", who, self,
-                         what);
+        return error_set(err, ST_PEER, "%s: its process has ended while %s waited for %s",
+                         who, self, what);
     if (t->now - since > t->deadline) {
-        error_set(err, ST_PEER, "%s: no sign of life for %.0f s while %s waited for %s", who,
-                  t->now - since, self, what);
-        return error_hint(err, ST_PEER,
-                          "if that rank was only slow, raise cluster.deadline (now %.0f s)",
-                          t->deadline);
+        error_set(err, ST_PEER, "%s: no sign of life for %.0f s while %s waited for %s",
+                  who, t->now - since, self, what);
+        return error_hint(
+            err, ST_PEER,
+            "if that rank was only slow, raise cluster.deadline (now %.0f s)",
+            t->deadline);
     }
     return ST_OK;
 }
@@ -202,7 +204,8 @@ static enum status check_alive(struct transport *t, const struct inbox *boxes, s
     char who[400], self[400];
     describe(t, boxes[0].peer, who, sizeof who);
     describe(t, t->rank, self, sizeof self);
-    return error_set(err, ST_PEER, "no rank has made progress for %.0f s: %s waits for %s of %s",
+    return error_set(err, ST_PEER,
+                     "no rank has made progress for %.0f s: %s waits for %s of %s",
                      t->deadline, self, what, who);
 }
 
@@ -213,8 +216,9 @@ static void nap(unsigned n)
 }
 
 /* One round of waiting: spin first, then sleep about a microsecond at a time. */
-static enum status wait_round(struct transport *t, unsigned *round, const struct inbox *boxes,
-                              size_t n, const char *what, double *start, struct error *err)
+static enum status wait_round(struct transport *t, unsigned *round,
+                              const struct inbox *boxes, size_t n, const char *what,
+                              double *start, struct error *err)
 {
     if (t->broken != ST_OK) {
         if (err) *err = t->broken_err;
@@ -259,8 +263,8 @@ static enum status wait_sent(struct transport *t, int peer, int ch, struct error
     return ST_OK;
 }
 
-enum status transport_send_on(struct transport *t, int peer, int ch, const struct piece *pieces,
-                              size_t n, struct error *err)
+enum status transport_send_on(struct transport *t, int peer, int ch,
+                              const struct piece *pieces, size_t n, struct error *err)
 {
     TRY(wait_sent(t, peer, ch, err));
     t->events++;
@@ -301,16 +305,17 @@ bool transport_ready(struct transport *t, int peer, enum channel ch)
     return t->ops->ready(t, peer, ch);
 }
 
-enum status transport_recv(struct transport *t, int peer, enum channel ch, const char *what,
-                           struct message *out, struct error *err)
+enum status transport_recv(struct transport *t, int peer, enum channel ch,
+                           const char *what, struct message *out, struct error *err)
 {
     return transport_recv_on(t, peer, ch, what, out, err);
 }
 
 enum { MAX_ANY = 256 };
 
-enum status transport_recv_any(struct transport *t, const int *peers, size_t n, enum channel ch,
-                               const char *what, int *peer, struct message *out, struct error *err)
+enum status transport_recv_any(struct transport *t, const int *peers, size_t n,
+                               enum channel ch, const char *what, int *peer,
+                               struct message *out, struct error *err)
 {
     struct inbox boxes[MAX_ANY];
     size_t which;

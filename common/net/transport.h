@@ -31,8 +31,8 @@ struct piece {
 };
 
 struct message {
-    const unsigned char *data; /* 64-byte aligned; valid until the next receive from the same
-                                  peer on the same channel */
+    const unsigned char *data; /* 64-byte aligned; valid until the next receive from the
+                                  same peer on the same channel */
     size_t bytes;
 };
 
@@ -46,7 +46,8 @@ const char *transport_host(const struct transport *t, int rank);
  * been received; sending again to the same peer and channel first waits for the
  * previous message. */
 enum status transport_send(struct transport *t, int peer, enum channel ch,
-                           const struct piece *pieces, size_t n, struct error *err) MUST_USE;
+                           const struct piece *pieces, size_t n,
+                           struct error *err) MUST_USE;
 /* Wait until all sent messages may be overwritten. */
 enum status transport_flush(struct transport *t, struct error *err) MUST_USE;
 
@@ -58,14 +59,15 @@ bool transport_ready(struct transport *t, int peer, enum channel ch);
  * kind) and goes into the error. ST_PEER when the deadline passes without any
  * sign of life from that peer (see transport_progress), or when its process is
  * gone. */
-enum status transport_recv(struct transport *t, int peer, enum channel ch, const char *what,
-                           struct message *out, struct error *err) MUST_USE;
+enum status transport_recv(struct transport *t, int peer, enum channel ch,
+                           const char *what, struct message *out,
+                           struct error *err) MUST_USE;
 
 /* The first peer of `peers` (in order) with a message ready; waits as recv does
  * for all of them. */
-enum status transport_recv_any(struct transport *t, const int *peers, size_t n, enum channel ch,
-                               const char *what, int *peer, struct message *out,
-                               struct error *err) MUST_USE;
+enum status transport_recv_any(struct transport *t, const int *peers, size_t n,
+                               enum channel ch, const char *what, int *peer,
+                               struct message *out, struct error *err) MUST_USE;
 
 /* One of several peers and channels. */
 struct inbox {
@@ -98,7 +100,8 @@ void transport_on_idle(struct transport *t, void (*idle)(void *), void *arg);
 /* Collective over all ranks, built on the messages above: everyone has called
  * it; the worst status of all; bytes of rank 0 (or any root) for all; equal on
  * all ranks. */
-enum status transport_barrier(struct transport *t, const char *what, struct error *err) MUST_USE;
+enum status transport_barrier(struct transport *t, const char *what,
+                              struct error *err) MUST_USE;
 /* All ranks give a status; all get the worst one (highest in value of exit
  * code) and the text of the lowest rank that has it. mine may carry err. */
 enum status transport_agree(struct transport *t, enum status mine, const char *what,
@@ -115,8 +118,8 @@ enum status transport_bcast(struct transport *t, int root, void **data, size_t *
 struct handshake_item {
     const char *what, *value;
 };
-enum status transport_handshake(struct transport *t, const struct handshake_item *items, size_t n,
-                                struct error *err) MUST_USE;
+enum status transport_handshake(struct transport *t, const struct handshake_item *items,
+                                size_t n, struct error *err) MUST_USE;
 
 /* End the job now with this exit code (MPI_Abort); does not return. */
 NORETURN void transport_abort(struct transport *t, int code);

@@ -38,7 +38,7 @@ struct loop {
     pthread_mutex_t lock;
     int n;
     struct rng rng;
-    unsigned max_delay; /* 0: none */
+    unsigned max_delay;    /* 0: none */
     struct mailbox *boxes; /* [n from][n to][CHANNEL_ALL] */
     struct loop_transport *ranks;
 };
@@ -50,7 +50,8 @@ static struct loop *loop_of(const struct transport *t)
 
 static struct mailbox *box(const struct loop *l, int from, int to, int ch)
 {
-    return &l->boxes[((size_t)from * (size_t)l->n + (size_t)to) * CHANNEL_ALL + (size_t)ch];
+    return &l->boxes[((size_t)from * (size_t)l->n + (size_t)to) * CHANNEL_ALL +
+                     (size_t)ch];
 }
 
 static bool grow(void *array, size_t *capacity, size_t n, size_t size)
@@ -91,8 +92,10 @@ static void loop_poll(struct transport *t)
             struct mailbox *b = box(l, from, t->rank, ch);
             struct parcel *p = b->first;
             if (!p || p->delivered) continue;
-            if (p->hold) p->hold--;
-            else ok = deliver(b, p) && ok;
+            if (p->hold)
+                p->hold--;
+            else
+                ok = deliver(b, p) && ok;
         }
     pthread_mutex_unlock(&l->lock);
     if (ok) return;
@@ -156,8 +159,8 @@ static struct parcel *new_parcel(struct mailbox *b)
     return mem_zeroed(1, sizeof *p);
 }
 
-static enum status post(struct loop *l, int from, int to, int ch, const struct piece *pieces,
-                        size_t n, struct error *err)
+static enum status post(struct loop *l, int from, int to, int ch,
+                        const struct piece *pieces, size_t n, struct error *err)
 {
     struct mailbox *b = box(l, from, to, ch);
     struct parcel *p = new_parcel(b);
@@ -173,15 +176,17 @@ static enum status post(struct loop *l, int from, int to, int ch, const struct p
     p->delivered = false;
     uint64_t draw = rng_u64(&l->rng, b->n_sent++, (uint32_t)(b - l->boxes));
     p->hold = l->max_delay ? (unsigned)(draw % (l->max_delay + 1)) : 0;
-    if (b->last) b->last->next = p;
-    else b->first = p;
+    if (b->last)
+        b->last->next = p;
+    else
+        b->first = p;
     b->last = p;
     b->undelivered++;
     return ST_OK;
 }
 
-static enum status loop_send(struct transport *t, int peer, int ch, const struct piece *pieces,
-                             size_t n, struct error *err)
+static enum status loop_send(struct transport *t, int peer, int ch,
+                             const struct piece *pieces, size_t n, struct error *err)
 {
     struct loop *l = loop_of(t);
     pthread_mutex_lock(&l->lock);
@@ -224,7 +229,8 @@ static enum status make_rank(struct loop *l, int rank, struct error *err)
     t->loop = l;
     TRY(transport_init(&t->base, &loop_ops, rank, l->n, err));
     t->base.spins = 50;
-    for (int r = 0; r < l->n; r++) memcpy(t->base.peers[r].host, "loopback", sizeof "loopback");
+    for (int r = 0; r < l->n; r++)
+        memcpy(t->base.peers[r].host, "loopback", sizeof "loopback");
     return ST_OK;
 }
 

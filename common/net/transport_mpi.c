@@ -63,13 +63,13 @@ struct lane {
 struct mpi_transport {
     struct transport base; /* first: a transport is its first member */
     MPI_Comm comm;
-    struct lane *lanes;     /* [size * CHANNEL_ALL] */
-    MPI_Request *heads;     /* [size * CHANNEL_ALL], null where none is posted */
-    int *done;              /* [size * CHANNEL_ALL] scratch of a poll */
-    MPI_Status *statuses;   /* the same */
-    int *bodies;            /* lanes with segments coming in */
+    struct lane *lanes;   /* [size * CHANNEL_ALL] */
+    MPI_Request *heads;   /* [size * CHANNEL_ALL], null where none is posted */
+    int *done;            /* [size * CHANNEL_ALL] scratch of a poll */
+    MPI_Status *statuses; /* the same */
+    int *bodies;          /* lanes with segments coming in */
     int n_bodies;
-    long *pids;             /* [size]; 0 = on another host */
+    long *pids; /* [size]; 0 = on another host */
 };
 
 static struct mpi_transport *mpi_of(const struct transport *t)
@@ -111,10 +111,12 @@ static void post_head(struct mpi_transport *m, int lane)
 {
     struct lane *l = &m->lanes[lane];
     struct place *p = &l->in[l->filling];
-    if (p->state != PLACE_FREE || m->heads[lane] != MPI_REQUEST_NULL || body_of(l)) return;
+    if (p->state != PLACE_FREE || m->heads[lane] != MPI_REQUEST_NULL || body_of(l))
+        return;
     p->state = PLACE_HEAD;
-    mpi_ok(m, MPI_Irecv(p->head, HEAD_BYTES, MPI_BYTE, lane / CHANNEL_ALL, lane % CHANNEL_ALL,
-                        m->comm, &m->heads[lane]),
+    mpi_ok(m,
+           MPI_Irecv(p->head, HEAD_BYTES, MPI_BYTE, lane / CHANNEL_ALL,
+                     lane % CHANNEL_ALL, m->comm, &m->heads[lane]),
            "post a receive");
 }
 
@@ -144,12 +146,15 @@ static bool grow_bytes(unsigned char **v, size_t *capacity, size_t n)
 static void bad_head(struct mpi_transport *m, int lane, const char *why)
 {
     struct error err;
-    transport_break(&m->base, error_set(&err, ST_PEER, "%s sent a message that %s",
-                                        m->base.peers[lane / CHANNEL_ALL].name, why), &err);
+    transport_break(&m->base,
+                    error_set(&err, ST_PEER, "%s sent a message that %s",
+                              m->base.peers[lane / CHANNEL_ALL].name, why),
+                    &err);
 }
 
 /* The head says which segments follow: receive them side by side. */
-static void start_body(struct mpi_transport *m, int lane, struct place *p, const struct head *h)
+static void start_body(struct mpi_transport *m, int lane, struct place *p,
+                       const struct head *h)
 {
     uint64_t sizes[MAX_SEGMENTS], total = 0;
     size_t n = (size_t)h->n_segments;
@@ -173,8 +178,9 @@ static void start_body(struct mpi_transport *m, int lane, struct place *p, const
     }
     size_t at = 0;
     for (size_t i = 0; i < n; i++) {
-        if (!mpi_ok(m, MPI_Irecv(p->body + at, (int)sizes[i], MPI_BYTE, lane / CHANNEL_ALL,
-                                 lane % CHANNEL_ALL, m->comm, &p->segments[i]),
+        if (!mpi_ok(m,
+                    MPI_Irecv(p->body + at, (int)sizes[i], MPI_BYTE, lane / CHANNEL_ALL,
+                              lane % CHANNEL_ALL, m->comm, &p->segments[i]),
                     "receive a segment"))
             return;
         at += (size_t)sizes[i];
@@ -194,7 +200,8 @@ static void on_head(struct mpi_transport *m, int lane, const MPI_Status *status)
     int got = 0;
     MPI_Get_count(status, MPI_BYTE, &got);
     memcpy(&h, p->head, sizeof h);
-    if ((size_t)got < HEAD_WORDS * 8 || h.magic != HEAD_MAGIC || h.n_segments > MAX_SEGMENTS) {
+    if ((size_t)got < HEAD_WORDS * 8 || h.magic != HEAD_MAGIC ||
+        h.n_segments > MAX_SEGMENTS) {
         bad_head(m, lane, "does not start as a message does");
         return;
     }
@@ -217,8 +224,10 @@ static void poll_bodies(struct mpi_transport *m)
     for (int i = 0; i < m->n_bodies; i++) {
         int lane = m->bodies[i], done = 0;
         struct place *p = body_of(&m->lanes[lane]);
-        if (!mpi_ok(m, MPI_Testall((int)p->n_segments, p->segments, &done, MPI_STATUSES_IGNORE),
-                    "receive a segment"))
+        if (!mpi_ok(
+                m,
+                MPI_Testall((int)p->n_segments, p->segments, &done, MPI_STATUSES_IGNORE),
+                "receive a segment"))
             return;
         if (!done) {
             m->bodies[kept++] = lane;
@@ -236,7 +245,8 @@ static void mpi_poll(struct transport *t)
     int n = t->size * CHANNEL_ALL, n_done = 0;
     if (t->broken != ST_OK) return;
     if (m->n_bodies) poll_bodies(m);
-    if (!mpi_ok(m, MPI_Testsome(n, m->heads, &n_done, m->done, m->statuses), "poll")) return;
+    if (!mpi_ok(m, MPI_Testsome(n, m->heads, &n_done, m->done, m->statuses), "poll"))
+        return;
     if (n_done == MPI_UNDEFINED) return;
     for (int i = 0; i < n_done; i++) on_head(m, m->done[i], &m->statuses[i]);
 }
@@ -274,7 +284,9 @@ static bool mpi_sent(const struct transport *t, int peer, int ch)
     struct mpi_transport *m = mpi_of(t);
     struct lane *l = &m->lanes[lane_index(peer, ch)];
     int done = 1;
-    if (l->n_out && !mpi_ok(m, MPI_Testall((int)l->n_out, l->out, &done, MPI_STATUSES_IGNORE), "send"))
+    if (l->n_out &&
+        !mpi_ok(m, MPI_Testall((int)l->n_out, l->out, &done, MPI_STATUSES_IGNORE),
+                "send"))
         return false;
     if (done) l->n_out = 0;
     return done;
@@ -283,8 +295,9 @@ static bool mpi_sent(const struct transport *t, int peer, int ch)
 static bool isend(struct mpi_transport *m, int lane, const void *data, size_t bytes)
 {
     struct lane *l = &m->lanes[lane];
-    return mpi_ok(m, MPI_Isend(data, (int)bytes, MPI_BYTE, lane / CHANNEL_ALL, lane % CHANNEL_ALL,
-                               m->comm, &l->out[l->n_out++]),
+    return mpi_ok(m,
+                  MPI_Isend(data, (int)bytes, MPI_BYTE, lane / CHANNEL_ALL,
+                            lane % CHANNEL_ALL, m->comm, &l->out[l->n_out++]),
                   "send");
 }
 
@@ -295,7 +308,8 @@ static void put_head(unsigned char *head, size_t bytes, size_t n_segments)
     memcpy(head, &h, sizeof h);
 }
 
-static bool send_small(struct mpi_transport *m, int lane, const struct piece *v, size_t n, size_t bytes)
+static bool send_small(struct mpi_transport *m, int lane, const struct piece *v, size_t n,
+                       size_t bytes)
 {
     unsigned char *at = m->lanes[lane].out_head;
     put_head(at, bytes, 0);
@@ -331,8 +345,8 @@ static void cut(struct cutter *c, const unsigned char *data, size_t bytes)
 }
 
 /* big: pieces of at least this many bytes stand for themselves. */
-static void cut_pieces(struct cutter *c, unsigned char *packed, const struct piece *v, size_t n,
-                       size_t big)
+static void cut_pieces(struct cutter *c, unsigned char *packed, const struct piece *v,
+                       size_t n, size_t big)
 {
     unsigned char *start = packed, *end = packed;
     c->n = 0;
@@ -350,39 +364,46 @@ static void cut_pieces(struct cutter *c, unsigned char *packed, const struct pie
     cut(c, start, (size_t)(end - start));
 }
 
-static enum status send_large(struct mpi_transport *m, int lane, const struct piece *v, size_t n,
-                              size_t bytes, struct error *err)
+static enum status send_large(struct mpi_transport *m, int lane, const struct piece *v,
+                              size_t n, size_t bytes, struct error *err)
 {
     struct lane *l = &m->lanes[lane];
     struct cutter c = {.limit = m->base.segment_limit};
     size_t small = 0;
     for (size_t i = 0; i < n; i++) small += v[i].bytes < BIG_PIECE ? v[i].bytes : 0;
-    if (!grow_bytes(&l->packed, &l->packed_capacity, small)) return mem_error(err, "a message", small);
+    if (!grow_bytes(&l->packed, &l->packed_capacity, small))
+        return mem_error(err, "a message", small);
     cut_pieces(&c, l->packed, v, n, BIG_PIECE);
     if (c.full) { /* very many big pieces: pack them all */
-        if (!grow_bytes(&l->packed, &l->packed_capacity, bytes)) return mem_error(err, "a message", bytes);
+        if (!grow_bytes(&l->packed, &l->packed_capacity, bytes))
+            return mem_error(err, "a message", bytes);
         cut_pieces(&c, l->packed, v, n, SIZE_MAX);
     }
     if (c.full)
-        return error_set(err, ST_PEER, "a message of %zu bytes does not fit in %d segments of %zu", bytes,
-                         MAX_SEGMENTS, c.limit);
-    if (!grow_segments(&l->out, &l->max_out, c.n + 1)) return mem_error(err, "a message", bytes);
+        return error_set(err, ST_PEER,
+                         "a message of %zu bytes does not fit in %d segments of %zu",
+                         bytes, MAX_SEGMENTS, c.limit);
+    if (!grow_segments(&l->out, &l->max_out, c.n + 1))
+        return mem_error(err, "a message", bytes);
     put_head(l->out_head, bytes, c.n);
     memcpy(l->out_head + HEAD_WORDS * 8, c.sizes, c.n * sizeof *c.sizes);
     bool ok = isend(m, lane, l->out_head, (HEAD_WORDS + c.n) * 8);
-    for (size_t i = 0; ok && i < c.n; i++) ok = isend(m, lane, c.data[i], (size_t)c.sizes[i]);
+    for (size_t i = 0; ok && i < c.n; i++)
+        ok = isend(m, lane, c.data[i], (size_t)c.sizes[i]);
     return ST_OK;
 }
 
-static enum status mpi_send(struct transport *t, int peer, int ch, const struct piece *pieces,
-                            size_t n, struct error *err)
+static enum status mpi_send(struct transport *t, int peer, int ch,
+                            const struct piece *pieces, size_t n, struct error *err)
 {
     struct mpi_transport *m = mpi_of(t);
     int lane = lane_index(peer, ch);
     size_t bytes = 0;
     for (size_t i = 0; i < n; i++) bytes += pieces[i].bytes;
-    if (bytes <= HEAD_BYTES - HEAD_WORDS * 8) send_small(m, lane, pieces, n, bytes);
-    else TRY(send_large(m, lane, pieces, n, bytes, err));
+    if (bytes <= HEAD_BYTES - HEAD_WORDS * 8)
+        send_small(m, lane, pieces, n, bytes);
+    else
+        TRY(send_large(m, lane, pieces, n, bytes, err));
     if (t->broken == ST_OK) return ST_OK;
     if (err) *err = t->broken_err;
     return t->broken;
@@ -416,7 +437,8 @@ static void free_lane(struct lane *l)
 
 static void free_all(struct mpi_transport *m)
 {
-    for (int i = 0; m->lanes && i < m->base.size * CHANNEL_ALL; i++) free_lane(&m->lanes[i]);
+    for (int i = 0; m->lanes && i < m->base.size * CHANNEL_ALL; i++)
+        free_lane(&m->lanes[i]);
     mem_free(m->lanes);
     mem_free(m->heads);
     mem_free(m->done);
@@ -457,7 +479,8 @@ static long environment_number(const char *name)
 
 bool transport_mpi_launched(void)
 {
-    if (getenv("OMPI_COMM_WORLD_SIZE")) return environment_number("OMPI_COMM_WORLD_SIZE") > 1;
+    if (getenv("OMPI_COMM_WORLD_SIZE"))
+        return environment_number("OMPI_COMM_WORLD_SIZE") > 1;
     if (getenv("PMI_SIZE")) return environment_number("PMI_SIZE") > 1;
     return getenv("PMIX_RANK") && environment_number("SLURM_STEP_NUM_TASKS") > 1;
 }
@@ -485,7 +508,8 @@ static void learn_peers(struct mpi_transport *m, const struct identity *all)
     long here = 0;
     for (int r = 0; r < t->size; r++) {
         memcpy(t->peers[r].host, all[r].host, sizeof t->peers[r].host);
-        bool local = !strcmp(all[r].host, own->host) && all[r].pid_namespace == own->pid_namespace;
+        bool local =
+            !strcmp(all[r].host, own->host) && all[r].pid_namespace == own->pid_namespace;
         m->pids[r] = local && r != t->rank ? (long)all[r].pid : 0;
         here += local;
     }
@@ -497,10 +521,13 @@ static enum status exchange_identities(struct mpi_transport *m, struct error *er
     struct identity own, *all = mem_zeroed((size_t)m->base.size, sizeof *all);
     if (!all) return mem_error(err, "peers", (size_t)m->base.size * sizeof *all);
     own_identity(&own);
-    int code = MPI_Allgather(&own, sizeof own, MPI_BYTE, all, sizeof own, MPI_BYTE, m->comm);
+    int code =
+        MPI_Allgather(&own, sizeof own, MPI_BYTE, all, sizeof own, MPI_BYTE, m->comm);
     if (code == MPI_SUCCESS) learn_peers(m, all);
     mem_free(all);
-    return code == MPI_SUCCESS ? ST_OK : error_set(err, ST_PEER, "MPI: the ranks cannot reach each other");
+    return code == MPI_SUCCESS
+               ? ST_OK
+               : error_set(err, ST_PEER, "MPI: the ranks cannot reach each other");
 }
 
 static enum status make_lanes(struct mpi_transport *m, struct error *err)
@@ -520,7 +547,8 @@ static enum status make_lanes(struct mpi_transport *m, struct error *err)
         l->in[0].head = mem_alloc(HEAD_BYTES);
         l->in[1].head = mem_alloc(HEAD_BYTES);
         l->out_head = mem_alloc(HEAD_BYTES);
-        ok = l->in[0].head && l->in[1].head && l->out_head && grow_segments(&l->out, &l->max_out, 1);
+        ok = l->in[0].head && l->in[1].head && l->out_head &&
+             grow_segments(&l->out, &l->max_out, 1);
     }
     return ok ? ST_OK : mem_error(err, "message buffers", n * 3 * HEAD_BYTES);
 }

@@ -11,11 +11,10 @@
  *
  * step:    worker -> server, one a step, also when empty
  *          header {step, flags, n_parts, n_tables, dense floats of this server}
- *          n_parts of { tree node; dense gradient[n_dense]; per table: n, keys[n], counts[n],
- *                       gradients[n, dim] }           push of step - 1
- *          per table: n, keys[n]                       pull for this step
- * answer:  server -> worker
- *          header {step, flags, updates}, dense[n_dense], per table rows[n, dim] in the order asked
+ *          n_parts of { tree node; dense gradient[n_dense]; per table: n, keys[n],
+ * counts[n], gradients[n, dim] }           push of step - 1 per table: n, keys[n] pull
+ * for this step answer:  server -> worker header {step, flags, updates}, dense[n_dense],
+ * per table rows[n, dim] in the order asked
  *
  * Control requests and their replies (kinds from WIRE_PULL on) go on
  * CHANNEL_CONTROL; every reply starts with a status, and with the error text when
@@ -51,7 +50,7 @@ enum wire_kind {
     WIRE_SAVE,      /* rows into this server's file of a checkpoint */
     WIRE_DIGEST,    /* digest and row counts of the live tables */
     WIRE_STATS,
-    WIRE_BYE, /* the server leaves its loop when every worker has said it */
+    WIRE_BYE,     /* the server leaves its loop when every worker has said it */
     WIRE_SQUARES, /* server to server: sums of squares per dense block */
     WIRE_KIND_END
 };
@@ -81,11 +80,11 @@ struct wire_part {
 };
 
 struct wire_step {
-    uint64_t step;    /* the step whose rows are asked for; the push belongs to step - 1 */
+    uint64_t step; /* the step whose rows are asked for; the push belongs to step - 1 */
     uint32_t flags;
     size_t n_parts, n_tables, n_dense;
-    const struct wire_part *parts;  /* [n_parts] */
-    const struct wire_keys *pulls;  /* [n_tables]; NULL = nothing */
+    const struct wire_part *parts; /* [n_parts] */
+    const struct wire_keys *pulls; /* [n_tables]; NULL = nothing */
 };
 
 struct wire_answer {
@@ -93,9 +92,9 @@ struct wire_answer {
     uint32_t flags;
     uint64_t updates; /* optimiser updates done so far (skipped steps do not count) */
     size_t n_tables, n_dense;
-    const float *dense;              /* [n_dense] parameters */
-    const float *const *rows;        /* [n_tables] -> [n, dim] */
-    const size_t *n_rows;            /* [n_tables] */
+    const float *dense;       /* [n_dense] parameters */
+    const float *const *rows; /* [n_tables] -> [n, dim] */
+    const size_t *n_rows;     /* [n_tables] */
 };
 
 /* A growable byte buffer for encoded messages; reused, so that nothing is
@@ -120,8 +119,8 @@ struct wire_pieces {
 void wire_pieces_close(struct wire_pieces *p);
 
 /* dims: [n_tables] floats of a row's gradient. */
-enum status wire_encode_step(const struct wire_step *m, const size_t *dims, struct wire_pieces *out,
-                             struct error *err) MUST_USE;
+enum status wire_encode_step(const struct wire_step *m, const size_t *dims,
+                             struct wire_pieces *out, struct error *err) MUST_USE;
 enum status wire_encode_answer(const struct wire_answer *m, const size_t *dims,
                                struct wire_pieces *out, struct error *err) MUST_USE;
 
@@ -143,15 +142,17 @@ void wire_room_close(struct wire_room *r);
 enum status wire_decode_step(const struct message *m, const size_t *dims, size_t n_dense,
                              struct wire_room *room, struct wire_step *out,
                              struct error *err) MUST_USE;
-enum status wire_decode_answer(const struct message *m, const size_t *dims, size_t n_dense,
-                               struct wire_room *room, struct wire_answer *out,
-                               struct error *err) MUST_USE;
+enum status wire_decode_answer(const struct message *m, const size_t *dims,
+                               size_t n_dense, struct wire_room *room,
+                               struct wire_answer *out, struct error *err) MUST_USE;
 
-/* ---- control messages: put fields and sections, finish; open, get in the same order ---- */
+/* ---- control messages: put fields and sections, finish; open, get in the same order
+ * ---- */
 
 void wire_begin(struct wire_buffer *b, enum wire_kind kind); /* forgets what b held */
 void wire_put(struct wire_buffer *b, uint64_t x);
-void wire_put_bytes(struct wire_buffer *b, const void *data, size_t bytes); /* padded to 8 */
+void wire_put_bytes(struct wire_buffer *b, const void *data,
+                    size_t bytes); /* padded to 8 */
 void wire_put_text(struct wire_buffer *b, const char *s);
 /* Room of this many bytes (padded to 8, the padding zeroed) to fill in place, as
  * an offset into data, which later puts may move. */
@@ -169,7 +170,8 @@ struct wire_reader {
     enum wire_kind kind;
     bool bad;
 };
-enum status wire_open(const struct message *m, struct wire_reader *r, struct error *err) MUST_USE;
+enum status wire_open(const struct message *m, struct wire_reader *r,
+                      struct error *err) MUST_USE;
 uint64_t wire_get(struct wire_reader *r);
 /* A section of n elements of this size. */
 const void *wire_get_array(struct wire_reader *r, uint64_t n, size_t size);
@@ -178,17 +180,18 @@ bool wire_get_text(struct wire_reader *r, char *out, size_t size);
 /* ST_PEER when something was missing, or bytes are left over. */
 enum status wire_close(struct wire_reader *r, struct error *err) MUST_USE;
 /* Open a reply: gives back the status it carries, with its text. */
-enum status wire_open_reply(const struct message *m, struct wire_reader *r, struct error *err) MUST_USE;
+enum status wire_open_reply(const struct message *m, struct wire_reader *r,
+                            struct error *err) MUST_USE;
 
 /* Dense floats with what belongs to them, both ways (WIRE_DENSE_PUT, reply of
  * WIRE_DENSE_GET). */
 struct wire_dense {
     uint64_t step, updates;
     size_t n;
-    size_t n_slots;         /* 0: slots start fresh */
-    const float *params;    /* [n] */
-    const float *slots[2];  /* [n] each */
-    const uint8_t *decay;   /* [n] of 0 and 1; NULL = no weight decay anywhere */
+    size_t n_slots;        /* 0: slots start fresh */
+    const float *params;   /* [n] */
+    const float *slots[2]; /* [n] each */
+    const uint8_t *decay;  /* [n] of 0 and 1; NULL = no weight decay anywhere */
 };
 void wire_put_dense(struct wire_buffer *b, const struct wire_dense *d);
 void wire_get_dense(struct wire_reader *r, struct wire_dense *d);
@@ -205,10 +208,11 @@ void wire_get_file(struct wire_reader *r, struct wire_file *f);
 
 /* Reply of WIRE_STATS. */
 struct wire_stats {
-    uint64_t steps, updates, skipped; /* step messages handled; of these applied; skipped */
+    uint64_t steps, updates,
+        skipped; /* step messages handled; of these applied; skipped */
     uint64_t keys_pulled, keys_pushed;
-    uint64_t rows, bytes;             /* rows held; memory */
-    double busy_s, wait_s;            /* joining, applying, copying; waiting for messages */
+    uint64_t rows, bytes;  /* rows held; memory */
+    double busy_s, wait_s; /* joining, applying, copying; waiting for messages */
 };
 void wire_put_stats(struct wire_buffer *b, const struct wire_stats *s);
 void wire_get_stats(struct wire_reader *r, struct wire_stats *s);

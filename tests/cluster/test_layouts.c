@@ -7,8 +7,9 @@
 
 #include "tests/lib/toy_cluster.h"
 
-static void check_layout(const struct toy *t, const struct toy_state *expected, size_t n_servers,
-                         size_t n_workers, size_t n_shards, uint64_t delay_seed)
+static void check_layout(const struct toy *t, const struct toy_state *expected,
+                         size_t n_servers, size_t n_workers, size_t n_shards,
+                         uint64_t delay_seed)
 {
     struct toy_job job = {.toy = t, .n_servers = n_servers, .n_shards = n_shards};
     struct toy_state got;

@@ -23,7 +23,8 @@ struct half {
     uint64_t rows, rows_loaded;
 };
 
-static enum status measure(struct client *c, struct digest *d, uint64_t *rows, struct error *err)
+static enum status measure(struct client *c, struct digest *d, uint64_t *rows,
+                           struct error *err)
 {
     uint64_t per_table[TOY_TABLES];
     TRY(client_digest(c, d, per_table, err));
@@ -36,27 +37,37 @@ static void describe(const struct toy *t, struct ckpt_table *tables)
 {
     for (size_t i = 0; i < TOY_TABLES; i++) {
         struct optim_layout l = optim_layout(t->tables[i].optimizer.kind, t->dims[i]);
-        tables[i] = (struct ckpt_table){.name = t->tables[i].name, .dim = t->dims[i], .n_slots = l.n_slots,
+        tables[i] = (struct ckpt_table){.name = t->tables[i].name,
+                                        .dim = t->dims[i],
+                                        .n_slots = l.n_slots,
                                         .slot_name = {l.name[0], l.name[1]},
                                         .slot_width = {l.width[0], l.width[1]}};
     }
 }
 
-static enum status commit(struct half *h, struct client *c, struct ckpt_save *save, struct error *err)
+static enum status commit(struct half *h, struct client *c, struct ckpt_save *save,
+                          struct error *err)
 {
     struct ckpt_file_info files[8] = {0};
     struct ckpt_table tables[TOY_TABLES];
     size_t n = h->n_servers;
     TRY(client_save(c, ckpt_save_path(save), files, err));
-    const struct named_array dense = {"dense", DTYPE_F32, 1, h->toy->server.n_dense, 0, h->params};
+    const struct named_array dense = {"dense", DTYPE_F32, 1, h->toy->server.n_dense,
+                                      0,       h->params};
     const struct named_array state = {"step", DTYPE_U64, 1, 0, 0, &h->step};
     TRY(ckpt_dense_write(ckpt_save_path(save), &dense, 1, NULL, NULL, 0, &files[n], err));
     TRY(ckpt_state_write(ckpt_save_path(save), &state, 1, &files[n + 1], err));
     describe(h->toy, tables);
-    struct ckpt_meta meta = {.step = h->step, .updates = h->updates, .lanes = h->toy->server.n_lanes,
-                             .batch_size = 8, .config = "x: 1\n", .run_uuid = "test",
-                             .data_digest = "", .build = "test"};
-    return ckpt_commit(save, &meta, tables, TOY_TABLES, files, n + 2, NULL, NULL, &h->path, err);
+    struct ckpt_meta meta = {.step = h->step,
+                             .updates = h->updates,
+                             .lanes = h->toy->server.n_lanes,
+                             .batch_size = 8,
+                             .config = "x: 1\n",
+                             .run_uuid = "test",
+                             .data_digest = "",
+                             .build = "test"};
+    return ckpt_commit(save, &meta, tables, TOY_TABLES, files, n + 2, NULL, NULL,
+                       &h->path, err);
 }
 
 static enum status save(void *arg, struct client *c, struct error *err)
@@ -73,8 +84,12 @@ static enum status load(void *arg, struct client *c, struct error *err)
 {
     struct half *h = arg;
     TRY(client_load(c, h->path, err));
-    const struct wire_dense d = {.step = h->step, .updates = h->updates, .n = h->toy->server.n_dense,
-                                 .n_slots = 2, .params = h->params, .slots = {h->slots[0], h->slots[1]}};
+    const struct wire_dense d = {.step = h->step,
+                                 .updates = h->updates,
+                                 .n = h->toy->server.n_dense,
+                                 .n_slots = 2,
+                                 .params = h->params,
+                                 .slots = {h->slots[0], h->slots[1]}};
     TRY(client_dense_put(c, &d, err));
     return measure(c, &h->loaded, &h->rows_loaded, err);
 }
@@ -84,7 +99,8 @@ static void half_make(struct half *h, const struct toy *t, size_t n_servers)
     *h = (struct half){.toy = t, .n_servers = n_servers};
     tmpdir_create(&h->dir);
     h->params = mem_array(t->server.n_dense, sizeof(float));
-    for (size_t i = 0; i < 2; i++) h->slots[i] = mem_array(t->server.n_dense, sizeof(float));
+    for (size_t i = 0; i < 2; i++)
+        h->slots[i] = mem_array(t->server.n_dense, sizeof(float));
 }
 
 static void half_close(struct half *h)
@@ -105,9 +121,14 @@ static void check_resume(size_t s1, size_t w1, size_t s2, size_t w2, const struc
     struct toy_state got;
     first.steps = t->steps / 2;
     half_make(&h, &first, s1);
-    const struct toy_job one = {.toy = &first, .n_servers = s1, .n_shards = 2, .last = save, .arg = &h};
+    const struct toy_job one = {
+        .toy = &first, .n_servers = s1, .n_shards = 2, .last = save, .arg = &h};
     toy_cluster(&one, (int)(s1 + w1), 0, NULL, NULL);
-    const struct toy_job two = {.toy = t, .n_servers = s2, .n_shards = 3, .first = load, .arg = &h,
+    const struct toy_job two = {.toy = t,
+                                .n_servers = s2,
+                                .n_shards = 3,
+                                .first = load,
+                                .arg = &h,
                                 .first_step = first.steps};
     toy_cluster(&two, (int)(s2 + w2), 7, &got, NULL);
     assert_true(h.rows > 100);
@@ -143,7 +164,8 @@ static void test_digest_of_files_is_that_of_the_tables(void **state)
     struct half h;
     toy_make(&t, 42);
     half_make(&h, &t, 3);
-    const struct toy_job job = {.toy = &t, .n_servers = 3, .n_shards = 2, .last = save, .arg = &h};
+    const struct toy_job job = {
+        .toy = &t, .n_servers = 3, .n_shards = 2, .last = save, .arg = &h};
     toy_cluster(&job, 5, 0, NULL, NULL);
     struct ckpt *c;
     assert_int_equal(ckpt_verify(h.path, NULL), ST_OK);
@@ -167,10 +189,13 @@ static enum status expect_refusal(void *arg, struct client *c, struct error *err
     struct half *h = arg;
     uint64_t rows = 1;
     enum status st = client_load(c, h->path, err);
-    if (st != ST_MISMATCH || !strstr(err->text, "table item: dim is 5 in the checkpoint, 6"))
+    if (st != ST_MISMATCH ||
+        !strstr(err->text, "table item: dim is 5 in the checkpoint, 6"))
         return error_set(err, ST_INTERNAL, "a wrong dim was taken");
     TRY(measure(c, &h->loaded, &rows, err));
-    return rows ? error_set(err, ST_INTERNAL, "%llu rows were left", (unsigned long long)rows) : ST_OK;
+    return rows ? error_set(err, ST_INTERNAL, "%llu rows were left",
+                            (unsigned long long)rows)
+                : ST_OK;
 }
 
 /* A table of another width is refused by name, and no row of any table stays. */
@@ -181,13 +206,14 @@ static void test_mismatch_loads_nothing(void **state)
     struct half h;
     toy_make(&t, 43);
     half_make(&h, &t, 2);
-    const struct toy_job one = {.toy = &t, .n_servers = 2, .n_shards = 1, .last = save, .arg = &h};
+    const struct toy_job one = {
+        .toy = &t, .n_servers = 2, .n_shards = 1, .last = save, .arg = &h};
     toy_cluster(&one, 3, 0, NULL, NULL);
     other = t;
     other.dims[1] = other.tables[1].dim = 6;
     other.server.tables = other.tables;
-    const struct toy_job two = {.toy = &other, .n_servers = 2, .n_shards = 1, .first = expect_refusal,
-                                .arg = &h};
+    const struct toy_job two = {
+        .toy = &other, .n_servers = 2, .n_shards = 1, .first = expect_refusal, .arg = &h};
     toy_cluster(&two, 3, 0, NULL, NULL);
     half_close(&h);
 }
@@ -199,7 +225,8 @@ static enum status save_nowhere(void *arg, struct client *c, struct error *err)
     char path[300];
     snprintf(path, sizeof path, "%s/missing/folder", h->dir.path);
     enum status st = client_save(c, path, files, err);
-    if (st != ST_CANTCREATE && st != ST_IO) return error_set(err, ST_INTERNAL, "saved into nowhere");
+    if (st != ST_CANTCREATE && st != ST_IO)
+        return error_set(err, ST_INTERNAL, "saved into nowhere");
     return measure(c, &h->live, &h->rows, err);
 }
 
@@ -211,7 +238,8 @@ static void test_failed_save_is_survived(void **state)
     struct half h;
     toy_make(&t, 44);
     half_make(&h, &t, 2);
-    const struct toy_job job = {.toy = &t, .n_servers = 2, .n_shards = 1, .last = save_nowhere, .arg = &h};
+    const struct toy_job job = {
+        .toy = &t, .n_servers = 2, .n_shards = 1, .last = save_nowhere, .arg = &h};
     toy_cluster(&job, 3, 0, NULL, NULL);
     assert_true(h.rows > 0);
     half_close(&h);

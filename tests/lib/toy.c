@@ -42,9 +42,16 @@ void toy_make(struct toy *t, uint64_t seed)
         qsort(t->keys[i], TOY_KEYS, sizeof t->keys[i][0], by_place);
     }
     t->server = (struct server_spec){
-        .n_servers = 1, .n_workers = 1, .n_lanes = 8, .n_shards = 1, .seed = seed,
-        .tables = t->tables, .n_tables = TOY_TABLES, .n_dense = 3000,
-        .dense_optimizer = {.kind = OPT_ADAM, .lr = 0.01, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8},
+        .n_servers = 1,
+        .n_workers = 1,
+        .n_lanes = 8,
+        .n_shards = 1,
+        .seed = seed,
+        .tables = t->tables,
+        .n_tables = TOY_TABLES,
+        .n_dense = 3000,
+        .dense_optimizer =
+            {.kind = OPT_ADAM, .lr = 0.01, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8},
         .schedule = {.warmup_steps = 3, .decay = DECAY_COSINE, .decay_floor = 0.1},
         .total_steps = 20};
     t->steps = 8;
@@ -68,7 +75,8 @@ static bool lane_present(const struct toy *t, uint64_t step, size_t lane)
     return bits(t, 1, step, lane, 0) % 8 != 0;
 }
 
-static uint32_t lane_count(const struct toy *t, uint64_t step, size_t lane, size_t table, size_t k)
+static uint32_t lane_count(const struct toy *t, uint64_t step, size_t lane, size_t table,
+                           size_t k)
 {
     if (!lane_present(t, step, lane) || step >= t->steps) return 0;
     uint64_t x = bits(t, 2, step, lane, table * 1000 + k);
@@ -112,7 +120,8 @@ static void lane_sum(const struct toy *t, uint64_t step, size_t lane, const floa
             if (!out->rows[i].count[k]) continue;
             for (size_t d = 0; d < t->dims[i]; d++)
                 out->rows[i].grads[k * t->dims[i] + d] =
-                    noise(t, 4 + i, step, lane, k * 100 + d) + 0.01f * rows[i][k * t->dims[i] + d];
+                    noise(t, 4 + i, step, lane, k * 100 + d) +
+                    0.01f * rows[i][k * t->dims[i] + d];
         }
 }
 
@@ -141,7 +150,8 @@ static void tree_sum(const struct toy *t, uint64_t step, size_t level, size_t in
     struct toy_sum right;
     tree_sum(t, step, level - 1, 2 * index, params, rows, out);
     tree_sum(t, step, level - 1, 2 * index + 1, params, rows, &right);
-    if (out->present && right.present) sum_add(t, out, &right);
+    if (out->present && right.present)
+        sum_add(t, out, &right);
     else if (right.present) {
         struct toy_sum swap = *out;
         *out = right;
@@ -152,7 +162,8 @@ static void tree_sum(const struct toy *t, uint64_t step, size_t level, size_t in
 
 /* ---- worker ---- */
 
-void toy_worker_make(const struct toy *t, size_t worker, size_t n_workers, struct toy_worker *w)
+void toy_worker_make(const struct toy *t, size_t worker, size_t n_workers,
+                     struct toy_worker *w)
 {
     memset(w, 0, sizeof *w);
     struct range r = partition_part(t->server.n_lanes, worker, n_workers);
@@ -192,18 +203,21 @@ static void add_part(struct toy_worker *w, struct wire_node node, struct toy_sum
             memmove(grads + n * dim, grads + k * dim, dim * sizeof *grads);
             n++;
         }
-        runs[i] = (struct wire_run){.n = n, .keys = keys, .counts = counts, .grads = grads};
+        runs[i] =
+            (struct wire_run){.n = n, .keys = keys, .counts = counts, .grads = grads};
     }
 }
 
 /* Pulled rows by place in the universe. */
-static void spread_rows(const struct toy_worker *w, const struct wire_answer *a, float **rows)
+static void spread_rows(const struct toy_worker *w, const struct wire_answer *a,
+                        float **rows)
 {
     for (size_t i = 0; i < TOY_TABLES; i++) {
         size_t dim = w->toy->dims[i], n = 0;
         rows[i] = take(TOY_KEYS * dim, sizeof(float));
         for (size_t k = 0; k < TOY_KEYS; k++)
-            if (w->used[i][k]) memcpy(rows[i] + k * dim, a->rows[i] + n++ * dim, dim * sizeof(float));
+            if (w->used[i][k])
+                memcpy(rows[i] + k * dim, a->rows[i] + n++ * dim, dim * sizeof(float));
         assert_int_equal(n, a->n_rows[i]);
     }
 }
@@ -214,7 +228,8 @@ static void push(struct toy_worker *w, uint64_t step, const struct wire_answer *
     spread_rows(w, a, rows);
     for (size_t l = w->first; l < w->end;) {
         uint32_t level = 0;
-        while (l % ((size_t)2 << level) == 0 && l + ((size_t)2 << level) <= w->end) level++;
+        while (l % ((size_t)2 << level) == 0 && l + ((size_t)2 << level) <= w->end)
+            level++;
         struct toy_sum s;
         tree_sum(w->toy, step, level, l >> level, a->dense, rows, &s);
         add_part(w, (struct wire_node){level, (uint32_t)(l >> level)}, &s);
@@ -229,7 +244,8 @@ static void pull(struct toy_worker *w, uint64_t step)
         size_t n = 0;
         for (size_t k = 0; k < TOY_KEYS; k++) {
             uint32_t count = 0;
-            for (size_t l = w->first; l < w->end; l++) count += lane_count(w->toy, step, l, i, k);
+            for (size_t l = w->first; l < w->end; l++)
+                count += lane_count(w->toy, step, l, i, k);
             w->used[i][k] = count > 0;
             if (count) w->pull_keys[i][n++] = w->toy->keys[i][k];
         }
@@ -263,7 +279,8 @@ void toy_state_make(const struct toy *t, struct toy_state *s)
     memset(s, 0, sizeof *s);
     s->n_dense = t->server.n_dense;
     s->params = take(s->n_dense, sizeof *s->params);
-    for (size_t i = 0; i < TOY_TABLES; i++) s->rows[i] = take(TOY_KEYS * t->dims[i], sizeof(float));
+    for (size_t i = 0; i < TOY_TABLES; i++)
+        s->rows[i] = take(TOY_KEYS * t->dims[i], sizeof(float));
 }
 
 void toy_state_close(struct toy_state *s)
@@ -274,11 +291,14 @@ void toy_state_close(struct toy_state *s)
 
 static void initial_rows(const struct toy *t, size_t i, float *rows)
 {
-    struct table_shape shape = {.name = t->tables[i].name, .dim = t->dims[i],
-                                .init = t->tables[i].init, .seed = t->server.seed};
+    struct table_shape shape = {.name = t->tables[i].name,
+                                .dim = t->dims[i],
+                                .init = t->tables[i].init,
+                                .seed = t->server.seed};
     struct table *table;
     assert_int_equal(table_create(&shape, &table, NULL), ST_OK);
-    for (size_t k = 0; k < TOY_KEYS; k++) table_initial(table, t->keys[i][k], rows + k * t->dims[i]);
+    for (size_t k = 0; k < TOY_KEYS; k++)
+        table_initial(table, t->keys[i][k], rows + k * t->dims[i]);
     table_destroy(table);
 }
 
@@ -292,8 +312,8 @@ static void clip(const struct toy *t, float *g)
     for (size_t i = 0; i < t->server.n_dense; i++) g[i] *= scale;
 }
 
-static void apply_table(const struct toy *t, size_t i, const struct toy_rows *g, double lr,
-                        uint64_t updates, float *state, struct toy_state *out)
+static void apply_table(const struct toy *t, size_t i, const struct toy_rows *g,
+                        double lr, uint64_t updates, float *state, struct toy_state *out)
 {
     size_t dim = t->dims[i];
     const struct optimizer_cfg *cfg = &t->tables[i].optimizer;
@@ -302,7 +322,8 @@ static void apply_table(const struct toy *t, size_t i, const struct toy_rows *g,
         if (!g->count[k]) continue;
         out->known[i][k] = true;
         out->count[i] += g->count[k];
-        optim_row(&o, dim, g->grads + k * dim, out->rows[i] + k * dim, state + k * 2 * dim);
+        optim_row(&o, dim, g->grads + k * dim, out->rows[i] + k * dim,
+                  state + k * 2 * dim);
     }
 }
 
@@ -312,7 +333,8 @@ void toy_reference(const struct toy *t, struct toy_state *out)
     while (((size_t)1 << levels) < t->server.n_lanes) levels++;
     toy_state_make(t, out);
     const struct optimizer_cfg *dense = &t->server.dense_optimizer;
-    float *slots[2] = {take(n, sizeof(float)), take(n, sizeof(float))}, *state[TOY_TABLES];
+    float *slots[2] = {take(n, sizeof(float)), take(n, sizeof(float))},
+          *state[TOY_TABLES];
     for (size_t f = 0; f < n; f++) slots[0][f] = optim_initial_state(dense);
     for (size_t i = 0; i < TOY_TABLES; i++) {
         initial_rows(t, i, out->rows[i]);
@@ -331,7 +353,8 @@ void toy_reference(const struct toy *t, struct toy_state *out)
             clip(t, g.dense);
             if (g.present) optim_dense(&o, n, g.dense, out->params, slots, NULL);
             for (size_t i = 0; i < TOY_TABLES; i++) {
-                lr = optim_lr(schedule, t->tables[i].optimizer.lr, u, t->server.total_steps);
+                lr = optim_lr(schedule, t->tables[i].optimizer.lr, u,
+                              t->server.total_steps);
                 apply_table(t, i, &g.rows[i], lr, u, state[i], out);
             }
             out->updates++;
@@ -343,10 +366,12 @@ void toy_reference(const struct toy *t, struct toy_state *out)
     for (size_t i = 0; i < TOY_TABLES; i++) mem_free(state[i]);
 }
 
-void toy_state_equal(const struct toy *t, const struct toy_state *a, const struct toy_state *b)
+void toy_state_equal(const struct toy *t, const struct toy_state *a,
+                     const struct toy_state *b)
 {
     assert_int_equal(a->updates, b->updates);
     assert_memory_equal(a->params, b->params, a->n_dense * sizeof(float));
     for (size_t i = 0; i < TOY_TABLES; i++)
-        assert_memory_equal(a->rows[i], b->rows[i], TOY_KEYS * t->dims[i] * sizeof(float));
+        assert_memory_equal(a->rows[i], b->rows[i],
+                            TOY_KEYS * t->dims[i] * sizeof(float));
 }

@@ -23,7 +23,7 @@ struct toy {
     size_t dims[TOY_TABLES];
     uint64_t keys[TOY_TABLES][TOY_KEYS]; /* in (bucket, key) order */
     uint64_t steps;
-    int64_t nonfinite_step;  /* a lane of this step is not finite; -1 = none */
+    int64_t nonfinite_step; /* a lane of this step is not finite; -1 = none */
     float grad_scale;
 };
 /* Sensible values: 8 lanes, 3000 dense floats, Adam and three kinds of tables. */
@@ -43,7 +43,7 @@ struct toy_sum {
 /* What a worker holds. */
 struct toy_worker {
     const struct toy *toy;
-    size_t first, end; /* lanes */
+    size_t first, end;               /* lanes */
     bool used[TOY_TABLES][TOY_KEYS]; /* keys of the step pulled */
     struct wire_keys pulls[TOY_TABLES];
     uint64_t pull_keys[TOY_TABLES][TOY_KEYS];
@@ -53,7 +53,8 @@ struct toy_worker {
     void *memory[TOY_MAX_LANES * (1 + 4 * TOY_TABLES)];
     size_t n_memory;
 };
-void toy_worker_make(const struct toy *t, size_t worker, size_t n_workers, struct toy_worker *w);
+void toy_worker_make(const struct toy *t, size_t worker, size_t n_workers,
+                     struct toy_worker *w);
 void toy_worker_close(struct toy_worker *w);
 
 /* Message number `step` of this worker: push of step - 1 computed from `answer`
@@ -67,7 +68,7 @@ struct toy_state {
     size_t n_dense;
     float *params;
     bool known[TOY_TABLES][TOY_KEYS];
-    float *rows[TOY_TABLES]; /* [TOY_KEYS, dim]: of unknown keys the initial row */
+    float *rows[TOY_TABLES];    /* [TOY_KEYS, dim]: of unknown keys the initial row */
     uint64_t count[TOY_TABLES]; /* occurrences pushed */
     uint64_t updates;
 };
@@ -75,6 +76,7 @@ void toy_state_make(const struct toy *t, struct toy_state *s);
 void toy_state_close(struct toy_state *s);
 void toy_reference(const struct toy *t, struct toy_state *out);
 /* Bits of parameters and rows are equal (assertion). */
-void toy_state_equal(const struct toy *t, const struct toy_state *a, const struct toy_state *b);
+void toy_state_equal(const struct toy *t, const struct toy_state *a,
+                     const struct toy_state *b);
 
 #endif

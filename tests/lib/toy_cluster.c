@@ -28,20 +28,23 @@ static void *run_rank(void *arg)
     return NULL;
 }
 
-void toy_cluster(const struct toy_job *job, int n, uint64_t delay_seed, struct toy_state *out,
-                 struct toy_outcome *outcome)
+void toy_cluster(const struct toy_job *job, int n, uint64_t delay_seed,
+                 struct toy_state *out, struct toy_outcome *outcome)
 {
     struct loop *loop;
     struct rank ranks[TOY_MAX_RANKS];
     assert_int_equal(loop_create(n, delay_seed, MAX_DELAY, &loop, NULL), ST_OK);
     for (int i = 0; i < n; i++) {
-        ranks[i] = (struct rank){.job = job, .loop = loop, .number = i, .out = i ? NULL : out};
+        ranks[i] =
+            (struct rank){.job = job, .loop = loop, .number = i, .out = i ? NULL : out};
         assert_int_equal(pthread_create(&ranks[i].thread, NULL, run_rank, &ranks[i]), 0);
     }
     for (int i = 0; i < n; i++) pthread_join(ranks[i].thread, NULL);
     for (int i = 0; i < n; i++) {
-        if (outcome) outcome[i] = ranks[i].outcome;
-        else if (ranks[i].outcome.st != ST_OK) fail_msg("rank %d of %d: %s", i, n, ranks[i].outcome.err.text);
+        if (outcome)
+            outcome[i] = ranks[i].outcome;
+        else if (ranks[i].outcome.st != ST_OK)
+            fail_msg("rank %d of %d: %s", i, n, ranks[i].outcome.err.text);
     }
     loop_destroy(loop);
 }

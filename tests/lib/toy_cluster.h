@@ -13,7 +13,7 @@ struct toy_outcome {
 
 /* Runs the job on n ranks; outcome[n] may be NULL, then any failure fails the
  * test. out: as toy_job_rank. */
-void toy_cluster(const struct toy_job *job, int n, uint64_t delay_seed, struct toy_state *out,
-                 struct toy_outcome *outcome);
+void toy_cluster(const struct toy_job *job, int n, uint64_t delay_seed,
+                 struct toy_state *out, struct toy_outcome *outcome);
 
 #endif

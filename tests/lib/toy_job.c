@@ -23,9 +23,9 @@ static enum status serve(const struct toy_job *job, struct transport *t,
     return st;
 }
 
-static enum status one_step(const struct toy_job *job, struct transport *t, struct client *c,
-                            struct toy_worker *w, uint64_t step, struct wire_answer *answer,
-                            struct error *err)
+static enum status one_step(const struct toy_job *job, struct transport *t,
+                            struct client *c, struct toy_worker *w, uint64_t step,
+                            struct wire_answer *answer, struct error *err)
 {
     struct wire_step m;
     if (job->before) job->before(job->arg, t, step);
@@ -34,12 +34,13 @@ static enum status one_step(const struct toy_job *job, struct transport *t, stru
     TRY(client_step_begin(c, &m, err));
     TRY(client_step_end(c, answer, err));
     if (job->count_memory && step > WARM && mem_calls() != calls)
-        return error_set(err, ST_INTERNAL, "step %llu allocated", (unsigned long long)step);
+        return error_set(err, ST_INTERNAL, "step %llu allocated",
+                         (unsigned long long)step);
     return ST_OK;
 }
 
-static enum status fetch_state(const struct toy *toy, struct client *c, struct toy_state *out,
-                               struct error *err)
+static enum status fetch_state(const struct toy *toy, struct client *c,
+                               struct toy_state *out, struct error *err)
 {
     toy_state_make(toy, out);
     struct wire_keys keys[TOY_TABLES];
@@ -59,19 +60,21 @@ static enum status fetch_state(const struct toy *toy, struct client *c, struct t
 
 /* Workers go on when the leader is here too. Servers take no part, so this is no
  * barrier of the transport: a word from rank 0 to each. */
-static enum status meet(struct transport *t, const struct topology *topology, struct error *err)
+static enum status meet(struct transport *t, const struct topology *topology,
+                        struct error *err)
 {
     const struct piece piece = {"go", 2};
     struct message m;
-    if (transport_rank(t)) return transport_recv(t, 0, CHANNEL_WORKERS, "the start", &m, err);
+    if (transport_rank(t))
+        return transport_recv(t, 0, CHANNEL_WORKERS, "the start", &m, err);
     for (size_t w = 1; w < topology->n_workers; w++)
         TRY(transport_send(t, topology->worker_rank[w], CHANNEL_WORKERS, &piece, 1, err));
     return ST_OK;
 }
 
 static enum status train(const struct toy_job *job, struct transport *t,
-                         const struct topology *topology, struct client *c, struct toy_worker *w,
-                         struct toy_state *out, struct error *err)
+                         const struct topology *topology, struct client *c,
+                         struct toy_worker *w, struct toy_state *out, struct error *err)
 {
     struct wire_answer answer;
     bool leader = !transport_rank(t);
@@ -85,10 +88,13 @@ static enum status train(const struct toy_job *job, struct transport *t,
 }
 
 static enum status work(const struct toy_job *job, struct transport *t,
-                        const struct topology *topology, struct toy_state *out, struct error *err)
+                        const struct topology *topology, struct toy_state *out,
+                        struct error *err)
 {
-    struct client_spec spec = {.worker = topology->index, .n_tables = TOY_TABLES,
-                               .dim = job->toy->dims, .n_dense = job->toy->server.n_dense,
+    struct client_spec spec = {.worker = topology->index,
+                               .n_tables = TOY_TABLES,
+                               .dim = job->toy->dims,
+                               .n_dense = job->toy->server.n_dense,
                                .max_parts = TOY_MAX_LANES};
     struct client *c;
     struct toy_worker w;
@@ -100,13 +106,14 @@ static enum status work(const struct toy_job *job, struct transport *t,
     return st;
 }
 
-enum status toy_job_rank(const struct toy_job *job, struct transport *t, struct toy_state *out,
-                         struct error *err)
+enum status toy_job_rank(const struct toy_job *job, struct transport *t,
+                         struct toy_state *out, struct error *err)
 {
     int size = transport_size(t), *host = mem_zeroed((size_t)size, sizeof *host);
     if (!host) return mem_error(err, "hosts", (size_t)size);
     struct topology topology;
-    enum status st = topology_make(size, transport_rank(t), host, job->n_servers, &topology, err);
+    enum status st =
+        topology_make(size, transport_rank(t), host, job->n_servers, &topology, err);
     mem_free(host);
     if (st != ST_OK) return st;
     char name[32];
@@ -118,7 +125,8 @@ enum status toy_job_rank(const struct toy_job *job, struct transport *t, struct 
         snprintf(name, sizeof name, "worker %zu", i);
         transport_name(t, topology.worker_rank[i], name);
     }
-    st = topology.is_server ? serve(job, t, &topology, err) : work(job, t, &topology, out, err);
+    st = topology.is_server ? serve(job, t, &topology, err)
+                            : work(job, t, &topology, out, err);
     topology_close(&topology);
     return st;
 }

@@ -24,7 +24,7 @@ struct toy_job {
 
 /* Statuses are those of this rank. out (rank 0 only) may be NULL; its memory is
  * the caller's. */
-enum status toy_job_rank(const struct toy_job *job, struct transport *t, struct toy_state *out,
-                         struct error *err) MUST_USE;
+enum status toy_job_rank(const struct toy_job *job, struct transport *t,
+                         struct toy_state *out, struct error *err) MUST_USE;
 
 #endif

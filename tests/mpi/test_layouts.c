@@ -48,7 +48,8 @@ static int compare(const struct toy *t, const struct toy_state *got)
     int bad = memcmp(expected.params, got->params, t->server.n_dense * sizeof(float)) ||
               expected.updates != got->updates;
     for (size_t i = 0; i < TOY_TABLES; i++)
-        bad = bad || memcmp(expected.rows[i], got->rows[i], TOY_KEYS * t->dims[i] * sizeof(float));
+        bad = bad || memcmp(expected.rows[i], got->rows[i],
+                            TOY_KEYS * t->dims[i] * sizeof(float));
     toy_state_close(&expected);
     return bad;
 }
@@ -73,10 +74,15 @@ int main(int argc, char **argv)
         fprintf(stderr, "error: %s\n", err.text);
         return status_exit_code(st);
     }
-    struct plan plan = {argc > 3 ? parse_fault(argv[3]) : FAULT_NONE, transport_size(net) - 2};
+    struct plan plan = {argc > 3 ? parse_fault(argv[3]) : FAULT_NONE,
+                        transport_size(net) - 2};
     make(&t, strtoul(argv[2], NULL, 10));
-    struct toy_job job = {.toy = &t, .n_servers = strtoul(argv[1], NULL, 10), .n_shards = 2,
-                          .before = before, .arg = &plan, .count_memory = true};
+    struct toy_job job = {.toy = &t,
+                          .n_servers = strtoul(argv[1], NULL, 10),
+                          .n_shards = 2,
+                          .before = before,
+                          .arg = &plan,
+                          .count_memory = true};
     /* Several segments even for a small message. */
     transport_segment_limit(net, 40000);
     if (plan.fault != FAULT_NONE) transport_deadline(net, 2);

@@ -41,14 +41,16 @@ static void test_rows_follow_the_reference(void **state)
             double wd[MAX_DIM], sd[2 * MAX_DIM];
             struct optim_layout layout = optim_layout(cfg->kind, dim);
             for (size_t i = 0; i < dim; i++) wd[i] = w[i] = draw(&rng, i, 99);
-            for (size_t i = 0; i < layout.floats; i++) sd[i] = s[i] = optim_initial_state(cfg);
+            for (size_t i = 0; i < layout.floats; i++)
+                sd[i] = s[i] = optim_initial_state(cfg);
             for (uint32_t t = 1; t <= STEPS; t++) {
                 for (size_t i = 0; i < dim; i++) g[i] = draw(&rng, i, t);
                 struct optim o = optim_make(cfg, cfg->lr, t);
                 optim_row(&o, dim, g, w, s);
                 optim_row_reference(cfg, cfg->lr, t, dim, g, wd, sd);
             }
-            for (size_t i = 0; i < dim; i++) assert_true(fabs((double)w[i] - wd[i]) < TOLERANCE);
+            for (size_t i = 0; i < dim; i++)
+                assert_true(fabs((double)w[i] - wd[i]) < TOLERANCE);
             for (size_t i = 0; i < layout.floats; i++)
                 assert_true(fabs((double)s[i] - sd[i]) < TOLERANCE);
         }
@@ -136,7 +138,8 @@ static void near(double a, double b)
 static void test_schedules(void **state)
 {
     (void)state;
-    struct schedule_cfg s = {.warmup_steps = 4, .decay_floor = 0.1, .decay_every = 10, .decay_factor = 0.5};
+    struct schedule_cfg s = {
+        .warmup_steps = 4, .decay_floor = 0.1, .decay_every = 10, .decay_factor = 0.5};
     near(optim_lr(&s, 1, 0, 100), 0.25);
     near(optim_lr(&s, 1, 3, 100), 1);
     near(optim_lr(&s, 1, 99, 100), 1);

@@ -29,7 +29,8 @@ static void job_start(struct job *j, struct toy *t, size_t n_workers, size_t n_s
     spec.n_workers = n_workers;
     spec.n_shards = n_shards;
     assert_int_equal(server_create(&spec, &j->server, NULL), ST_OK);
-    for (size_t w = 0; w < n_workers; w++) toy_worker_make(t, w, n_workers, &j->workers[w]);
+    for (size_t w = 0; w < n_workers; w++)
+        toy_worker_make(t, w, n_workers, &j->workers[w]);
 }
 
 static void job_stop(struct job *j)
@@ -56,7 +57,8 @@ static enum status job_round(struct job *j, uint64_t step, struct wire_answer *a
         server_set_norm(j->server, server_norm(j->server));
     }
     for (size_t i = j->n_shards; i--;) server_apply(j->server, i);
-    for (size_t w = 0; w < j->n_workers; w++) TRY(server_answer(j->server, w, &answers[w], err));
+    for (size_t w = 0; w < j->n_workers; w++)
+        TRY(server_answer(j->server, w, &answers[w], err));
     return ST_OK;
 }
 
@@ -66,8 +68,10 @@ static void job_state(struct job *j, struct toy_state *out)
     const struct toy *t = j->toy;
     toy_state_make(t, out);
     struct server_port port = server_port(j->server);
-    struct client_spec spec = {.n_tables = TOY_TABLES, .dim = t->dims,
-                               .n_dense = t->server.n_dense, .max_parts = 1};
+    struct client_spec spec = {.n_tables = TOY_TABLES,
+                               .dim = t->dims,
+                               .n_dense = t->server.n_dense,
+                               .max_parts = 1};
     struct client *c;
     assert_int_equal(client_create_local(&spec, &port, &c, NULL), ST_OK);
     struct wire_keys keys[TOY_TABLES];
@@ -80,7 +84,8 @@ static void job_state(struct job *j, struct toy_state *out)
     client_destroy(c);
 }
 
-static void run_job(struct toy *t, size_t n_workers, size_t n_shards, struct toy_state *out)
+static void run_job(struct toy *t, size_t n_workers, size_t n_shards,
+                    struct toy_state *out)
 {
     struct job j;
     struct wire_answer answers[MAX_WORKERS];
@@ -166,7 +171,9 @@ static void test_step_without_rows(void **state)
     struct job j;
     struct wire_answer a;
     job_start(&j, &t, 1, 1);
-    struct wire_step m = {.step = 0, .flags = WIRE_NO_PUSH, .n_tables = TOY_TABLES,
+    struct wire_step m = {.step = 0,
+                          .flags = WIRE_NO_PUSH,
+                          .n_tables = TOY_TABLES,
                           .n_dense = t.server.n_dense};
     for (uint64_t step = 0; step < 3; step++) {
         m.step = step;
@@ -278,8 +285,10 @@ static void test_warm_step_allocates_nothing(void **state)
     struct job j;
     job_start(&j, &t, 1, 2);
     struct server_port port = server_port(j.server);
-    struct client_spec spec = {.n_tables = TOY_TABLES, .dim = t.dims,
-                               .n_dense = t.server.n_dense, .max_parts = TOY_MAX_LANES};
+    struct client_spec spec = {.n_tables = TOY_TABLES,
+                               .dim = t.dims,
+                               .n_dense = t.server.n_dense,
+                               .max_parts = TOY_MAX_LANES};
     struct client *c;
     assert_int_equal(client_create_local(&spec, &port, &c, NULL), ST_OK);
     struct wire_answer answer;
@@ -306,8 +315,10 @@ static void test_dense_get_and_put(void **state)
     struct job j;
     job_start(&j, &t, 1, 2);
     struct server_port port = server_port(j.server);
-    struct client_spec spec = {.n_tables = TOY_TABLES, .dim = t.dims,
-                               .n_dense = t.server.n_dense, .max_parts = 1};
+    struct client_spec spec = {.n_tables = TOY_TABLES,
+                               .dim = t.dims,
+                               .n_dense = t.server.n_dense,
+                               .max_parts = 1};
     struct client *c;
     assert_int_equal(client_create_local(&spec, &port, &c, NULL), ST_OK);
     size_t n = t.server.n_dense;
@@ -317,7 +328,11 @@ static void test_dense_get_and_put(void **state)
         got[i] = mem_array(n, sizeof(float));
         for (size_t k = 0; k < n; k++) v[i][k] = (float)(i * n + k);
     }
-    struct wire_dense put = {.step = 7, .updates = 6, .n = n, .n_slots = 2, .params = v[0],
+    struct wire_dense put = {.step = 7,
+                             .updates = 6,
+                             .n = n,
+                             .n_slots = 2,
+                             .params = v[0],
                              .slots = {v[1], v[2]}};
     assert_int_equal(client_dense_put(c, &put, NULL), ST_OK);
     uint64_t step, updates;

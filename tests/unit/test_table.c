@@ -65,7 +65,8 @@ static void test_rows_stay_where_they_are(void **state)
     struct table *t = make(&shape);
     struct row *first, *r;
     assert_int_equal(table_insert(t, 7, NULL, &first, NULL), ST_OK);
-    for (uint64_t k = 100; k < 20000; k++) assert_int_equal(table_insert(t, k, NULL, &r, NULL), ST_OK);
+    for (uint64_t k = 100; k < 20000; k++)
+        assert_int_equal(table_insert(t, k, NULL, &r, NULL), ST_OK);
     assert_ptr_equal(find_one(t, 7), first);
     assert_int_equal((uintptr_t)r % 64, 0);
     table_destroy(t);
@@ -101,8 +102,10 @@ static void test_birth_is_a_function_of_the_key(void **state)
     struct table *c = make(&other);
     float w[4], v[4];
     struct row *r;
-    for (uint64_t k = 0; k < 500; k++) assert_int_equal(table_insert(a, k, NULL, &r, NULL), ST_OK);
-    for (uint64_t k = 500; k--;) assert_int_equal(table_insert(b, k, NULL, &r, NULL), ST_OK);
+    for (uint64_t k = 0; k < 500; k++)
+        assert_int_equal(table_insert(a, k, NULL, &r, NULL), ST_OK);
+    for (uint64_t k = 500; k--;)
+        assert_int_equal(table_insert(b, k, NULL, &r, NULL), ST_OK);
     for (uint64_t k = 0; k < 500; k++) {
         const struct row *x = find_one(a, k), *y = find_one(b, k);
         assert_memory_equal(x->values, y->values, 8 * sizeof(float));
@@ -135,7 +138,8 @@ static void test_memo_changes_nothing(void **state)
         float w[7];
         uint64_t key = i / 3;
         table_initial(tables[n], key, w);
-        assert_memory_equal(memo_initial(memo, n, tables[n], key), w, (n ? 7 : 4) * sizeof *w);
+        assert_memory_equal(memo_initial(memo, n, tables[n], key), w,
+                            (n ? 7 : 4) * sizeof *w);
     }
     memo_destroy(memo);
     table_destroy(tables[0]);
@@ -146,7 +150,8 @@ static void test_memo_changes_nothing(void **state)
 static void test_initial_distributions(void **state)
 {
     (void)state;
-    const struct init_cfg init[4] = {{INIT_ZERO, 1}, {INIT_CONSTANT, 0.25}, {INIT_UNIFORM, 0.5}, {INIT_NORMAL, 0.5}};
+    const struct init_cfg init[4] = {
+        {INIT_ZERO, 1}, {INIT_CONSTANT, 0.25}, {INIT_UNIFORM, 0.5}, {INIT_NORMAL, 0.5}};
     const double mean[4] = {0, 0.25, 0, 0}, sd[4] = {0, 0, 0.5 / 1.7320508, 0.5};
     for (size_t i = 0; i < 4; i++) {
         struct table_shape s = shape;

@@ -33,7 +33,8 @@ static void *run_rank(void *arg)
 }
 
 /* The same function on n ranks; ranks[] get its statuses. */
-static void run_all(int n, uint64_t seed, enum status (*body)(struct transport *, struct error *),
+static void run_all(int n, uint64_t seed,
+                    enum status (*body)(struct transport *, struct error *),
                     struct rank *ranks)
 {
     struct loop *loop;
@@ -52,7 +53,8 @@ static void all_ok(const struct rank *ranks, int n)
         if (ranks[i].st != ST_OK) fail_msg("rank %d: %s", i, ranks[i].err.text);
 }
 
-/* Rank 1 sends numbered messages of growing size on two channels; rank 0 gets them in order. */
+/* Rank 1 sends numbered messages of growing size on two channels; rank 0 gets them in
+ * order. */
 static enum status numbered(struct transport *t, struct error *err)
 {
     unsigned char data[600];
@@ -88,13 +90,16 @@ static enum status one_each(struct transport *t, struct error *err)
 {
     int rank = transport_rank(t), size = transport_size(t), peers[MAX_RANKS], n = 0;
     const struct piece piece = {&rank, sizeof rank};
-    if (rank) return transport_send(t, 0, CHANNEL_STEP, &piece, 1, err) == ST_OK
-                         ? transport_flush(t, err) : ST_PEER;
+    if (rank)
+        return transport_send(t, 0, CHANNEL_STEP, &piece, 1, err) == ST_OK
+                   ? transport_flush(t, err)
+                   : ST_PEER;
     for (int r = 1; r < size; r++) peers[n++] = r;
     while (n) {
         int from, got;
         struct message m;
-        TRY(transport_recv_any(t, peers, (size_t)n, CHANNEL_STEP, "a number", &from, &m, err));
+        TRY(transport_recv_any(t, peers, (size_t)n, CHANNEL_STEP, "a number", &from, &m,
+                               err));
         memcpy(&got, m.data, sizeof got);
         if (got != from) return error_set(err, ST_INTERNAL, "rank %d said %d", from, got);
         for (int i = 0; i < n; i++)
@@ -173,7 +178,8 @@ static enum status same_build(struct transport *t, struct error *err)
 static enum status other_config(struct transport *t, struct error *err)
 {
     bool other = transport_rank(t) == 1 || transport_rank(t) == 3;
-    const struct handshake_item items[2] = {{"build", "abc"}, {"config", other ? "999" : "123"}};
+    const struct handshake_item items[2] = {{"build", "abc"},
+                                            {"config", other ? "999" : "123"}};
     return transport_handshake(t, items, 2, err);
 }
 
@@ -187,7 +193,8 @@ static void test_handshake(void **state)
     run_all(4, 6, other_config, ranks);
     for (int i = 0; i < 4; i++) {
         assert_int_equal(ranks[i].st, ST_USAGE);
-        assert_non_null(strstr(ranks[i].err.text, "config differs on rank 1 (host loopback), 3"));
+        assert_non_null(
+            strstr(ranks[i].err.text, "config differs on rank 1 (host loopback), 3"));
         assert_non_null(strstr(ranks[i].err.text, "123 on rank 0, 999 on rank 1"));
     }
 }
@@ -212,7 +219,8 @@ static void test_silent_peer_is_lost(void **state)
     struct rank ranks[2];
     run_all(2, 0, silent, ranks);
     assert_int_equal(ranks[0].st, ST_PEER);
-    assert_non_null(strstr(ranks[0].err.text, "server 0 (rank 1 on host loopback): no sign of life"));
+    assert_non_null(
+        strstr(ranks[0].err.text, "server 0 (rank 1 on host loopback): no sign of life"));
     assert_non_null(strstr(ranks[0].err.text, "the answer of step 7"));
     assert_non_null(strstr(ranks[0].err.hint, "cluster.deadline"));
 }
@@ -222,7 +230,8 @@ static enum status busy(struct transport *t, struct error *err)
     struct message m;
     const struct piece piece = {"x", 1};
     transport_deadline(t, 0.3);
-    if (!transport_rank(t)) return transport_recv(t, 1, CHANNEL_STEP, "a slow answer", &m, err);
+    if (!transport_rank(t))
+        return transport_recv(t, 1, CHANNEL_STEP, "a slow answer", &m, err);
     for (uint64_t i = 0; i < 30; i++) {
         usleep(50 * 1000);
         transport_progress(t, i + 1);
@@ -276,7 +285,8 @@ static enum status idle(struct transport *t, struct error *err)
     }
     transport_on_idle(t, count_idle, &calls);
     TRY(transport_recv(t, 1, CHANNEL_STEP, "a word", &m, err));
-    return calls > 5 && calls < 100 ? ST_OK : error_set(err, ST_INTERNAL, "%d idle calls", calls);
+    return calls > 5 && calls < 100 ? ST_OK
+                                    : error_set(err, ST_INTERNAL, "%d idle calls", calls);
 }
 
 /* Waiting calls the idle function some hundred times a second. */

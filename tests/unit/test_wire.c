@@ -13,7 +13,8 @@ enum { TABLES = 2, DENSE = 5 };
 static const size_t dims[TABLES] = {3, 1};
 static const uint64_t keys[4] = {11, 22, 33, 44};
 static const uint32_t counts[4] = {1, 2, 3, 4};
-static const float floats[16] = {1, -2, 3, -4, 5, -6, 7, -8, 9, -10, 11, -12, 13, -14, 15, -16};
+static const float floats[16] = {1, -2,  3,  -4,  5,  -6,  7,  -8,
+                                 9, -10, 11, -12, 13, -14, 15, -16};
 
 /* A message with two parts: the second has an empty run, the third table entry an
  * odd number of floats. */
@@ -27,14 +28,22 @@ struct sample {
 static void make_sample(struct sample *s)
 {
     memset(s, 0, sizeof *s);
-    s->runs[0][0] = (struct wire_run){.n = 3, .keys = keys, .counts = counts, .grads = floats};
-    s->runs[0][1] = (struct wire_run){.n = 1, .keys = keys + 1, .counts = counts + 1, .grads = floats + 2};
-    s->runs[1][1] = (struct wire_run){.n = 3, .keys = keys, .counts = counts, .grads = floats + 5};
+    s->runs[0][0] =
+        (struct wire_run){.n = 3, .keys = keys, .counts = counts, .grads = floats};
+    s->runs[0][1] = (struct wire_run){
+        .n = 1, .keys = keys + 1, .counts = counts + 1, .grads = floats + 2};
+    s->runs[1][1] =
+        (struct wire_run){.n = 3, .keys = keys, .counts = counts, .grads = floats + 5};
     s->parts[0] = (struct wire_part){.node = {1, 0}, .dense = floats, .runs = s->runs[0]};
-    s->parts[1] = (struct wire_part){.node = {0, 2}, .dense = floats + 7, .runs = s->runs[1]};
+    s->parts[1] =
+        (struct wire_part){.node = {0, 2}, .dense = floats + 7, .runs = s->runs[1]};
     s->pulls[0] = (struct wire_keys){.n = 4, .keys = keys};
-    s->step = (struct wire_step){.step = 1234567890123, .flags = WIRE_STOP, .n_parts = 2,
-                                 .n_tables = TABLES, .n_dense = DENSE, .parts = s->parts,
+    s->step = (struct wire_step){.step = 1234567890123,
+                                 .flags = WIRE_STOP,
+                                 .n_parts = 2,
+                                 .n_tables = TABLES,
+                                 .n_dense = DENSE,
+                                 .parts = s->parts,
                                  .pulls = s->pulls};
 }
 
@@ -107,8 +116,14 @@ static void test_answer_comes_back(void **state)
     (void)state;
     const float *const rows[TABLES] = {floats, floats + 6};
     const size_t n_rows[TABLES] = {2, 3};
-    const struct wire_answer a = {.step = 9, .flags = WIRE_CHECKPOINT, .updates = 8, .n_tables = TABLES,
-                                  .n_dense = DENSE, .dense = floats + 3, .rows = rows, .n_rows = n_rows};
+    const struct wire_answer a = {.step = 9,
+                                  .flags = WIRE_CHECKPOINT,
+                                  .updates = 8,
+                                  .n_tables = TABLES,
+                                  .n_dense = DENSE,
+                                  .dense = floats + 3,
+                                  .rows = rows,
+                                  .n_rows = n_rows};
     struct wire_pieces pieces = {0};
     struct wire_room room;
     struct wire_answer got;
@@ -190,7 +205,8 @@ static void test_changed_bytes_never_crash(void **state)
         unsigned char *bad = mem_alloc(bytes);
         memcpy(bad, data, bytes);
         for (uint32_t k = 0; k <= i % 3; k++)
-            bad[rng_u64(&rng, i, 2 * k) % bytes] = (unsigned char)rng_u64(&rng, i, 2 * k + 1);
+            bad[rng_u64(&rng, i, 2 * k) % bytes] =
+                (unsigned char)rng_u64(&rng, i, 2 * k + 1);
         refused += decode_copy(bad, bytes) != ST_OK;
         mem_free(bad);
     }
@@ -204,7 +220,8 @@ static void test_huge_sizes_are_refused(void **state)
     (void)state;
     size_t bytes;
     unsigned char *data = encode_sample(&bytes);
-    const uint64_t huge[] = {UINT64_MAX, UINT64_MAX / 4, UINT64_MAX / 8 + 2, UINT64_C(1) << 62};
+    const uint64_t huge[] = {UINT64_MAX, UINT64_MAX / 4, UINT64_MAX / 8 + 2,
+                             UINT64_C(1) << 62};
     for (size_t at = 16; at + 8 <= bytes && at < 160; at += 8)
         for (size_t i = 0; i < sizeof huge / sizeof *huge; i++) {
             uint64_t old;
@@ -291,11 +308,21 @@ static void test_control_parts_come_back(void **state)
     struct wire_buffer b = {0};
     struct wire_reader r;
     const uint8_t decay[3] = {1, 0, 1};
-    const struct wire_dense d = {.step = 5, .updates = 4, .n = 3, .n_slots = 2, .params = floats,
-                                 .slots = {floats + 3, floats + 6}, .decay = decay};
-    const struct wire_file f = {.name = "sparse-00000-of-00003.h5", .bytes = 12, .rows = 3,
-                                .sha256 = "abc", .digest_low = 1, .digest_high = 2};
-    const struct wire_stats s = {.steps = 1, .updates = 2, .rows = 3, .bytes = 4, .busy_s = 1.5};
+    const struct wire_dense d = {.step = 5,
+                                 .updates = 4,
+                                 .n = 3,
+                                 .n_slots = 2,
+                                 .params = floats,
+                                 .slots = {floats + 3, floats + 6},
+                                 .decay = decay};
+    const struct wire_file f = {.name = "sparse-00000-of-00003.h5",
+                                .bytes = 12,
+                                .rows = 3,
+                                .sha256 = "abc",
+                                .digest_low = 1,
+                                .digest_high = 2};
+    const struct wire_stats s = {
+        .steps = 1, .updates = 2, .rows = 3, .bytes = 4, .busy_s = 1.5};
     wire_begin(&b, WIRE_DENSE_PUT);
     wire_put_dense(&b, &d);
     wire_put_file(&b, &f);

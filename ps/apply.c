@@ -1,0 +1,185 @@
+/* The work of a step, shard by shard: join what the workers pushed, apply the
+ * optimiser once per key and per dense float, copy the rows asked for next. A
+ * block of dense floats, or some dozens of rows, go through all of it while they
+ * are in the nearest cache. */
+#include <math.h>
+#include <string.h>
+
+#include "common/math/vec.h"
+#include "ps/server_impl.h"
+
+VECTOR_CLONES
+static bool is_finite(size_t n, const float *x)
+{
+    uint32_t bad = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, &x[i], sizeof bits);
+        bad |= (uint32_t)((bits & 0x7f800000u) == 0x7f800000u);
+    }
+    return !bad;
+}
+
+static void fail_not_finite(struct server *s, struct shard *h, const char *what)
+{
+    if (h->status != ST_OK) return;
+    h->status = error_set(
+        &h->err, ST_INTERNAL,
+        "step %llu: the gradient of %s is finite in every lane but not their sum",
+        (unsigned long long)s->step, what);
+    error_hint(&h->err, ST_INTERNAL, "lower the learning rate, or set train.clip_norm");
+}
+
+static void apply_dense(struct server *s, struct shard *h)
+{
+    if (!s->plan.n_parts) return; /* no lane had a row */
+    for (size_t f = h->dense.first; f < h->dense.end; f += DENSE_BLOCK) {
+        size_t n = h->dense.end - f < DENSE_BLOCK ? h->dense.end - f : DENSE_BLOCK;
+        const float *g = s->joined ? s->joined + f : join_dense(&s->plan, &h->work, f, n);
+        if (s->joined && s->clip_scale != 1.0f)
+            vec_scale(n, s->clip_scale, s->joined + f);
+        if (!is_finite(n, g)) {
+            fail_not_finite(s, h, "the dense parameters");
+            return;
+        }
+        float *slots[OPTIM_MAX_SLOTS] = {s->slots[0] ? s->slots[0] + f : NULL,
+                                         s->slots[1] ? s->slots[1] + f : NULL};
+        optim_dense(&s->dense_step, n, g, s->params + f, slots,
+                    s->decay ? s->decay + f : NULL);
+    }
+}
+
+static void apply_rows(struct server *s, struct shard *h, size_t t)
+{
+    const struct server_table *info = &s->tables[t];
+    struct join_rows *in = &h->rows;
+    struct row *rows[JOIN_KEYS];
+    table_find(h->tables[t], in->n, in->keys, rows);
+    for (size_t i = 0; i < in->n; i++) {
+        if (!is_finite(info->dim, in->grads[i])) {
+            fail_not_finite(s, h, info->name);
+            return;
+        }
+        if (!rows[i]) {
+            const float *w = memo_initial(h->memo, t, h->tables[t], in->keys[i]);
+            h->status = table_insert(h->tables[t], in->keys[i], w, &rows[i], &h->err);
+            if (h->status != ST_OK) return;
+        }
+        struct row *r = rows[i];
+        optim_row(&info->step, info->dim, in->grads[i], r->values, r->values + info->dim);
+        r->last_step = s->step;
+        r->count += in->counts[i];
+    }
+    h->keys_pushed += in->n;
+}
+
+static void apply_table(struct server *s, struct shard *h, size_t t)
+{
+    join_runs_begin(&s->plan, &h->work, t, h->buckets);
+    while (h->status == ST_OK) {
+        join_runs_next(&s->plan, &h->work, s->tables[t].dim, &h->rows);
+        if (!h->rows.n) return;
+        apply_rows(s, h, t);
+    }
+}
+
+/* Rows of n keys side by side; unknown keys get their initial row, by way of the
+ * memo unless it is NULL. */
+static void copy_rows(const struct table *table, struct memo *memo, size_t number,
+                      size_t n, const uint64_t *keys, float *out)
+{
+    size_t dim = table_dim(table);
+    struct row *rows[JOIN_KEYS];
+    for (size_t first = 0; first < n; first += JOIN_KEYS) {
+        size_t some = n - first < JOIN_KEYS ? n - first : JOIN_KEYS;
+        table_find(table, some, keys + first, rows);
+        for (size_t i = 0; i < some; i++, out += dim) {
+            uint64_t key = keys[first + i];
+            const float *row = rows[i] ? rows[i]->values
+                               : memo  ? memo_initial(memo, number, table, key)
+                                       : NULL;
+            if (row)
+                memcpy(out, row, dim * sizeof *out);
+            else
+                table_initial(table, key, out);
+        }
+    }
+}
+
+void server_pull(const struct server *s, size_t table, size_t n, const uint64_t *keys,
+                 float *out)
+{
+    for (size_t i = 0; i < s->spec.n_shards; i++) {
+        const struct shard *h = &s->shards[i];
+        size_t first = partition_lower(keys, n, h->buckets.first);
+        size_t end = partition_lower(keys, n, h->buckets.end);
+        if (end > first)
+            copy_rows(h->tables[table], NULL, table, end - first, keys + first,
+                      out + first * s->tables[table].dim);
+    }
+}
+
+static void answer_pull(struct server *s, struct shard *h, struct worker_slot *slot,
+                        size_t t)
+{
+    if (!slot->n_rows[t]) return;
+    const struct wire_keys *k = &slot->view.pulls[t];
+    size_t first = partition_lower(k->keys, k->n, h->buckets.first);
+    size_t end = partition_lower(k->keys, k->n, h->buckets.end);
+    if (end <= first) return;
+    float *out = slot->rows + (slot->answer[t] - slot->rows) + first * s->tables[t].dim;
+    copy_rows(h->tables[t], h->memo, t, end - first, k->keys + first, out);
+    h->keys_pulled += end - first;
+}
+
+void server_apply(struct server *s, size_t shard)
+{
+    struct shard *h = &s->shards[shard];
+    if (s->pushing && h->status == ST_OK) {
+        apply_dense(s, h);
+        for (size_t t = 0; t < s->spec.n_tables; t++) apply_table(s, h, t);
+    }
+    for (size_t t = 0; t < s->spec.n_tables; t++)
+        for (size_t w = 0; w < s->spec.n_workers; w++)
+            answer_pull(s, h, &s->workers[w], t);
+}
+
+/* ---- clipping ---- */
+
+bool server_clips(const struct server *s)
+{
+    return s->spec.clip_norm > 0;
+}
+
+void server_join(struct server *s, size_t shard)
+{
+    struct shard *h = &s->shards[shard];
+    if (!s->pushing || !s->joined) return;
+    for (size_t f = h->dense.first; f < h->dense.end; f += DENSE_BLOCK) {
+        size_t n = h->dense.end - f < DENSE_BLOCK ? h->dense.end - f : DENSE_BLOCK;
+        const float *g = join_dense(&s->plan, &h->work, f, n);
+        if (g)
+            memcpy(s->joined + f, g, n * sizeof *g);
+        else
+            memset(s->joined + f, 0, n * sizeof *g);
+        s->squares[f / DENSE_BLOCK] = vec_sum_squares(n, s->joined + f);
+    }
+}
+
+const double *server_block_squares(const struct server *s, size_t *n_blocks)
+{
+    *n_blocks = s->n_blocks;
+    return s->squares;
+}
+
+void server_set_norm(struct server *s, double norm)
+{
+    if (norm > s->spec.clip_norm) s->clip_scale = (float)(s->spec.clip_norm / norm);
+}
+
+double server_norm(const struct server *s)
+{
+    double sum = 0;
+    for (size_t b = 0; b < s->n_blocks; b++) sum += s->squares[b];
+    return sqrt(sum);
+}
