@@ -13,6 +13,8 @@ same "eval says what train said" "$(json auc <train.json)" "$(json auc <"$out")"
 same "it counts the rows, the last partial batch included" 1000 "$(json rows <"$out")"
 expect_exit 0 "eval on two workers" ranks 3 "$MTPS" eval --ckpt runs/small --json
 same "gives the same numbers" "$(json auc <train.json)" "$(json auc <"$out")"
+expect_exit 0 "eval by the value of an expression" "$MTPS" eval --ckpt runs/small --by day --json
+for day in 11 12 13; do check "has day $day" grep -q "\"$day\"" "$out"; done
 
 # ---- predict
 expect_exit 0 "predict without --input scores data.eval" \
