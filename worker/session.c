@@ -244,6 +244,7 @@ enum status session_model(struct session *s, struct ckpt *ckpt, struct error *er
         s->table_dim[t] =
             model_row_dim(settings->model.type, schema->tables[t]->dim, settings->n_tasks);
     if (ckpt) {
+        TRY(ckpt_read_state(ckpt, err));
         TRY(fit_from_arrays(schema, ckpt, &s->fit, err));
         TRY(forms_from(s, ckpt, err));
     } else {
