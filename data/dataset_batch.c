@@ -10,7 +10,7 @@
  *
  *   occurrences --set--> bits, summary --walk--> codes, place[code] --look up--> idx */
 
-enum { TILE = 16 };
+enum { TILE = 16, CACHE_LINE = 64 };
 
 struct bit_set {
     uint64_t *bits, *summary;
@@ -306,62 +306,99 @@ void batch_buffer_destroy(struct batch_buffer *b)
 
 /* ---- gathering ---- */
 
-/* Codes of single-valued features, from rows to columns, some rows at a time so
- * that both sides stay in cache. */
+/* Rows of a batch lie anywhere in the store. They are gathered some at a time;
+ * memory is asked for two tiles ahead, values of lists one tile ahead (where they
+ * start must be known). */
+
+static void prefetch(const void *from, size_t bytes)
+{
+    for (size_t at = 0; at < bytes; at += CACHE_LINE) PREFETCH((const char *)from + at);
+    if (bytes) PREFETCH((const char *)from + bytes - 1);
+}
+
+static void prefetch_row(const struct builder *b, const struct store *s, size_t i)
+{
+    const struct schema *schema = b->schema;
+    size_t tasks = schema->settings->n_tasks, n_multi = schema->plan->n_multi;
+    prefetch(s->ids + i * b->n_singles, b->n_singles * sizeof *s->ids);
+    prefetch(s->labels + i * tasks, tasks * sizeof *s->labels);
+    prefetch(s->dense + i * schema->n_dense, schema->n_dense * sizeof *s->dense);
+    if (s->group) PREFETCH(s->group + i);
+    PREFETCH(s->row + i);
+    if (!n_multi) return;
+    PREFETCH(s->start + i);
+    prefetch(s->lengths + i * n_multi, n_multi * sizeof *s->lengths);
+}
+
+static void prefetch_ahead(const struct builder *b, const struct store *s,
+                           const uint32_t *order, size_t first, size_t n)
+{
+    size_t far = first + 2 * TILE, near = first + TILE;
+    for (size_t r = far; r < far + TILE && r < n; r++) prefetch_row(b, s, order[r]);
+    if (!b->schema->plan->n_multi) return;
+    for (size_t r = near; r < near + TILE && r < n; r++)
+        prefetch(s->values + s->start[order[r]], 2 * CACHE_LINE);
+}
+
+/* Codes of single-valued features, from rows to columns. */
 static void gather_singles(const struct builder *b, const struct store *s,
-                           const uint32_t *order, size_t n, struct batch_buffer *to)
+                           const uint32_t *order, size_t first, size_t rows,
+                           struct batch_buffer *to)
 {
     size_t width = b->n_singles;
-    for (size_t first = 0; first < n; first += TILE) {
-        size_t rows = n - first < TILE ? n - first : TILE;
-        const uint32_t *from[TILE];
-        for (size_t r = 0; r < rows; r++) {
-            from[r] = s->ids + (size_t)order[first + r] * width;
-            if (first + TILE + r < n)
-                PREFETCH(s->ids + (size_t)order[first + TILE + r] * width);
-        }
-        for (size_t k = 0; k < width; k++) {
-            uint32_t *column = to->id[b->single_id[k]].idx + first;
-            for (size_t r = 0; r < rows; r++) column[r] = from[r][k];
-        }
+    const uint32_t *from[TILE];
+    for (size_t r = 0; r < rows; r++) from[r] = s->ids + (size_t)order[first + r] * width;
+    for (size_t k = 0; k < width; k++) {
+        uint32_t *column = to->id[b->single_id[k]].idx + first;
+        for (size_t r = 0; r < rows; r++) column[r] = from[r][k];
     }
 }
 
-static void gather_lists(const struct builder *b, const struct store *s, const uint32_t *order,
-                         size_t n, struct batch_buffer *to)
+static void gather_lists(const struct builder *b, const struct store *s, size_t i, size_t r,
+                         struct batch_buffer *to)
 {
     size_t n_multi = b->schema->plan->n_multi;
-    if (!n_multi) return;
-    for (size_t m = 0; m < n_multi; m++) to->id[b->multi_id[m]].off[0] = 0;
-    for (size_t r = 0; r < n; r++) {
-        const uint32_t *lengths = s->lengths + (size_t)order[r] * n_multi;
-        const uint32_t *v = s->values + s->start[order[r]];
-        for (size_t m = 0; m < n_multi; m++) {
-            struct id_memory *f = &to->id[b->multi_id[m]];
-            uint32_t at = f->off[r];
-            for (size_t j = 0; j < lengths[m]; j++) f->idx[at + j] = v[j];
-            f->off[r + 1] = at + lengths[m];
-            v += lengths[m];
-        }
+    const uint32_t *lengths = s->lengths + i * n_multi;
+    const uint32_t *v = s->values + s->start[i];
+    for (size_t m = 0; m < n_multi; m++) {
+        struct id_memory *f = &to->id[b->multi_id[m]];
+        uint32_t at = f->off[r], n = lengths[m];
+        uint32_t *idx = f->idx + at;
+        for (size_t j = 0; j < n; j++) idx[j] = v[j];
+        f->off[r + 1] = at + n;
+        v += n;
     }
 }
 
-static void gather_rest(const struct builder *b, const struct store *s, const uint32_t *order,
-                        size_t n, struct batch_buffer *to)
+static void gather_rest(const struct builder *b, const struct store *s, size_t i, size_t r,
+                        struct batch_buffer *to)
 {
     const struct schema *schema = b->schema;
     size_t tasks = schema->settings->n_tasks, dense = schema->n_dense;
-    for (size_t r = 0; r < n; r++) {
-        size_t i = order[r];
-        for (size_t k = 0; k < tasks; k++) to->labels[r * tasks + k] = s->labels[i * tasks + k];
-        if (s->weights)
-            for (size_t k = 0; k < tasks; k++)
-                to->weights[r * tasks + k] = s->weights[i * tasks + k];
-        for (size_t k = 0; k < dense; k++) to->dense[r * dense + k] = s->dense[i * dense + k];
-        for (size_t k = 0; k < schema->n_one_hot; k++)
-            to->one_hot[k][r] = s->levels[i * schema->n_one_hot + k];
-        if (s->group) to->group[r] = s->group[i];
-        to->row[r] = s->row[i];
+    for (size_t k = 0; k < tasks; k++) to->labels[r * tasks + k] = s->labels[i * tasks + k];
+    if (s->weights)
+        for (size_t k = 0; k < tasks; k++) to->weights[r * tasks + k] = s->weights[i * tasks + k];
+    for (size_t k = 0; k < dense; k++) to->dense[r * dense + k] = s->dense[i * dense + k];
+    for (size_t k = 0; k < schema->n_one_hot; k++)
+        to->one_hot[k][r] = s->levels[i * schema->n_one_hot + k];
+    if (s->group) to->group[r] = s->group[i];
+    to->row[r] = s->row[i];
+}
+
+static void gather(const struct builder *b, const struct store *s, const uint32_t *order,
+                   size_t n, struct batch_buffer *to)
+{
+    size_t n_multi = b->schema->plan->n_multi;
+    for (size_t m = 0; m < n_multi; m++) to->id[b->multi_id[m]].off[0] = 0;
+    for (size_t r = 0; r < 2 * TILE && r < n; r++) prefetch_row(b, s, order[r]);
+    for (size_t first = 0; first < n; first += TILE) {
+        size_t rows = n - first < TILE ? n - first : TILE;
+        prefetch_ahead(b, s, order, first, n);
+        gather_singles(b, s, order, first, rows, to);
+        for (size_t r = first; r < first + rows; r++) {
+            if (n_multi) gather_lists(b, s, order[r], r, to);
+            gather_rest(b, s, order[r], r, to);
+        }
     }
 }
 
@@ -477,9 +514,7 @@ enum status builder_build(struct builder *b, const struct store *s, const uint32
                           size_t n, struct batch_buffer *to, const struct batch **out,
                           struct error *err)
 {
-    gather_singles(b, s, order, n, to);
-    gather_lists(b, s, order, n, to);
-    gather_rest(b, s, order, n, to);
+    gather(b, s, order, n, to);
     for (size_t t = 0; t < b->schema->n_tables; t++) {
         if (!fit_table(b, s, t)) return mem_error(err, "batch builder", s->n_keys[t] * 4);
         build_table(b, s, t, n, to);

@@ -104,6 +104,9 @@ enum status store_load(struct store *s, uint64_t block, size_t first, size_t end
 enum status dataset_load(const struct dataset *d, const uint32_t *blocks, const uint64_t *before,
                          uint64_t first, uint64_t end, struct store *store, struct block *scratch,
                          struct error *err) MUST_USE;
+/* Where these rows lie among all selected rows in file order. */
+void dataset_places(const struct dataset *d, const uint32_t *blocks, const uint64_t *before,
+                    uint64_t first, uint64_t end, uint32_t *out);
 enum status store_seal(struct store *s, struct error *err) MUST_USE;
 enum status loading_block(const struct loading *l, struct block **out,
                           struct error *err) MUST_USE;

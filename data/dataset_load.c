@@ -28,3 +28,14 @@ enum status dataset_load(const struct dataset *d, const uint32_t *blocks, const 
     }
     return ST_OK;
 }
+
+void dataset_places(const struct dataset *d, const uint32_t *blocks, const uint64_t *before,
+                    uint64_t first, uint64_t end, uint32_t *out)
+{
+    uint64_t at = first;
+    for (uint64_t b = find_block(before, d->file->n_blocks, first); at < end; b++) {
+        uint64_t in_file = d->before[blocks[b]];
+        for (; at < end && at < before[b + 1]; at++)
+            *out++ = (uint32_t)(in_file + (at - before[b]));
+    }
+}

@@ -1,5 +1,4 @@
-/* The order of training rows (DESIGN section 4 rule 4) and the windows of rows in
- * memory.
+/* The order of training rows (DESIGN section 4 rule 4) and the rows in memory.
  *
  *   epoch     blocks of 4096 accepted rows in permuted order; their selected rows
  *             one after another are the epoch's sequence of N rows
@@ -8,9 +7,12 @@
  *             batches), permuted within
  *
  * Each lane holds up to two windows: the one it builds batches from, and the next
- * one, which the reading thread fills. */
+ * one, which the reading thread fills. When all rows together need no more memory
+ * than these windows, they are read once and a window is an order of them; the
+ * batches are the same. */
 #include <pthread.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/base/hash.h"
 #include "common/base/mem.h"
@@ -19,7 +21,7 @@
 
 /* Rows of one window, and their order. */
 struct window {
-    struct store *store;
+    struct store *store; /* of its own, or the one of all rows */
     uint32_t *order;
     bool ready;
 };
@@ -29,7 +31,6 @@ struct lane {
     uint64_t step;         /* next one to build */
     uint64_t current, loading; /* window in use; next one to read. Numbered over all epochs */
     struct window window[2];
-    struct builder *builder;
     struct batch_buffer *buffer[STREAM_SLOTS];
 };
 
@@ -51,6 +52,11 @@ struct stream {
     struct loading *loading;
     struct block *scratch;
     struct epoch_order order;
+    struct store *all; /* every selected row in file order; NULL: windows have their own */
+    bool all_read;
+    uint32_t *places; /* [window_rows] of the window being ordered */
+    struct builder **free_builders; /* [n_builders], the first n_free are free */
+    size_t n_builders, n_free;
     pthread_t reader;
     bool reading;
     pthread_mutex_t lock;
@@ -98,21 +104,45 @@ static void order_blocks(struct stream *s, uint64_t epoch)
     o->epoch = epoch;
 }
 
-static enum status read_window(struct stream *s, size_t lane, uint64_t window, struct error *err)
+static enum status read_all(struct stream *s, struct error *err)
+{
+    if (!s->all || s->all_read) return ST_OK;
+    TRY(dataset_load(s->data, NULL, s->data->before, 0, s->n_rows, s->all, s->scratch, err));
+    TRY(store_seal(s->all, err));
+    s->all_read = true;
+    return ST_OK;
+}
+
+/* Rows [first, first + n) of the epoch's sequence into the window's own store. */
+static enum status read_rows(struct stream *s, struct store *store, uint64_t first, size_t n,
+                             struct error *err)
+{
+    store_clear(store);
+    if (n)
+        TRY(dataset_load(s->data, s->order.blocks, s->order.before, first, first + n, store,
+                         s->scratch, err));
+    return store_seal(store, err);
+}
+
+static enum status read_window(struct stream *s, size_t lane, uint64_t window,
+                               struct error *err)
 {
     struct lane *l = &s->lanes[lane];
     struct window *w = &l->window[window % 2];
     uint64_t from, epoch = window / s->windows_per_epoch;
     size_t n = rows_in_window(s, l, window, &from);
     order_blocks(s, epoch);
-    store_clear(w->store);
-    if (n)
-        TRY(dataset_load(s->data, s->order.blocks, s->order.before, l->first + from,
-                         l->first + from + n, w->store, s->scratch, err));
-    TRY(store_seal(w->store, err));
-    uint64_t stream = hash_pair(hash_pair(epoch, s->spec.lane_first + lane), window % s->windows_per_epoch);
+    TRY(read_all(s, err));
+    if (!s->all) TRY(read_rows(s, w->store, l->first + from, n, err));
+    uint64_t stream = hash_pair(hash_pair(epoch, s->spec.lane_first + lane),
+                                window % s->windows_per_epoch);
     struct rng r = rng_make(s->spec.seed, RNG_WINDOW_ORDER, stream);
     rng_permutation(&r, (uint32_t)n, w->order);
+    if (s->all && n) {
+        dataset_places(s->data, s->order.blocks, s->order.before, l->first + from,
+                       l->first + from + n, s->places);
+        for (size_t i = 0; i < n; i++) w->order[i] = s->places[w->order[i]];
+    }
     return ST_OK;
 }
 
@@ -158,10 +188,12 @@ static void *reader_main(void *arg)
 
 /* ---- making ---- */
 
-static enum status make_window(struct stream *s, const struct lane *l, struct window *w, struct error *err)
+static enum status make_window(struct stream *s, const struct lane *l, struct window *w,
+                               struct error *err)
 {
     size_t n = (size_t)(l->n < s->window_rows ? l->n : s->window_rows);
-    TRY(store_create(s->loading, n ? n : 1, &w->store, err));
+    w->store = s->all;
+    if (!s->all) TRY(store_create(s->loading, n ? n : 1, &w->store, err));
     w->order = mem_array(n, sizeof *w->order);
     return w->order ? ST_OK : mem_error(err, "window", n * sizeof *w->order);
 }
@@ -177,10 +209,34 @@ static enum status make_lane(struct stream *s, struct lane *l, size_t number, ui
     size_t n_windows = s->last_window > first_window ? 2 : 1;
     for (size_t i = 0; i < n_windows; i++)
         TRY(make_window(s, l, &l->window[(first_window + i) % 2], err));
-    TRY(builder_create(s->loading, s->lane_rows, &l->builder, err));
     for (size_t i = 0; i < STREAM_SLOTS; i++)
         TRY(batch_buffer_create(s->loading, s->lane_rows, &l->buffer[i], err));
     return ST_OK;
+}
+
+/* As many builders as threads can run: what finding distinct ids touches stays in
+ * the cache of a core, whichever lane is built. */
+static enum status make_builders(struct stream *s, struct error *err)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    size_t n = cores > 0 && (size_t)cores < s->n_local ? (size_t)cores : s->n_local;
+    s->free_builders = mem_zeroed(n, sizeof(struct builder *));
+    if (!s->free_builders) return mem_error(err, "batch builders", n * sizeof(void *));
+    s->n_builders = n;
+    for (; s->n_free < n; s->n_free++)
+        TRY(builder_create(s->loading, s->lane_rows, &s->free_builders[s->n_free], err));
+    return ST_OK;
+}
+
+/* All rows at once where they need no more room than two windows per lane. */
+static enum status make_all(struct stream *s, struct error *err)
+{
+    uint64_t longest = (s->n_rows + s->spec.n_lanes - 1) / s->spec.n_lanes;
+    uint64_t window = longest < s->window_rows ? longest : s->window_rows;
+    if (s->n_rows > 2 * window * s->n_local) return ST_OK;
+    s->places = mem_array((size_t)window, sizeof *s->places);
+    if (!s->places) return mem_error(err, "window", (size_t)window * sizeof *s->places);
+    return store_create(s->loading, (size_t)s->n_rows, &s->all, err);
 }
 
 static enum status fill(struct stream *s, const struct fit *fit, struct error *err)
@@ -193,6 +249,8 @@ static enum status fill(struct stream *s, const struct fit *fit, struct error *e
     s->lanes = mem_zeroed(s->n_local, sizeof *s->lanes);
     if (!s->order.blocks || !s->order.before || !s->lanes)
         return mem_error(err, "row order", n_blocks * sizeof *s->order.before);
+    TRY(make_all(s, err));
+    TRY(make_builders(s, err));
     uint64_t first = window_of_step(s, s->spec.start_step);
     for (size_t i = 0; i < s->n_local; i++)
         TRY(make_lane(s, &s->lanes[i], s->spec.lane_first + i, first, err));
@@ -255,12 +313,16 @@ void stream_close(struct stream *s)
     for (size_t i = 0; s->lanes && i < s->n_local; i++) {
         struct lane *l = &s->lanes[i];
         for (size_t j = 0; j < STREAM_SLOTS; j++) batch_buffer_destroy(l->buffer[j]);
-        builder_destroy(l->builder);
         for (size_t j = 0; j < 2; j++) {
-            store_destroy(l->window[j].store);
+            if (!s->all) store_destroy(l->window[j].store);
             mem_free(l->window[j].order);
         }
     }
+    for (size_t i = 0; s->free_builders && i < s->n_builders; i++)
+        builder_destroy(s->free_builders[i]);
+    mem_free(s->free_builders);
+    store_destroy(s->all);
+    mem_free(s->places);
     mem_free(s->lanes);
     mem_free(s->order.blocks);
     mem_free(s->order.before);
@@ -280,8 +342,9 @@ static double now_s(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* Wait for the lane's window; the one before it is given back. */
-static enum status take_window(struct stream *s, struct lane *l, uint64_t window, struct window **out,
+/* Wait for the lane's window, the one before it is given back, and for a builder. */
+static enum status take_window(struct stream *s, struct lane *l, uint64_t window,
+                               struct window **out, struct builder **builder,
                                struct error *err)
 {
     pthread_mutex_lock(&s->lock);
@@ -298,8 +361,18 @@ static enum status take_window(struct stream *s, struct lane *l, uint64_t window
     }
     enum status st = (*out)->ready ? ST_OK : s->status;
     if (st != ST_OK && err) *err = s->err;
+    while (st == ST_OK && !s->n_free) pthread_cond_wait(&s->changed, &s->lock);
+    if (st == ST_OK) *builder = s->free_builders[--s->n_free];
     pthread_mutex_unlock(&s->lock);
     return st;
+}
+
+static void give_builder(struct stream *s, struct builder *builder)
+{
+    pthread_mutex_lock(&s->lock);
+    if (!s->n_free) pthread_cond_broadcast(&s->changed);
+    s->free_builders[s->n_free++] = builder;
+    pthread_mutex_unlock(&s->lock);
 }
 
 enum status stream_next(struct stream *s, size_t lane, size_t slot, const struct batch **out,
@@ -309,13 +382,16 @@ enum status stream_next(struct stream *s, size_t lane, size_t slot, const struct
     uint64_t position = l->step % s->steps_per_epoch * s->lane_rows, from;
     uint64_t number = window_of_step(s, l->step);
     struct window *w;
-    TRY(take_window(s, l, number, &w, err));
+    struct builder *builder = NULL;
+    TRY(take_window(s, l, number, &w, &builder, err));
     size_t n_window = rows_in_window(s, l, number, &from), at = (size_t)(position - from);
     size_t n = at < n_window ? n_window - at : 0;
     if (n > s->lane_rows) n = s->lane_rows;
-    TRY(builder_build(l->builder, w->store, w->order + (n ? at : 0), n, l->buffer[slot], out, err));
-    l->step++;
-    return ST_OK;
+    enum status st = builder_build(builder, w->store, w->order + (n ? at : 0), n,
+                                   l->buffer[slot], out, err);
+    give_builder(s, builder);
+    if (st == ST_OK) l->step++;
+    return st;
 }
 
 double stream_wait_s(const struct stream *s)
