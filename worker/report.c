@@ -38,7 +38,7 @@ static void write_json(struct report *r, const char *name, const json_t *doc)
     struct error err;
     char path[4096];
     snprintf(path, sizeof path, "%s/%s", r->dir, name);
-    char *text = json_dumps(doc, JSON_INDENT(2) | JSON_REAL_PRECISION(10));
+    char *text = json_dumps(doc, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
     if (!text) return;
     if (file_write_atomic(path, text, strlen(text), &err) != ST_OK) warn(r, name, &err);
     free(text);
