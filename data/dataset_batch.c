@@ -10,7 +10,8 @@
  *
  *   occurrences --set--> bits, summary --walk--> codes, place[code] --look up--> idx */
 
-enum { TILE = 16, CACHE_LINE = 64 };
+/* LIST_AHEAD: values of a row's lists that are asked for before their number is known. */
+enum { TILE = 16, CACHE_LINE = 64, LIST_AHEAD = 32 };
 
 struct bit_set {
     uint64_t *bits, *summary;
@@ -19,6 +20,7 @@ struct bit_set {
 
 struct builder {
     const struct schema *schema;
+    const struct record *record;
     size_t max_rows, n_singles;
     struct bit_set *sets; /* [n_tables] */
     uint32_t **place;     /* [n_tables][codes] place among the batch's keys */
@@ -186,6 +188,7 @@ enum status builder_create(const struct loading *l, size_t max_rows, struct buil
     struct builder *b = mem_zeroed(1, sizeof *b);
     if (!b) return mem_error(err, "batch builder", sizeof *b);
     b->schema = d->schema;
+    b->record = loading_record(l);
     b->max_rows = max_rows;
     if (!builder_fill(b, d)) {
         builder_destroy(b);
@@ -307,60 +310,42 @@ void batch_buffer_destroy(struct batch_buffer *b)
 /* ---- gathering ---- */
 
 /* Rows of a batch lie anywhere in the store. They are gathered some at a time;
- * memory is asked for two tiles ahead, values of lists one tile ahead (where they
- * start must be known). */
+ * memory is asked for some tiles ahead. */
 
-static void prefetch(const void *from, size_t bytes)
+static const uint32_t *record_of(const struct store *s, const struct record *r, size_t i)
 {
-    for (size_t at = 0; at < bytes; at += CACHE_LINE) PREFETCH((const char *)from + at);
-    if (bytes) PREFETCH((const char *)from + bytes - 1);
+    return s->words + (s->start ? s->start[i] : i * r->values);
 }
 
-static void prefetch_row(const struct builder *b, const struct store *s, size_t i)
+static void prefetch_tile(const struct store *s, const struct record *r, const uint32_t *order,
+                          size_t first, size_t n)
 {
-    const struct schema *schema = b->schema;
-    size_t tasks = schema->settings->n_tasks, n_multi = schema->plan->n_multi;
-    prefetch(s->ids + i * b->n_singles, b->n_singles * sizeof *s->ids);
-    prefetch(s->labels + i * tasks, tasks * sizeof *s->labels);
-    prefetch(s->dense + i * schema->n_dense, schema->n_dense * sizeof *s->dense);
-    if (s->group) PREFETCH(s->group + i);
-    PREFETCH(s->row + i);
-    if (!n_multi) return;
-    PREFETCH(s->start + i);
-    prefetch(s->lengths + i * n_multi, n_multi * sizeof *s->lengths);
-}
-
-static void prefetch_ahead(const struct builder *b, const struct store *s,
-                           const uint32_t *order, size_t first, size_t n)
-{
-    size_t far = first + 2 * TILE, near = first + TILE;
-    for (size_t r = far; r < far + TILE && r < n; r++) prefetch_row(b, s, order[r]);
-    if (!b->schema->plan->n_multi) return;
-    for (size_t r = near; r < near + TILE && r < n; r++)
-        prefetch(s->values + s->start[order[r]], 2 * CACHE_LINE);
+    for (size_t i = first; i < first + TILE && i < n; i++) {
+        const char *from = (const char *)record_of(s, r, order[i]);
+        size_t bytes = (r->values + (s->start ? LIST_AHEAD : 0)) * sizeof(uint32_t);
+        for (size_t at = 0; at < bytes; at += CACHE_LINE) PREFETCH(from + at);
+        PREFETCH(from + bytes - 1);
+    }
+    if (!s->start) return;
+    for (size_t i = first + TILE; i < first + 2 * TILE && i < n; i++)
+        PREFETCH(s->start + order[i]);
 }
 
 /* Codes of single-valued features, from rows to columns. */
-static void gather_singles(const struct builder *b, const struct store *s,
-                           const uint32_t *order, size_t first, size_t rows,
-                           struct batch_buffer *to)
+static void gather_singles(const struct builder *b, const uint32_t *const *from, size_t first,
+                           size_t rows, struct batch_buffer *to)
 {
-    size_t width = b->n_singles;
-    const uint32_t *from[TILE];
-    for (size_t r = 0; r < rows; r++) from[r] = s->ids + (size_t)order[first + r] * width;
-    for (size_t k = 0; k < width; k++) {
+    for (size_t k = 0; k < b->n_singles; k++) {
         uint32_t *column = to->id[b->single_id[k]].idx + first;
         for (size_t r = 0; r < rows; r++) column[r] = from[r][k];
     }
 }
 
-static void gather_lists(const struct builder *b, const struct store *s, size_t i, size_t r,
+static void gather_lists(const struct builder *b, const uint32_t *from, size_t r,
                          struct batch_buffer *to)
 {
-    size_t n_multi = b->schema->plan->n_multi;
-    const uint32_t *lengths = s->lengths + i * n_multi;
-    const uint32_t *v = s->values + s->start[i];
-    for (size_t m = 0; m < n_multi; m++) {
+    const uint32_t *lengths = from + b->record->lengths, *v = from + b->record->values;
+    for (size_t m = 0; m < b->schema->plan->n_multi; m++) {
         struct id_memory *f = &to->id[b->multi_id[m]];
         uint32_t at = f->off[r], n = lengths[m];
         uint32_t *idx = f->idx + at;
@@ -370,34 +355,36 @@ static void gather_lists(const struct builder *b, const struct store *s, size_t 
     }
 }
 
-static void gather_rest(const struct builder *b, const struct store *s, size_t i, size_t r,
+static void gather_rest(const struct builder *b, const uint32_t *from, size_t r,
                         struct batch_buffer *to)
 {
     const struct schema *schema = b->schema;
+    const struct record *w = b->record;
     size_t tasks = schema->settings->n_tasks, dense = schema->n_dense;
-    for (size_t k = 0; k < tasks; k++) to->labels[r * tasks + k] = s->labels[i * tasks + k];
-    if (s->weights)
-        for (size_t k = 0; k < tasks; k++) to->weights[r * tasks + k] = s->weights[i * tasks + k];
-    for (size_t k = 0; k < dense; k++) to->dense[r * dense + k] = s->dense[i * dense + k];
-    for (size_t k = 0; k < schema->n_one_hot; k++)
-        to->one_hot[k][r] = s->levels[i * schema->n_one_hot + k];
-    if (s->group) to->group[r] = s->group[i];
-    to->row[r] = s->row[i];
+    memcpy(to->labels + r * tasks, from + w->labels, tasks * sizeof(float));
+    if (w->has_weights) memcpy(to->weights + r * tasks, from + w->weights, tasks * sizeof(float));
+    memcpy(to->dense + r * dense, from + w->dense, dense * sizeof(float));
+    for (size_t k = 0; k < schema->n_one_hot; k++) to->one_hot[k][r] = from[w->levels + k];
+    if (w->has_group) memcpy(to->group + r, from + w->group, sizeof(uint64_t));
+    to->row[r] = from[w->row];
 }
 
 static void gather(const struct builder *b, const struct store *s, const uint32_t *order,
                    size_t n, struct batch_buffer *to)
 {
     size_t n_multi = b->schema->plan->n_multi;
+    const uint32_t *from[TILE];
     for (size_t m = 0; m < n_multi; m++) to->id[b->multi_id[m]].off[0] = 0;
-    for (size_t r = 0; r < 2 * TILE && r < n; r++) prefetch_row(b, s, order[r]);
+    prefetch_tile(s, b->record, order, 0, n);
+    prefetch_tile(s, b->record, order, TILE, n);
     for (size_t first = 0; first < n; first += TILE) {
         size_t rows = n - first < TILE ? n - first : TILE;
-        prefetch_ahead(b, s, order, first, n);
-        gather_singles(b, s, order, first, rows, to);
-        for (size_t r = first; r < first + rows; r++) {
-            if (n_multi) gather_lists(b, s, order[r], r, to);
-            gather_rest(b, s, order[r], r, to);
+        prefetch_tile(s, b->record, order, first + 2 * TILE, n);
+        for (size_t r = 0; r < rows; r++) from[r] = record_of(s, b->record, order[first + r]);
+        gather_singles(b, from, first, rows, to);
+        for (size_t r = 0; r < rows; r++) {
+            if (n_multi) gather_lists(b, from[r], first + r, to);
+            gather_rest(b, from[r], first + r, to);
         }
     }
 }

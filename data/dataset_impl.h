@@ -70,21 +70,26 @@ enum status loading_create(const struct dataset *d, const struct fit *fit, struc
                            struct error *err) MUST_USE;
 void loading_destroy(struct loading *l);
 
-/* Rows whose ids are codes of one dictionary per table. */
+/* Where things lie in the record of a row, in words of 32 bits. Everything of a
+ * row lies together because batches read rows in any order:
+ *
+ *   ids[S'] lengths[M] levels[O] dense[D] labels[K] (weights[K]) (group, 2 words) row values[...]
+ *
+ * S' are the single-valued id features in config order, bucketized ones too. */
+struct record {
+    size_t lengths, levels, dense, labels, weights, group, row, values;
+    bool has_weights, has_group;
+};
+const struct record *loading_record(const struct loading *l);
+
+/* Rows in memory; ids are codes of one dictionary per table. */
 struct store {
     const struct loading *loading;
     const struct prepared *file;
-    size_t n, max;      /* rows */
-    uint32_t *ids;      /* [n, S'] single-valued id features in config order, bucketized too */
-    uint32_t *lengths;  /* [n, M] */
-    size_t *start;      /* [n] first value of a row */
-    uint32_t *values;
-    size_t n_values, max_values;
-    uint32_t *levels;   /* [n, O] */
-    float *dense;       /* [n, D] transformed */
-    float *labels, *weights; /* [n, K]; weights NULL: all 1 */
-    uint64_t *group;    /* [n] or NULL */
-    uint32_t *row;      /* [n] row of the file */
+    size_t n, max;   /* rows */
+    uint32_t *words;
+    size_t n_words, max_words;
+    size_t *start;   /* [n] first word of a row; NULL: rows are record.values apart */
     /* dictionaries: the file's, or one of these rows when the file has none */
     const uint64_t **keys; /* [n_tables] */
     size_t *n_keys;
@@ -110,8 +115,6 @@ void dataset_places(const struct dataset *d, const uint32_t *blocks, const uint6
 enum status store_seal(struct store *s, struct error *err) MUST_USE;
 enum status loading_block(const struct loading *l, struct block **out,
                           struct error *err) MUST_USE;
-/* Bytes that one row takes in a store, about. */
-size_t store_row_bytes(const struct loading *l);
 size_t loading_n_singles(const struct loading *l);
 const struct dataset *loading_dataset(const struct loading *l);
 

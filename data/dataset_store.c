@@ -1,9 +1,12 @@
 #include <math.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "common/base/mem.h"
 #include "data/dataset_impl.h"
 #include "data/fit_impl.h"
+
+enum { LARGE_PAGE = 2 << 20 };
 
 /* Where a single-valued id comes from. */
 enum single_from { SINGLE_CODE, SINGLE_KEY, SINGLE_BUCKET };
@@ -27,6 +30,7 @@ struct loading {
     struct single *singles;   /* [n_singles] in config order */
     size_t n_singles;
     struct list *lists;       /* [M] */
+    struct record record;
     uint32_t **level;         /* [O][n_levels of the dictionary] level or ONE_HOT_NONE */
     bool plain;               /* ids are id/codes as they stand */
 };
@@ -94,6 +98,23 @@ static enum status map_levels(struct loading *l, struct error *err)
     return ST_OK;
 }
 
+static void lay_out(struct loading *l)
+{
+    const struct schema *s = l->dataset->schema;
+    struct record *r = &l->record;
+    size_t tasks = s->settings->n_tasks;
+    r->has_weights = l->shape.width[COL_WEIGHTS] > 0;
+    r->has_group = l->shape.width[COL_GROUP] > 0;
+    r->lengths = l->n_singles;
+    r->levels = r->lengths + s->plan->n_multi;
+    r->dense = r->levels + s->n_one_hot;
+    r->labels = r->dense + s->n_dense;
+    r->weights = r->labels + tasks;
+    r->group = r->weights + (r->has_weights ? tasks : 0);
+    r->row = r->group + (r->has_group ? 2 : 0);
+    r->values = r->row + 1;
+}
+
 static enum status fill(struct loading *l, struct error *err)
 {
     const struct schema *s = l->dataset->schema;
@@ -111,6 +132,7 @@ static enum status fill(struct loading *l, struct error *err)
         l->lists[m].keyed = l->dataset->file->keyed[l->lists[m].table];
     }
     TRY(map_singles(l, err));
+    lay_out(l);
     return map_levels(l, err);
 }
 
@@ -150,6 +172,11 @@ size_t loading_n_singles(const struct loading *l)
     return l->n_singles;
 }
 
+const struct record *loading_record(const struct loading *l)
+{
+    return &l->record;
+}
+
 const struct dataset *loading_dataset(const struct loading *l)
 {
     return l->dataset;
@@ -164,27 +191,50 @@ static void *take(size_t n, size_t size, bool *ok)
     return p;
 }
 
+static double values_per_row(const struct prepared *f)
+{
+    uint64_t values = block_file_values(f->rows_file, BLOCK_CODES) +
+                      block_file_values(f->rows_file, BLOCK_KEYS);
+    return f->rows ? (double)values / (double)f->rows : 0;
+}
+
+/* Rows are met in any order: fewer and larger pages are found faster. */
+static void use_large_pages(void *block, size_t bytes)
+{
+    size_t first = ((size_t)block + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
+    size_t end = ((size_t)block + bytes) / LARGE_PAGE * LARGE_PAGE;
+    if (first < end) madvise((char *)block + (first - (size_t)block), end - first, MADV_HUGEPAGE);
+}
+
+/* Room for n more words. The first guess: as many values a row as the file has
+ * on average, and a little. */
+static bool reserve_words(struct store *s, size_t n)
+{
+    if (s->n_words + n <= s->max_words) return true;
+    double values = values_per_row(s->file) * 1.05;
+    size_t guess = (size_t)((double)s->max * ((double)s->loading->record.values + values)) + 1024;
+    size_t max = s->max_words ? s->n_words + n + s->max_words / 8 : n + guess;
+    uint32_t *words = mem_array(max, sizeof *words);
+    if (!words) return false;
+    use_large_pages(words, max * sizeof *words);
+    if (s->n_words) memcpy(words, s->words, s->n_words * sizeof *words);
+    mem_free(s->words);
+    s->words = words;
+    s->max_words = max;
+    return true;
+}
+
 static bool allocate(struct store *s, size_t max_rows)
 {
     const struct schema *schema = s->file->schema;
-    const struct loading *l = s->loading;
-    size_t tasks = schema->settings->n_tasks;
     bool ok = true;
     s->max = max_rows;
-    s->ids = take(max_rows * l->n_singles, sizeof *s->ids, &ok);
-    s->lengths = take(max_rows * schema->plan->n_multi, sizeof *s->lengths, &ok);
-    s->start = take(schema->plan->n_multi ? max_rows : 0, sizeof *s->start, &ok);
-    s->levels = take(max_rows * schema->n_one_hot, sizeof *s->levels, &ok);
-    s->dense = take(max_rows * schema->n_dense, sizeof *s->dense, &ok);
-    s->labels = take(max_rows * tasks, sizeof *s->labels, &ok);
-    if (l->shape.width[COL_WEIGHTS]) s->weights = take(max_rows * tasks, sizeof(float), &ok);
-    if (l->shape.width[COL_GROUP]) s->group = take(max_rows, sizeof *s->group, &ok);
-    s->row = take(max_rows, sizeof *s->row, &ok);
+    if (schema->plan->n_multi) s->start = take(max_rows, sizeof *s->start, &ok);
     s->keys = take(schema->n_tables, sizeof *s->keys, &ok);
     s->n_keys = take(schema->n_tables, sizeof *s->n_keys, &ok);
     s->own = mem_zeroed(schema->n_tables, sizeof *s->own);
     s->own_keys = mem_zeroed(schema->n_tables, sizeof *s->own_keys);
-    return ok && s->own && s->own_keys;
+    return ok && s->own && s->own_keys && reserve_words(s, 0);
 }
 
 enum status store_create(const struct loading *l, size_t max_rows, struct store **out,
@@ -196,7 +246,7 @@ enum status store_create(const struct loading *l, size_t max_rows, struct store 
     s->file = l->dataset->file;
     if (!allocate(s, max_rows)) {
         store_destroy(s);
-        return mem_error(err, "rows in memory", max_rows * store_row_bytes(l));
+        return mem_error(err, "rows in memory", max_rows * l->record.values * sizeof(uint32_t));
     }
     for (size_t t = 0; t < s->file->schema->n_tables; t++) {
         s->keys[t] = s->file->keys[t];
@@ -212,31 +262,20 @@ void store_destroy(struct store *s)
     for (size_t t = 0; s->own && t < s->file->schema->n_tables; t++) key_set_close(&s->own[t]);
     for (size_t t = 0; s->own_keys && t < s->file->schema->n_tables; t++)
         mem_free(s->own_keys[t]);
-    void *blocks[] = {s->ids,    s->lengths, s->start, s->values, s->levels, s->dense, s->labels,
-                      s->weights, s->group,  s->row,   s->keys,   s->n_keys, s->own,   s->own_keys};
-    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) mem_free(blocks[i]);
+    mem_free(s->words);
+    mem_free(s->start);
+    mem_free(s->keys);
+    mem_free(s->n_keys);
+    mem_free(s->own);
+    mem_free(s->own_keys);
     mem_free(s);
 }
 
 void store_clear(struct store *s)
 {
     s->n = 0;
-    s->n_values = 0;
+    s->n_words = 0;
     for (size_t t = 0; t < s->file->schema->n_tables; t++) key_set_clear(&s->own[t]);
-}
-
-static double values_per_row(const struct prepared *f)
-{
-    uint64_t values = block_file_values(f->rows_file, BLOCK_CODES) +
-                      block_file_values(f->rows_file, BLOCK_KEYS);
-    return f->rows ? (double)values / (double)f->rows : 0;
-}
-
-size_t store_row_bytes(const struct loading *l)
-{
-    const struct schema *s = l->dataset->schema;
-    return 4 * (l->n_singles + s->plan->n_multi + s->n_one_hot + s->n_dense + 1) +
-           8 * s->settings->n_tasks + 16 + (size_t)(4 * values_per_row(l->dataset->file));
 }
 
 /* ---- loading a block ---- */
@@ -262,10 +301,9 @@ static uint32_t bucket_code(struct cursor *c, const struct single *from, float v
     return c->s->file->keyed[from->table] ? own_code(c, from->table, id) : (uint32_t)id;
 }
 
-static void load_singles(struct cursor *c, size_t i)
+static void load_singles(struct cursor *c, size_t i, uint32_t *to)
 {
     const struct loading *l = c->s->loading;
-    uint32_t *to = c->s->ids + c->s->n * l->n_singles;
     const uint32_t *codes = block_u32(c->b, COL_CODES) + i * l->shape.width[COL_CODES];
     if (l->plain) {
         unsigned bad = 0;
@@ -301,87 +339,85 @@ static size_t row_values(const struct loading *l, const uint32_t *lengths, size_
     return n;
 }
 
-static bool reserve_values(struct store *s, size_t n)
+static void load_lists(struct cursor *c, const uint32_t *lengths, uint32_t *to)
 {
-    if (s->n_values + n <= s->max_values) return true;
-    /* First guess: as many a row as the file has on average, and a little. */
-    size_t guess = (size_t)((double)s->max * values_per_row(s->file) * 1.05) + 1024;
-    size_t max = s->max_values ? s->n_values + n + s->max_values / 4 : n + guess;
-    uint32_t *v = mem_resize(s->values, max, sizeof *v);
-    if (!v) return false;
-    s->values = v;
-    s->max_values = max;
-    return true;
+    const struct loading *l = c->s->loading;
+    size_t n_multi = l->dataset->schema->plan->n_multi;
+    uint32_t *v = to + l->record.values;
+    const uint32_t *codes = c->b->values[BLOCK_CODES].v;
+    const uint64_t *keys = c->b->values[BLOCK_KEYS].v;
+    for (size_t m = 0; m < n_multi; m++) {
+        size_t table = l->lists[m].table;
+        to[l->record.lengths + m] = lengths[m];
+        c->bad |= lengths[m] > c->s->file->max_length[m];
+        for (size_t j = 0; j < lengths[m]; j++, v++) {
+            if (l->lists[m].keyed) {
+                *v = own_code(c, table, keys[c->keys_at++]);
+            } else {
+                *v = codes[c->codes_at++];
+                c->bad |= *v >= c->s->n_keys[table];
+            }
+        }
+    }
 }
 
-/* Moves the cursor over a row's values; loads them when `load`. */
-static bool load_lists(struct cursor *c, size_t i, bool load)
+static void load_levels(struct cursor *c, size_t i, uint32_t *to)
+{
+    const struct prepared *file = c->s->file;
+    size_t n = file->schema->n_one_hot;
+    const uint32_t *from = block_u32(c->b, COL_ONE_HOT) + i * n;
+    for (size_t k = 0; k < n; k++)
+        to[k] = from[k] < file->n_levels[k] ? c->s->loading->level[k][from[k]] : ONE_HOT_NONE;
+}
+
+static void load_numbers(struct cursor *c, size_t i, uint32_t *to)
+{
+    const struct schema *schema = c->s->file->schema;
+    const float *from = block_f32(c->b, COL_NUMBERS) + i * schema->plan->n_number;
+    for (size_t k = 0; k < schema->n_dense; k++) {
+        float v = fit_transform(&c->s->loading->fit->columns[k], from[k]);
+        memcpy(to + k, &v, sizeof v);
+    }
+}
+
+static void load_rest(struct cursor *c, size_t i, uint64_t row, uint32_t *to)
+{
+    const struct record *r = &c->s->loading->record;
+    size_t tasks = c->s->file->schema->settings->n_tasks;
+    memcpy(to + r->labels, block_f32(c->b, COL_LABELS) + i * tasks, tasks * sizeof(float));
+    if (r->has_weights)
+        memcpy(to + r->weights, block_f32(c->b, COL_WEIGHTS) + i * tasks, tasks * sizeof(float));
+    if (r->has_group) memcpy(to + r->group, block_u64(c->b, COL_GROUP) + i, sizeof(uint64_t));
+    to[r->row] = (uint32_t)row;
+}
+
+/* Row i of the block; without `load` only past its values. */
+static bool load_row(struct cursor *c, size_t i, uint64_t row, bool load)
 {
     struct store *s = c->s;
     const struct loading *l = s->loading;
-    size_t n_multi = l->dataset->schema->plan->n_multi, keyed;
-    if (!n_multi) return true;
+    size_t n_multi = l->dataset->schema->plan->n_multi, keyed = 0, n = 0;
     const uint32_t *lengths = block_u32(c->b, COL_LENGTHS) + i * n_multi;
-    size_t n = row_values(l, lengths, &keyed);
-    if (c->codes_at + n - keyed > c->b->values[BLOCK_CODES].n ||
-        c->keys_at + keyed > c->b->values[BLOCK_KEYS].n) {
-        c->bad = true;
-        return true;
-    }
+    if (n_multi) n = row_values(l, lengths, &keyed);
+    c->bad |= c->codes_at + n - keyed > c->b->values[BLOCK_CODES].n ||
+              c->keys_at + keyed > c->b->values[BLOCK_KEYS].n;
+    if (c->bad) return true;
     if (!load) {
         c->codes_at += n - keyed;
         c->keys_at += keyed;
         return true;
     }
-    if (!reserve_values(s, n)) return false;
-    s->start[s->n] = s->n_values;
-    const uint32_t *codes = c->b->values[BLOCK_CODES].v;
-    const uint64_t *keys = c->b->values[BLOCK_KEYS].v;
-    for (size_t m = 0; m < n_multi; m++) {
-        s->lengths[s->n * n_multi + m] = lengths[m];
-        c->bad |= lengths[m] > s->file->max_length[m];
-        size_t table = l->lists[m].table;
-        for (size_t j = 0; j < lengths[m]; j++) {
-            uint32_t code = l->lists[m].keyed ? own_code(c, table, keys[c->keys_at++])
-                                              : codes[c->codes_at++];
-            c->bad |= !l->lists[m].keyed && code >= s->n_keys[table];
-            s->values[s->n_values++] = code;
-        }
-    }
+    if (!reserve_words(s, l->record.values + n)) return false;
+    uint32_t *to = s->words + s->n_words;
+    load_singles(c, i, to);
+    if (n_multi) load_lists(c, lengths, to);
+    load_levels(c, i, to + l->record.levels);
+    load_numbers(c, i, to + l->record.dense);
+    load_rest(c, i, row, to);
+    if (s->start) s->start[s->n] = s->n_words;
+    s->n_words += l->record.values + n;
+    s->n++;
     return true;
-}
-
-static void load_levels(struct cursor *c, size_t i)
-{
-    struct store *s = c->s;
-    size_t n = s->file->schema->n_one_hot;
-    const uint32_t *from = block_u32(c->b, COL_ONE_HOT) + i * n;
-    uint32_t *to = s->levels + s->n * n;
-    for (size_t k = 0; k < n; k++)
-        to[k] = from[k] < s->file->n_levels[k] ? s->loading->level[k][from[k]] : ONE_HOT_NONE;
-}
-
-static void load_numbers(struct cursor *c, size_t i)
-{
-    struct store *s = c->s;
-    const struct schema *schema = s->file->schema;
-    const float *from = block_f32(c->b, COL_NUMBERS) + i * schema->plan->n_number;
-    float *to = s->dense + s->n * schema->n_dense;
-    for (size_t k = 0; k < schema->n_dense; k++)
-        to[k] = fit_transform(&s->loading->fit->columns[k], from[k]);
-}
-
-static void load_rest(struct cursor *c, size_t i, uint64_t row)
-{
-    struct store *s = c->s;
-    size_t tasks = s->file->schema->settings->n_tasks;
-    memcpy(s->labels + s->n * tasks, block_f32(c->b, COL_LABELS) + i * tasks,
-           tasks * sizeof(float));
-    if (s->weights)
-        memcpy(s->weights + s->n * tasks, block_f32(c->b, COL_WEIGHTS) + i * tasks,
-               tasks * sizeof(float));
-    if (s->group) s->group[s->n] = block_u64(c->b, COL_GROUP)[i];
-    s->row[s->n] = (uint32_t)row;
 }
 
 enum status store_load(struct store *s, uint64_t block, size_t first, size_t end,
@@ -393,14 +429,9 @@ enum status store_load(struct store *s, uint64_t block, size_t first, size_t end
     size_t nth = 0; /* selected rows met */
     for (size_t i = 0; i < scratch->n && nth < end && !c.bad; i++) {
         uint64_t row = block * BLOCK_ROWS + i;
-        bool take_row = dataset_is_selected(d, row) && nth++ >= first;
-        if (!load_lists(&c, i, take_row)) return mem_error(err, "rows in memory", 0);
-        if (!take_row) continue;
-        load_singles(&c, i);
-        load_levels(&c, i);
-        load_numbers(&c, i);
-        load_rest(&c, i, row);
-        s->n++;
+        bool wanted = dataset_is_selected(d, row) && nth++ >= first;
+        if (!load_row(&c, i, row, wanted))
+            return mem_error(err, "rows in memory", s->max_words * sizeof *s->words);
     }
     if (!c.bad) return ST_OK;
     return error_set(err, ST_NOINPUT, "prepared data: block %llu does not fit its dictionaries",
@@ -426,20 +457,15 @@ static void recode(struct store *s, size_t table, const uint32_t *rank)
 {
     const struct loading *l = s->loading;
     size_t n_multi = s->file->schema->plan->n_multi;
-    for (size_t k = 0; k < l->n_singles; k++) {
-        if (l->singles[k].table != table) continue;
-        for (size_t i = 0; i < s->n; i++) {
-            uint32_t *id = &s->ids[i * l->n_singles + k];
-            *id = rank[*id];
-        }
+    for (size_t i = 0; i < s->n; i++) {
+        uint32_t *w = s->words + (s->start ? s->start[i] : i * l->record.values);
+        for (size_t k = 0; k < l->n_singles; k++)
+            if (l->singles[k].table == table) w[k] = rank[w[k]];
+        uint32_t *v = w + l->record.values;
+        for (size_t m = 0; m < n_multi; v += w[l->record.lengths + m++])
+            for (size_t j = 0; l->lists[m].table == table && j < w[l->record.lengths + m]; j++)
+                v[j] = rank[v[j]];
     }
-    for (size_t i = 0, at = 0; i < s->n && n_multi; i++)
-        for (size_t m = 0; m < n_multi; m++) {
-            size_t n = s->lengths[i * n_multi + m];
-            if (l->lists[m].table == table)
-                for (size_t j = 0; j < n; j++) s->values[at + j] = rank[s->values[at + j]];
-            at += n;
-        }
 }
 
 enum status store_seal(struct store *s, struct error *err)
