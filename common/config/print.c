@@ -33,7 +33,8 @@ static bool fits_plain(const char *text)
     return true;
 }
 
-static void put_quoted(struct buffer *out, const char *text)
+/* Keys hold no variables, so nothing is doubled in them. */
+static void put_quoted(struct buffer *out, const char *text, bool key)
 {
     buffer_puts(out, "\"");
     for (const char *c = text; *c; c++) {
@@ -41,7 +42,7 @@ static void put_quoted(struct buffer *out, const char *text)
             buffer_printf(out, "\\%c", *c);
         else if ((unsigned char)*c < ' ')
             buffer_printf(out, "\\x%02x", (unsigned)*c);
-        else if (c[0] == '$' && c[1] == '{')
+        else if (!key && c[0] == '$' && c[1] == '{')
             buffer_puts(out, "$$");
         else
             buffer_add(out, c, 1);
@@ -49,18 +50,18 @@ static void put_quoted(struct buffer *out, const char *text)
     buffer_puts(out, "\"");
 }
 
-static void put_word(struct buffer *out, const struct node *node)
+static void put_word(struct buffer *out, const struct node *node, bool key)
 {
     if (node->plain && fits_plain(node->text))
         buffer_puts(out, node->text);
     else
-        put_quoted(out, node->text);
+        put_quoted(out, node->text, key);
 }
 
 static void put_flow(struct buffer *out, const struct node *node)
 {
     if (node->kind == NODE_SCALAR) {
-        put_word(out, node);
+        put_word(out, node, false);
         return;
     }
     bool map = node->kind == NODE_MAP;
@@ -68,7 +69,7 @@ static void put_flow(struct buffer *out, const struct node *node)
     for (size_t i = 0; i < node->n; i++) {
         if (i) buffer_puts(out, ", ");
         if (map) {
-            put_word(out, node->keys[i]);
+            put_word(out, node->keys[i], true);
             buffer_puts(out, ": ");
         }
         put_flow(out, node->items[i]);
@@ -128,7 +129,7 @@ static void put_entry(struct printer *p, const struct option *o, const struct no
     }
     for (size_t i = 0; named && i < value->n; i++) {
         put_indent(p, depth + 1);
-        put_word(&p->out, value->keys[i]);
+        put_word(&p->out, value->keys[i], true);
         if (value->items[i]->n) {
             buffer_puts(&p->out, ":\n");
             put_map(p, inside, value->items[i], depth + 2, unused);
@@ -147,7 +148,7 @@ static void put_map(struct printer *p, const struct option_group *group,
         const struct option *o = group ? option_find(group, map->keys[i]->text) : NULL;
         bool not_used = unused || (o && o->models && !(o->models & FOR(p->type)));
         put_indent(p, depth);
-        put_word(&p->out, map->keys[i]);
+        put_word(&p->out, map->keys[i], true);
         put_entry(p, o, map->items[i], depth, not_used);
     }
 }

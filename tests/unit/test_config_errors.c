@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -267,6 +268,19 @@ static void reserved_names_are_refused(void **state)
                    "c.yaml:4:15: tasks: 'mean' has a meaning of its own", NULL);
 }
 
+/* Lists are bounded before anything is made of them. */
+static void lists_are_bounded(void **state)
+{
+    (void)state;
+    static char text[32 * 1024];
+    size_t n = (size_t)sprintf(text, "data: {train: {files: a}}\nfeatures: [{name: u}]\n"
+                                     "model: {type: lr}\ntasks:\n");
+    for (int i = 0; i < 257; i++) n += (size_t)sprintf(text + n, "  t%d: {label: y}\n", i);
+    config_refused(text, NULL, "c.yaml:5:3: tasks: 257 elements, at most 256 are allowed", NULL);
+    feature_refused("{names: [a0..40000, b0..40000]}",
+                    "c.yaml:6:25: range 'b0..40000' makes more than 65536 names", NULL);
+}
+
 static void warns(const struct settings *s, size_t i, const char *text)
 {
     const struct list_cfg *warnings = settings_warnings(s);
@@ -321,6 +335,7 @@ int main(void)
         cmocka_unit_test(early_stop_needs_what_it_watches),
         cmocka_unit_test(validation_is_one_of_three_things),
         cmocka_unit_test(reserved_names_are_refused),
+        cmocka_unit_test(lists_are_bounded),
         cmocka_unit_test(leaking_features_are_warned_about),
         cmocka_unit_test(keys_of_tasks_without_use_are_warned_about),
     };

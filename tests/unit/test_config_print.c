@@ -54,7 +54,7 @@ static void printing_is_the_inverse_of_parsing(void **state)
                "features:\n  - {names: [a0..3, 'x*', '- b'], except: [x1]}\n"
                "  - {name: \"\\u00e9t\\u00e9 !\", kind: dense, transform: [{clip: [-1.5, 2]}, minmax]}\n"
                "  - {name: 12, split: \" \", missing: []}\n"
-               "tables: {a0: {optimizer: rowwise_adagrad, init: {uniform: 0.5}}, 'x y': {dim: 3},\n"
+               "tables: {a0: {optimizer: rowwise_adagrad, init: {uniform: 0.5}}, 'x ${y': {dim: 3},\n"
                "         a1: {optimizer: {adam: {}}}, a2: {}}\n"
                "tasks: {c: {label: \"a:b\"}, d: {label: \"x >\\n3\", tower: {layers: []}}}\n"
                "model: {type: cgc, experts: {own: 1, shared: 0, layers: [2]}, towers: {layers: []}}\n"
