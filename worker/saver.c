@@ -315,6 +315,7 @@ static enum status check_tables(const struct session *s, struct ckpt *ckpt, stru
 
 enum status saver_read_state(struct ckpt *ckpt, struct train_state *state, struct error *err)
 {
+    TRY(ckpt_read_state(ckpt, err));
     const struct named_array *c = ckpt_find_state(ckpt, "counts"), *r = ckpt_find_state(ckpt, "reals");
     if (!c || c->type != DTYPE_U64 || c->rows != COUNTS || !r || r->type != DTYPE_F64 || r->rows != REALS)
         return error_set(err, ST_NOINPUT, "train_state.h5: counts and reals are missing or of another shape");
