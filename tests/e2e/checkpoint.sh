@@ -42,7 +42,7 @@ done
 damage MANIFEST.json 100
 expect_error 66 'MANIFEST' "verify finds an edited manifest" "$MTPS" ckpt verify copy
 rm copy/MANIFEST.json
-expect_error 66 'MANIFEST' "a folder without a manifest is no checkpoint" "$MTPS" ckpt verify copy
+expect_error 66 'copy' "a folder without a manifest is no checkpoint" "$MTPS" ckpt verify copy
 expect_error 66 'empty-run' "nor is an empty folder" bash -c 'mkdir -p empty-run && exec "$MTPS" ckpt digest empty-run'
 expect_error 66 'nowhere' "nor a folder that is not there" "$MTPS" ckpt ls nowhere
 mkdir -p $run_dir/checkpoints/.tmp-step-000000099999-a0001-x && touch $run_dir/checkpoints/.tmp-step-000000099999-a0001-x/dense.h5

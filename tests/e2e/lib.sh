@@ -79,9 +79,9 @@ same() {
     if [ -n "$2" ] && [ "$2" = "$3" ]; then verdict 0 "$1"; else verdict 1 "$1" "'$2'" "'$3'"; fi
 }
 
-# Value of a key in one-line JSON on stdin: strings without quotes.
+# First value of a key in JSON on stdin: a number or a string without its quotes.
 json() {
-    sed -nE "s/.*\"$1\": ?(\"([^\"]*)\"|([^,{}\"]+)).*/\2\3/p" | head -n 1
+    grep -oE "\"$1\": ?(\"[^\"]*\"|[^][{},\"]+)" | head -n 1 | sed -E 's/^"[^"]*": ?//; s/^"(.*)"$/\1/'
 }
 
 digest() { # RUN-DIR-OR-CHECKPOINT
