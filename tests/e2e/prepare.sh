@@ -39,12 +39,17 @@ check "and column and text" grep -qE 'dirty\.csv:2002:.*not-a-number' "$err"
 same "the model is that of the file without them" "$want" "$(digest runs/dirty)"
 expect_error 65 'bad rows|dirty\.csv' "beyond the limit the run ends" \
     "$MTPS" train -c small.yaml "${bad[@]}" --set data.bad_rows.max=3 --run-dir runs/limit
-gzip -c train.csv >whole.gz
-head -c $(($(stat -c %s whole.gz) / 2)) whole.gz >truncated.gz
-expect_error 65 'truncated\.gz|bad rows' "a truncated gzip file is not read to half in silence" \
+rows 1 60000 | gzip -c >truncated.gz && truncate -s 300000 truncated.gz
+expect_error 65 'rows are bad.*truncated\.gz' "a truncated gzip file is not read to half in silence" \
     "$MTPS" train -c small.yaml --set 'data.train={files: [truncated.gz]}' --set data.bad_rows.max=0 --run-dir runs/truncated
+truncate -s 5000 truncated.gz
+expect_error "65|66" 'truncated\.gz' "nor one that ends before its first row" \
+    "$MTPS" train -c small.yaml --set 'data.train={files: [truncated.gz]}' --run-dir runs/truncated
+{ head -n 1 train.csv; head -c 100000 /dev/urandom; } >junk.csv
+expect_error 65 'rows are bad.*junk\.csv' "binary junk" "$MTPS" train -c small.yaml --set 'data.train={files: [junk.csv]}' --run-dir runs/junk
 head -c 100000 /dev/urandom >junk.csv
-expect_error "64|65|66" 'junk\.csv|no column' "binary junk" "$MTPS" train -c small.yaml --set 'data.train={files: [junk.csv]}' --run-dir runs/junk
+expect_error "64|65|66" 'junk\.csv|no column' "junk from the first byte" \
+    "$MTPS" train -c small.yaml --set 'data.train={files: [junk.csv]}' --run-dir runs/junk
 { head -n 50 train.csv; awk 'BEGIN { for (i = 0; i < 3000000; i++) printf "0123456789" }'; echo; tail -n +51 train.csv; } >long.csv
 expect_exit 0 "a line of 30 MB is one bad row" \
     "$MTPS" train -c small.yaml --set 'data.train={files: [long.csv]}' --set data.bad_rows.max=1 --run-dir runs/long
