@@ -186,15 +186,16 @@ enum status raw_reader_next(struct raw_reader *r, bool *got, struct error *err)
 /* Header of the first file that has one. */
 static enum status csv_names(struct raw_reader *r, struct raw_names *out, struct error *err)
 {
-    for (;;) {
-        if (r->next_file == r->n_files)
-            return error_set(err, ST_NOINPUT, "%s: is empty: a header line is expected",
-                             r->files[0]);
+    char why[160] = "it is empty";
+    while (r->next_file < r->n_files) {
         enum source_line kind;
         TRY(open_file(r, &kind, err));
         if (kind == LINE_OK) return raw_csv_names(r->csv, out, err);
+        if (kind == LINE_DAMAGED)
+            snprintf(why, sizeof why, "%s", source_lines_damage(r->lines));
         close_file(r);
     }
+    return error_set(err, ST_NOINPUT, "%s: a header line is expected: %s", r->files[0], why);
 }
 
 static enum status slot_names(struct raw_reader *r, struct raw_names *out, struct error *err)
