@@ -71,9 +71,9 @@ static size_t count_rows(struct raw_sample *s)
         if (s->status != ST_OK || !row) break;
         char want[64];
         size_t k = (size_t)sprintf(want, "%llx", (unsigned long long)hash_mix(n + 1));
-        assert_int_equal(strtoull(row->fields[0].v[0].s, NULL, 10), n);
-        assert_int_equal(row->fields[1].v[0].n, k);
-        assert_memory_equal(row->fields[1].v[0].s, want, k);
+        struct text a = row->fields[0].v[0], b = row->fields[1].v[0];
+        if (strtoull(a.s, NULL, 10) != n || b.n != k || memcmp(b.s, want, k) != 0)
+            fail_msg("row %zu is not what was written", n);
     }
     raw_close(r);
     return n;
@@ -137,11 +137,11 @@ static void test_truncated(void **state)
     raw_sample_file(s, "b.in", "a,b\n");
     for (size_t i = 0; i < N_FILTERS; i++) {
         size_t bytes = squeeze(i, text, n, out), last = 0;
-        for (size_t part = 1; part <= 8; part++) {
-            raw_sample_bytes(s, "a.in", out, part < 8 ? bytes * part / 8 : bytes - 3);
+        for (size_t part = 1; part <= 4; part++) {
+            raw_sample_bytes(s, "a.in", out, part < 4 ? bytes * part / 4 : bytes - 3);
             size_t rows = count_rows(s);
             assert_int_equal(s->status, ST_OK);
-            assert_true(rows >= last && rows < ROWS + (part == 8));
+            assert_true(rows >= last && rows < ROWS + (part == 4));
             assert_int_equal(s->bad.n_bad, 1);
             assert_non_null(strstr(s->bad.shown[0], "the rest of the file cannot be read: "));
             last = rows;
