@@ -174,14 +174,18 @@ static enum status measure(const struct bench_spec *spec, struct trainer *t, con
     TRY(trainer_begin(t, err));
     TRY(calibrate(spec, t, &n, err));
     trainer_times(t, &before);
+    struct wire_stats server_before = {0}, server = {0};
+    if (spec->crew->worker == 0) TRY(client_stats(spec->client, &server_before, err));
     TRY(rounds(spec, t, b, n, &samples, err));
     trainer_times(t, &after);
     if (spec->crew->worker) return ST_OK;
-    *result = json_pack("{s:s, s:f, s:f, s:f, s:I, s:o}", "name", "step", "samples_per_s",
+    TRY(client_stats(spec->client, &server, err));
+    double server_us = 1e6 * (server.busy_s - server_before.busy_s) / (double)(n * spec->rounds);
+    *result = json_pack("{s:s, s:f, s:f, s:f, s:I, s:f, s:o}", "name", "step", "samples_per_s",
                         median(samples.steps, spec->rounds), "bound_samples_per_s",
                         median(samples.bound, spec->rounds), "ratio",
                         median(samples.ratio, spec->rounds), "rounds", (json_int_t)spec->rounds,
-                        "stages", stages_json(&before, &after, n * spec->rounds));
+                        "server_us", server_us, "stages", stages_json(&before, &after, n * spec->rounds));
     return *result ? ST_OK : mem_error(err, "bench", 1024);
 }
 

@@ -21,8 +21,8 @@ struct bench_spec {
 
 /* Rounds of {matrix products of the model on one core, whole batch, fused
  * shapes, one BLAS thread} and {training steps of all workers}, medians. *result
- * (leader): {"name":"step","samples_per_s","bound_samples_per_s","ratio","stages":{µs per
- * step}}. Collective over the workers; leaves the tables trained. */
+ * (leader): {"name":"step","samples_per_s","bound_samples_per_s","ratio","server_us" (busiest server),
+ * "stages":{µs per step}}. Collective over the workers; leaves the tables trained. */
 enum status bench_step(const struct bench_spec *spec, json_t **result, struct error *err) MUST_USE;
 
 #endif
