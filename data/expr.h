@@ -33,8 +33,8 @@ struct expr_scratch; /* memory of strings made while evaluating */
  * whatever characters it has. Errors: ST_USAGE,
  * "FILE:LINE:COLUMN: in expression 'TEXT' at column K: ...", with the nearest
  * known column or function as hint. */
-enum status expr_parse(const struct text_cfg *text, const char *const *known, size_t n_known,
-                       struct expr **out, struct error *err) MUST_USE;
+enum status expr_parse(const struct text_cfg *text, const char *const *known,
+                       size_t n_known, struct expr **out, struct error *err) MUST_USE;
 void expr_destroy(struct expr *e);
 
 /* Columns the expression reads, each once; the order of expr_eval's inputs. */
@@ -53,12 +53,14 @@ void expr_scratch_destroy(struct expr_scratch *s);
  * whose text is no number is ST_DATA naming the column and the text. The result
  * is valid until the next evaluation with the same scratch. */
 enum status expr_eval(const struct expr *e, const struct text *columns,
-                      struct expr_scratch *scratch, struct value *out, struct error *err) MUST_USE;
+                      struct expr_scratch *scratch, struct value *out,
+                      struct error *err) MUST_USE;
 
 /* The same on values that are already typed (columns kept in prepared data):
  * integers and floats for number columns, strings for string columns. */
 enum status expr_eval_values(const struct expr *e, const struct value *columns,
-                             struct expr_scratch *scratch, struct value *out, struct error *err) MUST_USE;
+                             struct expr_scratch *scratch, struct value *out,
+                             struct error *err) MUST_USE;
 
 /* Truth: a number other than 0 or a non-empty string; missing is false. */
 bool value_is_true(const struct value *v);

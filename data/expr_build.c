@@ -25,10 +25,12 @@ static bool more(void **v, size_t n, size_t *capacity, size_t size)
     return true;
 }
 
-bool expr_build_code(struct expr_build *b, enum expr_op op, size_t n_args, size_t arg, int net)
+bool expr_build_code(struct expr_build *b, enum expr_op op, size_t n_args, size_t arg,
+                     int net)
 {
     if (!more((void **)&b->code, b->n_code, &b->cap_code, sizeof *b->code)) return false;
-    b->code[b->n_code++] = (struct expr_instr){(uint16_t)op, (uint16_t)n_args, (uint32_t)arg};
+    b->code[b->n_code++] =
+        (struct expr_instr){(uint16_t)op, (uint16_t)n_args, (uint32_t)arg};
     b->depth = (size_t)((int64_t)b->depth + net);
     if (b->depth > b->depth_max) b->depth_max = b->depth;
     return true;
@@ -36,21 +38,24 @@ bool expr_build_code(struct expr_build *b, enum expr_op op, size_t n_args, size_
 
 bool expr_build_constant(struct expr_build *b, struct expr_cell c, size_t *index)
 {
-    if (!more((void **)&b->constants, b->n_constants, &b->cap_constants, sizeof c)) return false;
-    b->constants[*index = b->n_constants++] = c;
+    if (!more((void **)&b->constants, b->n_constants, &b->cap_constants, sizeof c))
+        return false;
+    b->constants[ *index = b->n_constants++] = c;
     return true;
 }
 
 bool expr_build_list(struct expr_build *b, struct expr_list l, size_t *index)
 {
     if (!more((void **)&b->lists, b->n_lists, &b->cap_lists, sizeof l)) return false;
-    b->lists[*index = b->n_lists++] = l;
+    b->lists[ *index = b->n_lists++] = l;
     return true;
 }
 
-bool expr_build_variable(struct expr_build *b, enum expr_type type, size_t at, uint32_t *out)
+bool expr_build_variable(struct expr_build *b, enum expr_type type, size_t at,
+                         uint32_t *out)
 {
-    if (!more((void **)&b->variables, b->n_variables, &b->cap_variables, sizeof *b->variables))
+    if (!more((void **)&b->variables, b->n_variables, &b->cap_variables,
+              sizeof *b->variables))
         return false;
     *out = (uint32_t)b->n_variables;
     b->variables[b->n_variables++] = (struct expr_variable){*out, type, at};
@@ -62,10 +67,13 @@ bool expr_build_column(struct expr_build *b, const char *name, size_t at, size_t
     for (*index = 0; *index < b->n_columns; ++*index)
         if (strcmp(b->columns[*index].name, name) == 0) return true;
     size_t capacity = b->cap_columns;
-    if (!more((void **)&b->columns, b->n_columns, &capacity, sizeof *b->columns)) return false;
-    if (!more((void **)&b->column_type, b->n_columns, &b->cap_columns, sizeof *b->column_type))
+    if (!more((void **)&b->columns, b->n_columns, &capacity, sizeof *b->columns))
         return false;
-    if (!expr_build_variable(b, TYPE_OPEN, at, &b->column_type[b->n_columns])) return false;
+    if (!more((void **)&b->column_type, b->n_columns, &b->cap_columns,
+              sizeof *b->column_type))
+        return false;
+    if (!expr_build_variable(b, TYPE_OPEN, at, &b->column_type[b->n_columns]))
+        return false;
     b->columns[b->n_columns++] = (struct expr_column){.name = name};
     return true;
 }
@@ -86,7 +94,8 @@ enum expr_type expr_build_type(struct expr_build *b, uint32_t variable, size_t *
     return r->type;
 }
 
-bool expr_build_bind(struct expr_build *b, uint32_t variable, enum expr_type type, size_t at)
+bool expr_build_bind(struct expr_build *b, uint32_t variable, enum expr_type type,
+                     size_t at)
 {
     struct expr_variable *r = root(b, variable);
     if (r->type == TYPE_OPEN) {
@@ -122,7 +131,8 @@ static void *copy(struct arena *a, const void *from, size_t n, size_t size)
 bool expr_build_finish(struct expr_build *b, struct expr *e)
 {
     for (size_t i = 0; i < b->n_columns; i++)
-        b->columns[i].is_string = expr_build_type(b, b->column_type[i], NULL) != TYPE_NUMBER;
+        b->columns[i].is_string =
+            expr_build_type(b, b->column_type[i], NULL) != TYPE_NUMBER;
     e->code = copy(e->arena, b->code, b->n_code, sizeof *e->code);
     e->n_code = b->n_code;
     e->constants = copy(e->arena, b->constants, b->n_constants, sizeof *e->constants);

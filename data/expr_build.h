@@ -41,16 +41,21 @@ struct expr_build {
 void expr_build_close(struct expr_build *b);
 
 /* All give false when out of memory. net: values it adds to the stack. */
-bool expr_build_code(struct expr_build *b, enum expr_op op, size_t n_args, size_t arg, int net) MUST_USE;
-bool expr_build_constant(struct expr_build *b, struct expr_cell c, size_t *index) MUST_USE;
+bool expr_build_code(struct expr_build *b, enum expr_op op, size_t n_args, size_t arg,
+                     int net) MUST_USE;
+bool expr_build_constant(struct expr_build *b, struct expr_cell c,
+                         size_t *index) MUST_USE;
 bool expr_build_list(struct expr_build *b, struct expr_list l, size_t *index) MUST_USE;
-bool expr_build_variable(struct expr_build *b, enum expr_type type, size_t at, uint32_t *out) MUST_USE;
+bool expr_build_variable(struct expr_build *b, enum expr_type type, size_t at,
+                         uint32_t *out) MUST_USE;
 /* The column of that name (kept, not copied), with one variable for all its uses. */
-bool expr_build_column(struct expr_build *b, const char *name, size_t at, size_t *index) MUST_USE;
+bool expr_build_column(struct expr_build *b, const char *name, size_t at,
+                       size_t *index) MUST_USE;
 
 enum expr_type expr_build_type(struct expr_build *b, uint32_t variable, size_t *bound_at);
 /* False: the variable is bound to the other type already. */
-bool expr_build_bind(struct expr_build *b, uint32_t variable, enum expr_type type, size_t at);
+bool expr_build_bind(struct expr_build *b, uint32_t variable, enum expr_type type,
+                     size_t at);
 /* Both are of one type from now on; false when they cannot be. */
 bool expr_build_join(struct expr_build *b, uint32_t x, uint32_t y, size_t at);
 

@@ -2,7 +2,8 @@
  * Inside data/expr_*.c only.
  *
  *   duration_ms > 0 and tab in [1, 2]
- *     COLUMN 0 | CONST 0 | GREATER | TEST_AND -> end | COLUMN 1 | IN list 0 | AND | end */
+ *     COLUMN 0 | CONST 0 | GREATER | TEST_AND -> end | COLUMN 1 | IN list 0 | AND | end
+ */
 #ifndef MTPS_DATA_EXPR_CODE_H
 #define MTPS_DATA_EXPR_CODE_H
 
@@ -15,24 +16,61 @@ enum {
     EXPR_TEXT_MAX = 64 * 1024
 };
 
+/* The order matters: expr_eval.c asks for ranges (arithmetic, comparison, functions
+ * of numbers up to OP_CLIP, then those of texts and times). */
 enum expr_op {
     /* arg: column, constant, list of constants, place to jump to */
-    OP_COLUMN, OP_CONST, OP_IN, OP_NOT_IN,
+    OP_COLUMN,
+    OP_CONST,
+    OP_IN,
+    OP_NOT_IN,
     OP_TEST_AND, /* false on top decides an `and`: jump; else go on */
     OP_TEST_OR,
     OP_TEST_COALESCE, /* not missing: jump; else pop */
     OP_TEST_MISSING,  /* missing: jump */
     OP_TEST_IF,       /* pops; false: jump */
     OP_JUMP,
-    OP_AND, OP_OR, OP_NOT,
-    OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_MOD, OP_NEG,
-    OP_EQUAL, OP_NOT_EQUAL, OP_LESS, OP_LESS_EQUAL, OP_GREATER, OP_GREATER_EQUAL,
+    OP_AND,
+    OP_OR,
+    OP_NOT,
+    OP_ADD,
+    OP_SUB,
+    OP_MUL,
+    OP_DIV,
+    OP_MOD,
+    OP_NEG,
+    OP_EQUAL,
+    OP_NOT_EQUAL,
+    OP_LESS,
+    OP_LESS_EQUAL,
+    OP_GREATER,
+    OP_GREATER_EQUAL,
     /* functions; n_args where it varies */
-    OP_ABS, OP_FLOOR, OP_CEIL, OP_ROUND, OP_SQRT, OP_EXP, OP_LOG, OP_LOG2, OP_LOG1P,
-    OP_MIN, OP_MAX, OP_CLIP, OP_IS_MISSING,
-    OP_N_ITEMS, OP_ITEM, OP_CONTAINS, OP_CONCAT, OP_LOWER, OP_SUBSTR, OP_HASH,
-    OP_HOUR, OP_WEEKDAY, OP_DATE,
-    OP_IF, OP_COALESCE /* known to the parser only */
+    OP_ABS,
+    OP_FLOOR,
+    OP_CEIL,
+    OP_ROUND,
+    OP_SQRT,
+    OP_EXP,
+    OP_LOG,
+    OP_LOG2,
+    OP_LOG1P,
+    OP_MIN,
+    OP_MAX,
+    OP_CLIP,
+    OP_IS_MISSING,
+    OP_N_ITEMS,
+    OP_ITEM,
+    OP_CONTAINS,
+    OP_CONCAT,
+    OP_LOWER,
+    OP_SUBSTR,
+    OP_HASH,
+    OP_HOUR,
+    OP_WEEKDAY,
+    OP_DATE,
+    OP_IF,
+    OP_COALESCE /* known to the parser only */
 };
 
 struct expr_instr {
@@ -105,7 +143,7 @@ struct expr_cell expr_cell_of(const struct value *v);
 /* Valid until the next expr_text_reset. NULL when out of memory. */
 char *expr_text_take(struct expr_scratch *s, size_t n) MUST_USE;
 void expr_text_reset(struct expr_scratch *s);
-struct expr_cell *expr_text_stack(struct expr_scratch *s); /* [EXPR_STACK] */
+struct expr_cell *expr_text_stack(struct expr_scratch *s); /* [-1 .. EXPR_STACK) */
 
 /* ---- functions on strings and times (expr_text.c, expr_time.c) ---- */
 

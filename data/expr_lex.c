@@ -12,7 +12,8 @@ static bool is_digit(char c)
 /* Letters beyond ASCII belong to names. */
 static bool starts_name(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (unsigned char)c >= 0x80;
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
+           (unsigned char)c >= 0x80;
 }
 
 static bool fail(struct expr_lexer *l, size_t at, const char *problem)
@@ -49,24 +50,32 @@ static bool lex_number(struct expr_lexer *l, struct expr_token *t)
     t->text = (struct text){l->text + t->at, l->at - t->at};
     if (starts_name(peek(l, 0)))
         return fail(l, t->at, "a name starts with a digit: put it in back quotes");
-    if (!text_number(t->text, &t->number)) return fail(l, t->at, "the number is too large");
+    if (!text_number(t->text, &t->number))
+        return fail(l, t->at, "the number is too large");
     return true;
 }
 
 static char escaped(char c)
 {
     switch (c) {
-    case 't': return '\t';
-    case 'n': return '\n';
-    case '\\': case '\'': case '"': return c;
-    default: return '\0';
+    case 't':
+        return '\t';
+    case 'n':
+        return '\n';
+    case '\\':
+    case '\'':
+    case '"':
+        return c;
+    default:
+        return '\0';
     }
 }
 
 /* Offset of the closing quote, or n. */
 static size_t find_end(const struct expr_lexer *l, size_t at, char quote)
 {
-    while (at < l->n && l->text[at] != quote) at += l->text[at] == '\\' && quote != '`' ? 2 : 1;
+    while (at < l->n && l->text[at] != quote)
+        at += l->text[at] == '\\' && quote != '`' ? 2 : 1;
     return at < l->n ? at : l->n;
 }
 
@@ -76,15 +85,17 @@ static bool lex_quoted(struct expr_lexer *l, struct expr_token *t)
     char quote = l->text[l->at++];
     size_t end = find_end(l, l->at, quote), n = 0;
     if (end == l->n)
-        return fail(l, t->at, quote == '`' ? "the back quote is never closed"
-                                           : "the quote is never closed");
+        return fail(l, t->at,
+                    quote == '`' ? "the back quote is never closed"
+                                 : "the quote is never closed");
     char *to = arena_take(l->arena, end - l->at + 1, 1);
     if (!to) return fail(l, t->at, NULL);
     for (; l->at < end; l->at++) {
         char c = peek(l, 0);
         if (c == '\\' && quote != '`') {
             c = escaped(peek(l, 1));
-            if (!c) return fail(l, l->at, "unknown escape: there are \\\\ \\' \\\" \\t \\n");
+            if (!c)
+                return fail(l, l->at, "unknown escape: there are \\\\ \\' \\\" \\t \\n");
             l->at++;
         }
         to[n++] = c;
@@ -102,12 +113,29 @@ static bool lex_sign(struct expr_lexer *l, struct expr_token *t)
         char text[3];
         const char *problem;
     } signs[] = {
-        {"==", NULL}, {"!=", NULL}, {"<=", NULL}, {">=", NULL},
-        {"&&", "write 'and'"}, {"||", "write 'or'"}, {"<>", "write '!='"},
-        {"**", "there is no power: write exp(y * log(x))"}, {"//", "write floor(x / y)"},
-        {"+", NULL}, {"-", NULL}, {"*", NULL}, {"/", NULL}, {"%", NULL}, {"<", NULL},
-        {">", NULL}, {"(", NULL}, {")", NULL}, {"[", NULL}, {"]", NULL}, {",", NULL},
-        {"=", "one '=' is no comparison: write '=='"}, {"!", "write 'not'"},
+        {"==", NULL},
+        {"!=", NULL},
+        {"<=", NULL},
+        {">=", NULL},
+        {"&&", "write 'and'"},
+        {"||", "write 'or'"},
+        {"<>", "write '!='"},
+        {"**", "there is no power: write exp(y * log(x))"},
+        {"//", "write floor(x / y)"},
+        {"+", NULL},
+        {"-", NULL},
+        {"*", NULL},
+        {"/", NULL},
+        {"%", NULL},
+        {"<", NULL},
+        {">", NULL},
+        {"(", NULL},
+        {")", NULL},
+        {"[", NULL},
+        {"]", NULL},
+        {",", NULL},
+        {"=", "one '=' is no comparison: write '=='"},
+        {"!", "write 'not'"},
     };
     for (size_t i = 0; i < sizeof signs / sizeof *signs; i++) {
         size_t n = strlen(signs[i].text);

@@ -72,7 +72,8 @@ enum { N_FUNCTIONS = sizeof functions / sizeof *functions };
 static size_t column_of(const struct parser *p, size_t at)
 {
     size_t column = 1;
-    for (size_t i = 0; i < at; i++) column += ((unsigned char)p->cfg->text[i] & 0xc0) != 0x80;
+    for (size_t i = 0; i < at; i++)
+        column += ((unsigned char)p->cfg->text[i] & 0xc0) != 0x80;
     return column;
 }
 
@@ -82,9 +83,9 @@ static bool fail(struct parser *p, size_t at, const char *what)
     char place[64] = "", shown[400];
     if (o->line) snprintf(place, sizeof place, ":%u:%u", o->line, o->column);
     raw_text_print(raw_text_of(p->cfg->text), 120, shown, sizeof shown);
-    p->status = error_set(p->err, ST_USAGE, "%s%s: in expression '%s' at column %zu: %s",
-                          o->file ? o->file : "expression", place, shown, column_of(p, at),
-                          what);
+    p->status =
+        error_set(p->err, ST_USAGE, "%s%s: in expression '%s' at column %zu: %s",
+                  o->file ? o->file : "expression", place, shown, column_of(p, at), what);
     return false;
 }
 
@@ -114,7 +115,8 @@ static bool unexpected(struct parser *p, const char *wanted)
 {
     char what[200], word[80];
     snprintf(what, sizeof what, "%s, %s is expected",
-             p->now.kind == TOKEN_END ? "the expression ends here" : shown(p->now.text, word),
+             p->now.kind == TOKEN_END ? "the expression ends here"
+                                      : shown(p->now.text, word),
              wanted);
     return fail(p, p->now.at, what);
 }
@@ -156,15 +158,16 @@ static bool need(struct parser *p, const struct expr_part *part, enum expr_type 
     enum expr_type has = expr_build_type(&p->build, part->type, &bound_at);
     char what[200], since[64] = "";
     if (bound_at != part->at)
-        snprintf(since, sizeof since, ", by its use at column %zu", column_of(p, bound_at));
+        snprintf(since, sizeof since, ", by its use at column %zu",
+                 column_of(p, bound_at));
     snprintf(what, sizeof what, "%s needs %s, this is %s%s", who, type_name(type),
              type_name(has), since);
     return fail(p, part->at, what);
 }
 
 /* Two parts must be of one type. */
-static bool need_same(struct parser *p, const struct expr_part *a, const struct expr_part *b,
-                      const char *who)
+static bool need_same(struct parser *p, const struct expr_part *a,
+                      const struct expr_part *b, const char *who)
 {
     if (expr_build_join(&p->build, a->type, b->type, b->at)) return true;
     char what[200];
@@ -208,11 +211,13 @@ static bool hint_nearest(struct parser *p, struct text name, bool function_only)
     const char *column = function_only ? NULL : nearest_word(word, p->known, p->n_known);
     const char *function = column ? NULL : nearest_word(word, names, N_FUNCTIONS);
     if (column) error_hint(p->err, p->status, "did you mean the column '%s'?", column);
-    if (function) error_hint(p->err, p->status, "did you mean the function %s()?", function);
+    if (function)
+        error_hint(p->err, p->status, "did you mean the function %s()?", function);
     return false;
 }
 
-static bool parse_column(struct parser *p, struct text name, size_t at, struct expr_part *out)
+static bool parse_column(struct parser *p, struct text name, size_t at,
+                         struct expr_part *out)
 {
     const char *kept = find_known(p, name);
     if (!kept && p->known) {
@@ -228,8 +233,8 @@ static bool parse_column(struct parser *p, struct text name, size_t at, struct e
     return emit(p, OP_COLUMN, 0, column, 1);
 }
 
-static bool parse_constant(struct parser *p, struct expr_cell c, enum expr_type type, size_t at,
-                           struct expr_part *out)
+static bool parse_constant(struct parser *p, struct expr_cell c, enum expr_type type,
+                           size_t at, struct expr_part *out)
 {
     size_t index;
     if (!expr_build_constant(&p->build, c, &index)) return fail_memory(p);
@@ -332,7 +337,8 @@ static bool parse_arguments(struct parser *p, const struct function *f, size_t a
         char kind = argument_kind(f->args, *n);
         if (kind == '\0') return wrong_arguments(p, f, p->now.at);
         if (*n == EXPR_STACK - 1) return fail(p, p->now.at, "too many arguments");
-        if (!parse_or(p, &part) || !check_argument(p, f, kind, &part, branch)) return false;
+        if (!parse_or(p, &part) || !check_argument(p, f, kind, &part, branch))
+            return false;
         ++*n;
         bool comma;
         if (!take(p, ",", &comma)) return false;
@@ -343,7 +349,8 @@ static bool parse_arguments(struct parser *p, const struct function *f, size_t a
     return expect(p, ")");
 }
 
-static bool parse_call(struct parser *p, struct text name, size_t at, struct expr_part *out)
+static bool parse_call(struct parser *p, struct text name, size_t at,
+                       struct expr_part *out)
 {
     const struct function *f = find_function(name);
     if (!f) {
@@ -385,7 +392,8 @@ static bool parse_word(struct parser *p, struct expr_part *out)
     if (call) return parse_call(p, t.text, t.at, out);
     if (!find_known(p, t.text)) {
         if (expr_token_is(&t, "true") || expr_token_is(&t, "false"))
-            return parse_constant(p, expr_cell_int(t.text.s[0] == 't'), TYPE_NUMBER, t.at, out);
+            return parse_constant(p, expr_cell_int(t.text.s[0] == 't'), TYPE_NUMBER, t.at,
+                                  out);
         if (expr_token_is(&t, "missing"))
             return parse_constant(p, expr_cell_missing(), TYPE_OPEN, t.at, out);
     }
@@ -398,13 +406,16 @@ static bool parse_primary(struct parser *p, struct expr_part *out)
     bool open;
     switch (t.kind) {
     case TOKEN_NUMBER:
-        return advance(p) && parse_constant(p, expr_cell_of(&t.number), TYPE_NUMBER, t.at, out);
+        return advance(p) &&
+               parse_constant(p, expr_cell_of(&t.number), TYPE_NUMBER, t.at, out);
     case TOKEN_STRING:
         return advance(p) && parse_constant(p, expr_cell_string(t.text.s, t.text.n),
                                             TYPE_STRING, t.at, out);
     case TOKEN_NAME:
-    case TOKEN_QUOTED: return parse_word(p, out);
-    default: break;
+    case TOKEN_QUOTED:
+        return parse_word(p, out);
+    default:
+        break;
     }
     if (!take(p, "(", &open)) return false;
     if (!open) return unexpected(p, "a value");
@@ -459,7 +470,8 @@ static bool parse_arithmetic(struct parser *p, struct expr_part *out,
         snprintf(who, sizeof who, "'%s'", row->sign);
         if (!need(p, out, TYPE_NUMBER, who) || !operand(p, &right)) return false;
         if (!need(p, &right, TYPE_NUMBER, who)) return false;
-        if (!emit(p, row->op, 2, 0, -1) || !typed(p, TYPE_NUMBER, out->at, out)) return false;
+        if (!emit(p, row->op, 2, 0, -1) || !typed(p, TYPE_NUMBER, out->at, out))
+            return false;
     }
 }
 
@@ -472,7 +484,8 @@ static bool parse_product(struct parser *p, struct expr_part *out)
 
 static bool parse_sum(struct parser *p, struct expr_part *out)
 {
-    static const struct operator_row rows[] = {{"+", OP_ADD}, {"-", OP_SUB}, {NULL, OP_ADD}};
+    static const struct operator_row rows[] = {
+        {"+", OP_ADD}, {"-", OP_SUB}, {NULL, OP_ADD}};
     return parse_arithmetic(p, out, rows, parse_product);
 }
 
@@ -490,7 +503,8 @@ static bool parse_list_item(struct parser *p, const struct expr_part *left, uint
                                                 : expr_cell_string(t.text.s, t.text.n);
     if (minus && c.kind == VALUE_INT) c.u.i = -c.u.i;
     if (minus && c.kind == VALUE_FLOAT) c.u.f = -c.u.f;
-    if (!typed(p, t.kind == TOKEN_NUMBER ? TYPE_NUMBER : TYPE_STRING, at, &item)) return false;
+    if (!typed(p, t.kind == TOKEN_NUMBER ? TYPE_NUMBER : TYPE_STRING, at, &item))
+        return false;
     if (!need_same(p, left, &item, "'in' compares values")) return false;
     if (!expr_build_constant(&p->build, c, &index)) return fail_memory(p);
     ++*n;
@@ -513,9 +527,11 @@ static bool parse_list(struct parser *p, struct expr_part *left, enum expr_op op
 static bool parse_comparison(struct parser *p, struct expr_part *out)
 {
     static const struct operator_row rows[] = {
-        {"==", OP_EQUAL}, {"!=", OP_NOT_EQUAL}, {"<=", OP_LESS_EQUAL},
-        {">=", OP_GREATER_EQUAL}, {"<", OP_LESS}, {">", OP_GREATER},
-        {"in", OP_IN}, {"not", OP_NOT_IN}, {NULL, OP_EQUAL}};
+        {"==", OP_EQUAL},      {"!=", OP_NOT_EQUAL},
+        {"<=", OP_LESS_EQUAL}, {">=", OP_GREATER_EQUAL},
+        {"<", OP_LESS},        {">", OP_GREATER},
+        {"in", OP_IN},         {"not", OP_NOT_IN},
+        {NULL, OP_EQUAL}};
     const struct operator_row *row, *again;
     struct expr_part right;
     if (!parse_sum(p, out) || !take_operator(p, rows, &row)) return false;
@@ -529,16 +545,17 @@ static bool parse_comparison(struct parser *p, struct expr_part *out)
     if (!emit(p, row->op, 2, 0, -1) || !typed(p, TYPE_NUMBER, out->at, out)) return false;
     size_t at = p->now.at;
     if (!take_operator(p, rows, &again)) return false;
-    return again ? fail(p, at, "comparisons do not chain: write 'a < b and b < c'") : true;
+    return again ? fail(p, at, "comparisons do not chain: write 'a < b and b < c'")
+                 : true;
 }
 
 static bool parse_not(struct parser *p, struct expr_part *out)
 {
     size_t at = p->now.at, n = 0;
-    bool not;
+    bool not ;
     for (;; n++) {
-        if (!take(p, "not", &not)) return false;
-        if (!not) break;
+        if (!take(p, "not", &not )) return false;
+        if (!not ) break;
     }
     if (!parse_comparison(p, out)) return false;
     if (n == 0) return true;
@@ -577,7 +594,8 @@ static bool parse_and(struct parser *p, struct expr_part *out)
 
 static bool parse_or(struct parser *p, struct expr_part *out)
 {
-    if (!enter(p) || !parse_logic(p, out, "or", OP_TEST_OR, OP_OR, parse_and)) return false;
+    if (!enter(p) || !parse_logic(p, out, "or", OP_TEST_OR, OP_OR, parse_and))
+        return false;
     p->nesting--;
     return true;
 }
@@ -595,21 +613,27 @@ static bool parse_all(struct parser *p, struct expr *e)
         if (!advance(p) || !parse_or(p, &part)) return false;
         if (p->now.kind != TOKEN_END) return unexpected(p, "an operator or the end");
     }
-    if (p->build.depth_max > EXPR_STACK) return fail(p, 0, "needs more than 256 values at once");
+    if (p->build.depth_max > EXPR_STACK)
+        return fail(p, 0, "needs more than 256 values at once");
     e->is_column = p->build.n_code == 1 && p->build.code[0].op == OP_COLUMN;
     e->gives_string = expr_build_type(&p->build, part.type, NULL) != TYPE_NUMBER;
     return expr_build_finish(&p->build, e) ? true : fail_memory(p);
 }
 
-enum status expr_parse(const struct text_cfg *text, const char *const *known, size_t n_known,
-                       struct expr **out, struct error *err)
+enum status expr_parse(const struct text_cfg *text, const char *const *known,
+                       size_t n_known, struct expr **out, struct error *err)
 {
     struct arena *arena;
     TRY(arena_create(&arena, err));
     struct expr *e = arena_take(arena, 1, sizeof *e);
-    struct parser p = {.cfg = text, .known = known, .n_known = n_known, .arena = arena,
-                       .err = err, .status = ST_OK};
-    p.lexer = (struct expr_lexer){.text = text->text, .n = strlen(text->text), .arena = arena};
+    struct parser p = {.cfg = text,
+                       .known = known,
+                       .n_known = n_known,
+                       .arena = arena,
+                       .err = err,
+                       .status = ST_OK};
+    p.lexer =
+        (struct expr_lexer){.text = text->text, .n = strlen(text->text), .arena = arena};
     bool ok = e != NULL;
     if (ok) {
         e->arena = arena;

@@ -18,7 +18,7 @@ struct block {
 
 struct expr_scratch {
     struct block *newest;
-    struct expr_cell stack[EXPR_STACK];
+    struct expr_cell stack[1 + EXPR_STACK]; /* the first is below the lowest value */
 };
 
 enum status expr_scratch_create(struct expr_scratch **out, struct error *err)
@@ -48,7 +48,7 @@ void expr_scratch_destroy(struct expr_scratch *s)
 
 struct expr_cell *expr_text_stack(struct expr_scratch *s)
 {
-    return s->stack;
+    return s->stack + 1;
 }
 
 void expr_text_reset(struct expr_scratch *s)
@@ -80,7 +80,8 @@ bool expr_text_concat(struct expr_scratch *s, const struct expr_cell *args, size
 {
     enum { NUMBER = 32 };
     size_t room = 0;
-    for (size_t i = 0; i < n; i++) room += args[i].kind == VALUE_STRING ? args[i].n : NUMBER;
+    for (size_t i = 0; i < n; i++)
+        room += args[i].kind == VALUE_STRING ? args[i].n : NUMBER;
     char *to = expr_text_take(s, room), *at = to;
     if (!to) return false;
     for (size_t i = 0; i < n; i++) {

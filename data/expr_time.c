@@ -69,7 +69,8 @@ static bool take_clock(struct text *t, int64_t *seconds)
     if (take(t, ':') && (!take_digits(t, 2, &second) || second > 59)) return false;
     if (take(t, '.')) {
         int64_t digit;
-        while (take_digits(t, 1, &digit)) {}
+        while (take_digits(t, 1, &digit)) {
+        }
     }
     *seconds = hour * HOUR + minute * 60 + second;
     return true;
@@ -86,7 +87,8 @@ static bool seconds_of_text(struct text t, int64_t *seconds)
     if (!take_digits(&t, 2, &day) || day < 1 || day > lengths[month - 1]) return false;
     int64_t days = days_of(year, month, day);
     if (date_of(days) != year * 10000 + month * 100 + day) return false;
-    if (t.n && !((take(&t, ' ') || take(&t, 'T')) && take_clock(&t, &clock))) return false;
+    if (t.n && !((take(&t, ' ') || take(&t, 'T')) && take_clock(&t, &clock)))
+        return false;
     *seconds = days * DAY + clock;
     return t.n == 0;
 }

@@ -103,13 +103,16 @@ bool value_is_true(const struct value *v)
 {
     struct value number;
     switch (v->kind) {
-    case VALUE_INT: return v->i != 0;
-    case VALUE_FLOAT: return v->f != 0;
+    case VALUE_INT:
+        return v->i != 0;
+    case VALUE_FLOAT:
+        return v->f != 0;
     case VALUE_STRING:
         /* A bare column is text: "0" in it means what 0 means. */
         if (text_number(v->s, &number)) return value_is_true(&number);
         return v->s.n != 0;
-    case VALUE_MISSING: break;
+    case VALUE_MISSING:
+        break;
     }
     return false;
 }
@@ -200,10 +203,14 @@ struct value expr_cell_value(const struct expr_cell *c)
 struct expr_cell expr_cell_of(const struct value *v)
 {
     switch (v->kind) {
-    case VALUE_INT: return expr_cell_int(v->i);
-    case VALUE_FLOAT: return expr_cell_float(v->f);
-    case VALUE_STRING: return expr_cell_string(v->s.s, v->s.n);
-    case VALUE_MISSING: break;
+    case VALUE_INT:
+        return expr_cell_int(v->i);
+    case VALUE_FLOAT:
+        return expr_cell_float(v->f);
+    case VALUE_STRING:
+        return expr_cell_string(v->s.s, v->s.n);
+    case VALUE_MISSING:
+        break;
     }
     return expr_cell_missing();
 }

@@ -93,7 +93,8 @@ static enum status allocate(struct raw *r, struct error *err)
 }
 
 /* Want a column of its owner; gives its place there. */
-static size_t want(struct raw *r, int owner, const char *name, const struct list_cfg *missing)
+static size_t want(struct raw *r, int owner, const char *name,
+                   const struct list_cfg *missing)
 {
     const char **names = owner < 0 ? r->names : r->joins[owner].names;
     const struct list_cfg **lists = owner < 0 ? r->missing : r->joins[owner].missing;
@@ -123,14 +124,15 @@ static int owner_of(const struct raw_columns *known, bool slot, const char *name
 }
 
 /* The key of join j comes from the main row or from an earlier join. */
-static enum status plan_key(struct raw *r, const struct raw_columns *known, bool slot, size_t j,
-                            struct error *err)
+static enum status plan_key(struct raw *r, const struct raw_columns *known, bool slot,
+                            size_t j, struct error *err)
 {
     const struct join_cfg *cfg = &r->data->joins[j];
     int owner = owner_of(known, slot, cfg->key.text);
     if (owner >= (int)j || owner == -2) {
-        error_set(err, ST_USAGE, "%s:%u:%u: join key '%s' is no column of the main rows or of "
-                                 "an earlier join",
+        error_set(err, ST_USAGE,
+                  "%s:%u:%u: join key '%s' is no column of the main rows or of "
+                  "an earlier join",
                   cfg->key.at.file ? cfg->key.at.file : "config", cfg->key.at.line,
                   cfg->key.at.column, cfg->key.text);
         const char *near = nearest_word(cfg->key.text, known->names, known->n);
@@ -149,8 +151,8 @@ static enum status plan(struct raw *r, const struct raw_columns *known, bool slo
     for (size_t i = 0; i < r->n; i++) {
         int owner = owner_of(known, slot, names[i]);
         if (owner == -2) return no_column(known, names[i], err);
-        r->columns[i] = (struct column){
-            owner, want(r, owner, names[i], missing ? missing[i] : NULL)};
+        r->columns[i] =
+            (struct column){owner, want(r, owner, names[i], missing ? missing[i] : NULL)};
     }
     /* From the last join on: a key may make an earlier join needed. */
     for (size_t j = r->data->n_joins; j-- > 0;)
@@ -163,9 +165,12 @@ static enum status read_sides(struct raw *r, struct error *err)
     for (size_t j = 0; j < r->data->n_joins; j++) {
         struct joined *join = &r->joins[j];
         if (!join->n) continue;
-        struct raw_join_spec spec = {
-            .cfg = &r->data->joins[j], .names = join->names, .missing = join->missing,
-            .n = join->n, .limit = r->data->join_memory, .used = &r->join_bytes};
+        struct raw_join_spec spec = {.cfg = &r->data->joins[j],
+                                     .names = join->names,
+                                     .missing = join->missing,
+                                     .n = join->n,
+                                     .limit = r->data->join_memory,
+                                     .used = &r->join_bytes};
         TRY(raw_join_create(&spec, r->bad, &join->table, err));
         for (size_t i = 0; i < join->n; i++) join->fields[i].v = &join->texts[i];
     }
@@ -173,8 +178,8 @@ static enum status read_sides(struct raw *r, struct error *err)
 }
 
 static enum status set_up(struct raw *r, const struct source_cfg *source,
-                          const char *const *columns, const struct list_cfg *const *missing,
-                          struct error *err)
+                          const char *const *columns,
+                          const struct list_cfg *const *missing, struct error *err)
 {
     bool slot = source->format == SOURCE_SLOT;
     TRY(allocate(r, err));
@@ -184,14 +189,17 @@ static enum status set_up(struct raw *r, const struct source_cfg *source,
     raw_columns_close(&known);
     TRY(st);
     TRY(read_sides(r, err));
-    struct raw_wanted wanted = {.source = source, .slot = &r->data->slot, .names = r->names,
-                                .missing = r->missing, .n = r->n_main};
+    struct raw_wanted wanted = {.source = source,
+                                .slot = &r->data->slot,
+                                .names = r->names,
+                                .missing = r->missing,
+                                .n = r->n_main};
     return raw_reader_open(&wanted, r->bad, &r->main, err);
 }
 
 enum status raw_open(const struct data_cfg *data, const struct source_cfg *source,
-                     const char *const *columns, const struct list_cfg *const *missing, size_t n,
-                     struct bad_rows *bad, struct raw **out, struct error *err)
+                     const char *const *columns, const struct list_cfg *const *missing,
+                     size_t n, struct bad_rows *bad, struct raw **out, struct error *err)
 {
     struct raw *r = mem_zeroed(1, sizeof *r);
     if (!r) return mem_error(err, "raw rows", sizeof *r);
@@ -261,7 +269,8 @@ void raw_reject(struct raw *r, size_t column, const char *why)
         raw_reader_place(r->main, c.place, &line, &at);
     } else if (r->side[c.owner] != RAW_NO_MATCH) {
         uint64_t side_line;
-        const char *file = raw_join_place(r->joins[c.owner].table, r->side[c.owner], &side_line);
+        const char *file =
+            raw_join_place(r->joins[c.owner].table, r->side[c.owner], &side_line);
         snprintf(text, sizeof text, "%s (joined from %s:%llu)", why, file,
                  (unsigned long long)side_line);
         why = text;

@@ -25,7 +25,7 @@
 enum { BAD_ROWS_SHOWN = 10 };
 struct bad_rows {
     uint64_t n_bad, n_good;
-    double max;        /* from data.bad_rows */
+    double max; /* from data.bad_rows */
     bool max_is_share;
     size_t n_shown;
     char shown[BAD_ROWS_SHOWN][512]; /* "file:line:column: why: 'text'" */
@@ -36,7 +36,8 @@ void bad_rows_add(struct bad_rows *b, const char *file, uint64_t line, uint64_t 
                   const char *why, struct text excerpt);
 /* ST_DATA when over the limit: an absolute limit at once, a share only when
  * `at_end` (or when it cannot be met any more). */
-enum status bad_rows_check(const struct bad_rows *b, bool at_end, struct error *err) MUST_USE;
+enum status bad_rows_check(const struct bad_rows *b, bool at_end,
+                           struct error *err) MUST_USE;
 
 /* Values of one column on one row. n = 0: missing. csv has n <= 1. */
 struct raw_field {
@@ -46,7 +47,7 @@ struct raw_field {
 
 struct raw_row {
     const struct raw_field *fields; /* [n_columns], in the order asked for */
-    const uint32_t *side;           /* [n_joins] row of the side table, RAW_NO_MATCH on a miss */
+    const uint32_t *side; /* [n_joins] row of the side table, RAW_NO_MATCH on a miss */
     const char *file;
     uint64_t line; /* of the row's first line */
 };
@@ -83,12 +84,14 @@ void raw_columns_close(struct raw_columns *c);
  * with both lines. Files are opened one after another; each file's header must
  * hold the wanted columns (order may differ). Source `where` is not applied. */
 enum status raw_open(const struct data_cfg *data, const struct source_cfg *source,
-                     const char *const *columns, const struct list_cfg *const *missing, size_t n,
-                     struct bad_rows *bad, struct raw **out, struct error *err) MUST_USE;
+                     const char *const *columns, const struct list_cfg *const *missing,
+                     size_t n, struct bad_rows *bad, struct raw **out,
+                     struct error *err) MUST_USE;
 void raw_close(struct raw *r);
 
 /* Next readable row, valid until the next call. *row = NULL at the end. */
-enum status raw_next(struct raw *r, const struct raw_row **row, struct error *err) MUST_USE;
+enum status raw_next(struct raw *r, const struct raw_row **row,
+                     struct error *err) MUST_USE;
 /* Count the row just delivered as bad after all. column: index into the columns
  * asked for, or SIZE_MAX. */
 void raw_reject(struct raw *r, size_t column, const char *why);

@@ -26,7 +26,8 @@ void bad_rows_add(struct bad_rows *b, const char *file, uint64_t line, uint64_t 
     /* A very long path is cut at its front, the telling end stays. */
     size_t n = strlen(file), keep = 180;
     snprintf(out, sizeof b->shown[0], "%s:%llu%s: %s: '%s'",
-             n > keep ? file + n - keep : file, (unsigned long long)line, place, why, text);
+             n > keep ? file + n - keep : file, (unsigned long long)line, place, why,
+             text);
 }
 
 enum status bad_rows_check(const struct bad_rows *b, bool at_end, struct error *err)

@@ -6,8 +6,9 @@
 #include "data/raw_text.h"
 
 /* Names of one source that are not there yet belong to `owner`. */
-static enum status add_source(const struct data_cfg *data, const struct source_cfg *source,
-                              struct raw_names *all, size_t *n_owned, struct error *err)
+static enum status add_source(const struct data_cfg *data,
+                              const struct source_cfg *source, struct raw_names *all,
+                              size_t *n_owned, struct error *err)
 {
     struct raw_wanted want = {.source = source, .slot = &data->slot};
     struct raw_names own;

@@ -47,8 +47,8 @@ enum status raw_csv_create(const struct raw_wanted *want, struct raw_csv **out,
     }
     for (size_t i = 0; i < n; i++) {
         c->fields[i].v = &c->texts[i];
-        c->missing[i] = want->missing && want->missing[i] ? want->missing[i]
-                                                          : &want->source->missing;
+        c->missing[i] =
+            want->missing && want->missing[i] ? want->missing[i] : &want->source->missing;
     }
     *out = c;
     return ST_OK;
@@ -165,15 +165,16 @@ enum status raw_csv_begin(struct raw_csv *c, const char *path, struct source_lin
     *kind = LINE_OK;
     c->header = (struct text){"", 0};
     if (!source->header && !source->columns.n)
-        return error_hint(err, error_set(err, ST_USAGE, "%s: no header line and no columns", path),
-                          "list the columns' names under `columns:`, or set `header: true`");
+        return error_hint(
+            err, error_set(err, ST_USAGE, "%s: no header line and no columns", path),
+            "list the columns' names under `columns:`, or set `header: true`");
     if (source->header) {
-        do
-            TRY(source_lines_next(lines, kind, record, err));
+        do TRY(source_lines_next(lines, kind, record, err));
         while (*kind == LINE_OK && record->n == 0);
         if (*kind == LINE_TOO_LONG)
-            return error_set(err, ST_DATA, "%s:%llu: the header line is longer than 1 MiB",
-                             path, (unsigned long long)source_lines_number(lines));
+            return error_set(err, ST_DATA,
+                             "%s:%llu: the header line is longer than 1 MiB", path,
+                             (unsigned long long)source_lines_number(lines));
         if (*kind != LINE_OK) return ST_OK;
         c->header = *record;
     }
@@ -190,7 +191,8 @@ enum status raw_csv_begin(struct raw_csv *c, const char *path, struct source_lin
 /* The record is bad. When one of its further lines is a whole row by itself,
  * the quote of the first line was never meant to reach that far: only the first
  * line is bad, and reading goes on behind it. False when none is. */
-static bool give_up_quote(struct raw_csv *c, struct source_lines *lines, struct text record)
+static bool give_up_quote(struct raw_csv *c, struct source_lines *lines,
+                          struct text record)
 {
     const char *at = memchr(record.s, '\n', record.n);
     while (at) {
@@ -235,14 +237,15 @@ static void describe(const struct raw_csv *c, enum raw_split_end end, struct tex
         fault->offset = c->split.at;
     } else {
         size_t n = c->split.n;
-        snprintf(fault->why, sizeof fault->why, "%zu columns, %zu expected", n, c->n_fields);
+        snprintf(fault->why, sizeof fault->why, "%zu columns, %zu expected", n,
+                 c->n_fields);
         fault->offset = n > c->n_fields ? c->split.cells[c->n_fields].begin : record.n;
     }
 }
 
-enum status raw_csv_parse(struct raw_csv *c, struct source_lines *lines, struct text *record,
-                          enum raw_parsed *parsed, struct raw_fault *fault,
-                          struct error *err)
+enum status raw_csv_parse(struct raw_csv *c, struct source_lines *lines,
+                          struct text *record, enum raw_parsed *parsed,
+                          struct raw_fault *fault, struct error *err)
 {
     if (record->n == 0 && c->n_fields > 1) {
         *parsed = PARSED_BLANK;
@@ -255,7 +258,8 @@ enum status raw_csv_parse(struct raw_csv *c, struct source_lines *lines, struct 
         describe(c, end, *record, fault);
         /* What the damage behind it took away is reported as that, once. */
         bool cut = give_up_quote(c, lines, *record);
-        if (!cut && end == SPLIT_OPEN && source_lines_damage(lines)) *parsed = PARSED_BLANK;
+        if (!cut && end == SPLIT_OPEN && source_lines_damage(lines))
+            *parsed = PARSED_BLANK;
         return ST_OK;
     }
     *parsed = PARSED_ROW;

@@ -52,7 +52,8 @@ static enum status add_plain(struct found_list *list, const char *path, struct e
     return add(list, path, &info, err);
 }
 
-static enum status add_pattern(struct found_list *list, const char *pattern, struct error *err)
+static enum status add_pattern(struct found_list *list, const char *pattern,
+                               struct error *err)
 {
     if (!strpbrk(pattern, "*?[")) return add_plain(list, pattern, err);
     glob_t hits;
@@ -89,7 +90,9 @@ static void sort_once(struct found_list *list)
     for (size_t i = 0; i < list->n; i++) {
         struct found *f = &list->v[i];
         size_t k = 0;
-        while (k < kept && (list->v[k].device != f->device || list->v[k].inode != f->inode)) k++;
+        while (k < kept &&
+               (list->v[k].device != f->device || list->v[k].inode != f->inode))
+            k++;
         if (k < kept) {
             mem_free(f->path);
         } else {
@@ -100,7 +103,8 @@ static void sort_once(struct found_list *list)
 }
 
 /* Array and strings in one block. */
-static enum status pack(const struct found_list *list, const char ***files, struct error *err)
+static enum status pack(const struct found_list *list, const char ***files,
+                        struct error *err)
 {
     size_t bytes = list->n * sizeof **files;
     for (size_t i = 0; i < list->n; i++) bytes += strlen(list->v[i].path) + 1;

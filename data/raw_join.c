@@ -118,18 +118,19 @@ struct loader {
 };
 
 /* Take memory for the table, old block and new one together: that is the peak. */
-static enum status grow(struct loader *l, void **block, size_t n, size_t size, size_t old_n,
-                        struct error *err)
+static enum status grow(struct loader *l, void **block, size_t n, size_t size,
+                        size_t old_n, struct error *err)
 {
     uint64_t more = (uint64_t)n * size, less = (uint64_t)old_n * size;
     const struct raw_join_spec *spec = l->spec;
     if (*spec->used + more > spec->limit) {
-        error_set(err, ST_NOMEM,
-                  "side table %s (key %s): needs more than data.join_memory: %llu bytes with "
-                  "the other tables after %zu rows, allowed are %llu",
-                  raw_reader_file(l->reader), spec->cfg->key.text,
-                  (unsigned long long)(*spec->used + more), l->join->rows,
-                  (unsigned long long)spec->limit);
+        error_set(
+            err, ST_NOMEM,
+            "side table %s (key %s): needs more than data.join_memory: %llu bytes with "
+            "the other tables after %zu rows, allowed are %llu",
+            raw_reader_file(l->reader), spec->cfg->key.text,
+            (unsigned long long)(*spec->used + more), l->join->rows,
+            (unsigned long long)spec->limit);
         return error_hint(err, ST_NOMEM,
                           "raise data.join_memory, or use fewer columns of the table");
     }
@@ -170,21 +171,24 @@ static enum status reserve_bytes(struct loader *l, size_t n, struct error *err)
     return ST_OK;
 }
 
-static enum status twice(struct loader *l, struct text key, uint32_t row, struct error *err)
+static enum status twice(struct loader *l, struct text key, uint32_t row,
+                         struct error *err)
 {
     uint64_t line;
     const char *file = raw_join_place(l->join, row, &line);
     char shown[160];
     raw_text_print(key, 40, shown, sizeof shown);
-    error_set(err, ST_DATA, "%s:%llu: key %s '%s' stands twice in the side table: first at %s:%llu",
-              raw_reader_file(l->reader),
-              (unsigned long long)raw_reader_line(l->reader), l->spec->cfg->key.text, shown, file,
-              (unsigned long long)line);
-    return error_hint(err, ST_DATA, "a side table has one row per key: leave out the repeats");
+    error_set(err, ST_DATA,
+              "%s:%llu: key %s '%s' stands twice in the side table: first at %s:%llu",
+              raw_reader_file(l->reader), (unsigned long long)raw_reader_line(l->reader),
+              l->spec->cfg->key.text, shown, file, (unsigned long long)line);
+    return error_hint(err, ST_DATA,
+                      "a side table has one row per key: leave out the repeats");
 }
 
 /* fields[0] is the key, the rest are the wanted columns. */
-static enum status add_row(struct loader *l, const struct raw_field *fields, struct error *err)
+static enum status add_row(struct loader *l, const struct raw_field *fields,
+                           struct error *err)
 {
     struct raw_join *j = l->join;
     struct text key = raw_text_trim(fields[0].v[0]);
@@ -207,8 +211,8 @@ static enum status add_row(struct loader *l, const struct raw_field *fields, str
     size_t file;
     TRY(raw_names_add(&j->files, raw_text_of(raw_reader_file(l->reader)), &file, err));
     uint64_t line = raw_reader_line(l->reader);
-    j->origin[j->rows] = (struct origin_of_row){(uint32_t)file,
-                                                line < UINT32_MAX ? (uint32_t)line : UINT32_MAX};
+    j->origin[j->rows] = (struct origin_of_row){
+        (uint32_t)file, line < UINT32_MAX ? (uint32_t)line : UINT32_MAX};
     j->base[j->rows] = j->n_bytes;
     j->n_bytes += bytes;
     insert(j, (uint32_t)j->rows++);
@@ -216,8 +220,8 @@ static enum status add_row(struct loader *l, const struct raw_field *fields, str
 }
 
 /* Does `where` hold? A row on which it cannot be worked out is a bad one. */
-static enum status is_wanted(struct loader *l, const struct raw_field *fields, bool *wanted,
-                             struct error *err)
+static enum status is_wanted(struct loader *l, const struct raw_field *fields,
+                             bool *wanted, struct error *err)
 {
     *wanted = true;
     if (!l->where) return ST_OK;
@@ -230,8 +234,8 @@ static enum status is_wanted(struct loader *l, const struct raw_field *fields, b
     *wanted = st == ST_OK && value_is_true(&v);
     if (st == ST_OK) return ST_OK;
     if (st != ST_DATA) return error_set(err, st, "%s", why.text);
-    bad_rows_add(l->bad, raw_reader_file(l->reader), raw_reader_line(l->reader), 0, why.text,
-                 (struct text){"", 0});
+    bad_rows_add(l->bad, raw_reader_file(l->reader), raw_reader_line(l->reader), 0,
+                 why.text, (struct text){"", 0});
     return bad_rows_check(l->bad, false, err);
 }
 
@@ -257,8 +261,8 @@ static enum status parse_where(struct loader *l, struct error *err)
     TRY(raw_names_init(&known, err));
     enum status st = raw_reader_names(&want, &known, err);
     if (st == ST_OK)
-        st = expr_parse(&source->where, known.v ? known.v : (const char *[]){NULL}, known.n,
-                        &l->where, err);
+        st = expr_parse(&source->where, known.v ? known.v : (const char *[]){NULL},
+                        known.n, &l->where, err);
     raw_names_close(&known);
     TRY(st);
     TRY(expr_scratch_create(&l->scratch, err));
@@ -272,14 +276,16 @@ static enum status list_columns(struct loader *l, struct error *err)
     size_t n_where = l->where ? expr_n_columns(l->where) : 0, n = 1 + spec->n + n_where;
     l->names = mem_zeroed(n, sizeof *l->names);
     l->missing = mem_zeroed(n, sizeof *l->missing);
-    if (!l->names || !l->missing) return mem_error(err, "side table", n * sizeof *l->names);
+    if (!l->names || !l->missing)
+        return mem_error(err, "side table", n * sizeof *l->names);
     l->n = n;
     l->names[0] = spec->cfg->key.text;
     for (size_t i = 0; i < spec->n; i++) {
         l->names[1 + i] = spec->names[i];
         l->missing[1 + i] = spec->missing[i];
     }
-    for (size_t i = 0; i < n_where; i++) l->names[1 + spec->n + i] = expr_column(l->where, i);
+    for (size_t i = 0; i < n_where; i++)
+        l->names[1 + spec->n + i] = expr_column(l->where, i);
     return ST_OK;
 }
 
@@ -287,8 +293,10 @@ static enum status read_table(struct loader *l, struct error *err)
 {
     TRY(parse_where(l, err));
     TRY(list_columns(l, err));
-    struct raw_wanted want = {.source = &l->spec->cfg->source, .names = l->names,
-                              .missing = l->missing, .n = l->n};
+    struct raw_wanted want = {.source = &l->spec->cfg->source,
+                              .names = l->names,
+                              .missing = l->missing,
+                              .n = l->n};
     TRY(raw_reader_open(&want, l->bad, &l->reader, err));
     return load(l, err);
 }

@@ -94,8 +94,8 @@ static enum status add_bad(struct raw_reader *r, const struct raw_fault *fault,
 }
 
 /* Lines that never become rows: over-long ones and what damage left over. */
-static enum status add_bad_line(struct raw_reader *r, enum source_line kind, struct text text,
-                                struct error *err)
+static enum status add_bad_line(struct raw_reader *r, enum source_line kind,
+                                struct text text, struct error *err)
 {
     struct raw_fault fault = {.offset = SIZE_MAX, .excerpt = text};
     if (kind == LINE_TOO_LONG)
@@ -106,7 +106,8 @@ static enum status add_bad_line(struct raw_reader *r, enum source_line kind, str
     return add_bad(r, &fault, err);
 }
 
-static enum status skip_lines(struct raw_reader *r, enum source_line *kind, struct error *err)
+static enum status skip_lines(struct raw_reader *r, enum source_line *kind,
+                              struct error *err)
 {
     *kind = LINE_OK;
     for (size_t i = 0; i < r->want.source->skip_lines; i++) {
@@ -119,7 +120,8 @@ static enum status skip_lines(struct raw_reader *r, enum source_line *kind, stru
 
 /* Open the next file and read what stands before its rows. *kind LINE_OK: rows
  * may follow. */
-static enum status open_file(struct raw_reader *r, enum source_line *kind, struct error *err)
+static enum status open_file(struct raw_reader *r, enum source_line *kind,
+                             struct error *err)
 {
     const char *path = r->files[r->next_file];
     bool latin1 = r->want.source->encoding == ENCODING_LATIN1;
@@ -184,7 +186,8 @@ enum status raw_reader_next(struct raw_reader *r, bool *got, struct error *err)
 }
 
 /* Header of the first file that has one. */
-static enum status csv_names(struct raw_reader *r, struct raw_names *out, struct error *err)
+static enum status csv_names(struct raw_reader *r, struct raw_names *out,
+                             struct error *err)
 {
     char why[160] = "it is empty";
     while (r->next_file < r->n_files) {
@@ -195,10 +198,12 @@ static enum status csv_names(struct raw_reader *r, struct raw_names *out, struct
             snprintf(why, sizeof why, "%s", source_lines_damage(r->lines));
         close_file(r);
     }
-    return error_set(err, ST_NOINPUT, "%s: a header line is expected: %s", r->files[0], why);
+    return error_set(err, ST_NOINPUT, "%s: a header line is expected: %s", r->files[0],
+                     why);
 }
 
-static enum status slot_names(struct raw_reader *r, struct raw_names *out, struct error *err)
+static enum status slot_names(struct raw_reader *r, struct raw_names *out,
+                              struct error *err)
 {
     const struct list_cfg *fixed = &r->want.slot->fixed;
     size_t place;
@@ -213,7 +218,8 @@ static enum status slot_names(struct raw_reader *r, struct raw_names *out, struc
 enum status raw_reader_names(const struct raw_wanted *want, struct raw_names *out,
                              struct error *err)
 {
-    struct raw_wanted nothing = {.source = want->source, .slot = want->slot, .collect = out};
+    struct raw_wanted nothing = {
+        .source = want->source, .slot = want->slot, .collect = out};
     struct bad_rows *unheeded = mem_zeroed(1, sizeof *unheeded);
     if (!unheeded) return mem_error(err, "names", sizeof *unheeded);
     unheeded->max = (double)UINT64_MAX;
@@ -242,14 +248,16 @@ uint64_t raw_reader_line(const struct raw_reader *r)
     return source_lines_number(r->lines);
 }
 
-void raw_reader_place(const struct raw_reader *r, size_t i, uint64_t *line, uint64_t *column)
+void raw_reader_place(const struct raw_reader *r, size_t i, uint64_t *line,
+                      uint64_t *column)
 {
     if (r->slot && raw_slot_fields(r->slot)[i].n == 0) {
         *line = raw_reader_line(r);
         *column = 0;
         return;
     }
-    place_of(r, r->csv ? raw_csv_offset(r->csv, i) : raw_slot_offset(r->slot, i), line, column);
+    place_of(r, r->csv ? raw_csv_offset(r->csv, i) : raw_slot_offset(r->slot, i), line,
+             column);
 }
 
 void raw_reader_progress(const struct raw_reader *r, uint64_t *done, uint64_t *total)

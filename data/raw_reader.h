@@ -39,15 +39,17 @@ void raw_csv_destroy(struct raw_csv *c);
 /* Start a file: read its header line, if the source has one, and find the wanted
  * columns. *kind LINE_OK, or why there are no rows. */
 enum status raw_csv_begin(struct raw_csv *c, const char *path, struct source_lines *lines,
-                          enum source_line *kind, struct text *record, struct error *err) MUST_USE;
+                          enum source_line *kind, struct text *record,
+                          struct error *err) MUST_USE;
 /* Names of the columns of the file just begun. */
-enum status raw_csv_names(struct raw_csv *c, struct raw_names *out, struct error *err) MUST_USE;
+enum status raw_csv_names(struct raw_csv *c, struct raw_names *out,
+                          struct error *err) MUST_USE;
 /* First header cell that is not UTF-8, or SIZE_MAX; fault describes it. */
 bool raw_csv_header_fault(const struct raw_csv *c, struct raw_fault *fault);
 /* record: a line just read; may be extended. */
-enum status raw_csv_parse(struct raw_csv *c, struct source_lines *lines, struct text *record,
-                          enum raw_parsed *parsed, struct raw_fault *fault,
-                          struct error *err) MUST_USE;
+enum status raw_csv_parse(struct raw_csv *c, struct source_lines *lines,
+                          struct text *record, enum raw_parsed *parsed,
+                          struct raw_fault *fault, struct error *err) MUST_USE;
 const struct raw_field *raw_csv_fields(const struct raw_csv *c);
 size_t raw_csv_offset(const struct raw_csv *c, size_t column);
 
@@ -57,8 +59,9 @@ struct raw_slot;
 enum status raw_slot_create(const struct raw_wanted *want, struct raw_slot **out,
                             struct error *err) MUST_USE;
 void raw_slot_destroy(struct raw_slot *s);
-enum status raw_slot_parse(struct raw_slot *s, struct text record, enum raw_parsed *parsed,
-                           struct raw_fault *fault, struct error *err) MUST_USE;
+enum status raw_slot_parse(struct raw_slot *s, struct text record,
+                           enum raw_parsed *parsed, struct raw_fault *fault,
+                           struct error *err) MUST_USE;
 const struct raw_field *raw_slot_fields(const struct raw_slot *s);
 size_t raw_slot_offset(const struct raw_slot *s, size_t column);
 uint64_t raw_slot_ignored_values(const struct raw_slot *s);
@@ -83,7 +86,8 @@ const struct raw_field *raw_reader_fields(const struct raw_reader *r);
 const char *raw_reader_file(const struct raw_reader *r);
 uint64_t raw_reader_line(const struct raw_reader *r);
 /* Line and column (from 1) where the value of wanted column i begins; 0 when missing. */
-void raw_reader_place(const struct raw_reader *r, size_t i, uint64_t *line, uint64_t *column);
+void raw_reader_place(const struct raw_reader *r, size_t i, uint64_t *line,
+                      uint64_t *column);
 
 void raw_reader_progress(const struct raw_reader *r, uint64_t *done, uint64_t *total);
 const struct raw_slot *raw_reader_slot(const struct raw_reader *r); /* NULL for csv */

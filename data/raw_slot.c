@@ -60,7 +60,8 @@ enum status raw_slot_create(const struct raw_wanted *want, struct raw_slot **out
     struct raw_slot *s = mem_zeroed(1, sizeof *s);
     if (!s) return mem_error(err, "slot reader", sizeof *s);
     s->want = *want;
-    s->separator = want->slot->separator && want->slot->separator[0] ? want->slot->separator : " ";
+    s->separator =
+        want->slot->separator && want->slot->separator[0] ? want->slot->separator : " ";
     s->n_separator = strlen(s->separator);
     s->first = mem_zeroed(n, sizeof *s->first);
     s->next = mem_zeroed(n, sizeof *s->next);
@@ -171,7 +172,8 @@ static bool part_item(const struct raw_slot *s, struct text item, struct text *n
                       struct text *value)
 {
     bool value_first = s->want.slot->order == SLOT_VALUE_FIRST;
-    const char *colon = value_first ? memrchr(item.s, ':', item.n) : memchr(item.s, ':', item.n);
+    const char *colon =
+        value_first ? memrchr(item.s, ':', item.n) : memchr(item.s, ':', item.n);
     if (!colon) return false;
     struct text left = {item.s, (size_t)(colon - item.s)};
     struct text right = {colon + 1, item.n - left.n - 1};
@@ -266,8 +268,9 @@ static void group_items(struct raw_slot *s)
     }
 }
 
-enum status raw_slot_parse(struct raw_slot *s, struct text record, enum raw_parsed *parsed,
-                           struct raw_fault *fault, struct error *err)
+enum status raw_slot_parse(struct raw_slot *s, struct text record,
+                           enum raw_parsed *parsed, struct raw_fault *fault,
+                           struct error *err)
 {
     *parsed = PARSED_BLANK;
     if (record.n == 0) return ST_OK;

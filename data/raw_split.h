@@ -25,8 +25,8 @@ struct raw_split {
     bool trim;
     struct raw_cell *cells; /* [capacity] the caller's */
     size_t capacity;
-    size_t n;          /* cells found; those beyond capacity are only counted */
-    size_t at;         /* where a broken quote stands, or where scanning goes on */
+    size_t n;             /* cells found; those beyond capacity are only counted */
+    size_t at;            /* where a broken quote stands, or where scanning goes on */
     struct raw_cell open; /* the cell whose quote is open */
 };
 
@@ -41,6 +41,7 @@ enum raw_split_end raw_split(struct raw_split *s, struct text record);
 enum raw_split_end raw_split_more(struct raw_split *s, struct text record);
 
 /* Text of a cell, trimmed if asked for; doubled quotes are made single in place. */
-struct text raw_split_text(const struct raw_split *s, struct raw_cell *cell, char *record);
+struct text raw_split_text(const struct raw_split *s, struct raw_cell *cell,
+                           char *record);
 
 #endif

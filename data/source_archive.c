@@ -43,7 +43,8 @@ bool source_archive_knows(const unsigned char *head, size_t n)
 static void set_damaged(struct source_archive *a)
 {
     const char *why = archive_error_string(a->archive);
-    snprintf(a->reason, sizeof a->reason, "%s", why ? why : "compressed stream is damaged");
+    snprintf(a->reason, sizeof a->reason, "%s",
+             why ? why : "compressed stream is damaged");
     a->damaged = true;
 }
 

@@ -71,8 +71,7 @@ static enum status read_bytes(struct source_file *f, char *to, size_t capacity, 
         return ST_OK;
     }
     ssize_t got;
-    do
-        got = read(f->fd, to, capacity);
+    do got = read(f->fd, to, capacity);
     while (got < 0 && errno == EINTR);
     if (got < 0) return error_set(err, ST_IO, "%s: %s", f->path, strerror(errno));
     *n = (size_t)got;

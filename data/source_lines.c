@@ -104,7 +104,8 @@ static struct text record_of(const struct source_lines *l)
 }
 
 /* Throw away everything up to the next line end; keep the line's beginning. */
-static enum status skip_line(struct source_lines *l, struct text *record, struct error *err)
+static enum status skip_line(struct source_lines *l, struct text *record,
+                             struct error *err)
 {
     memcpy(l->excerpt, l->buffer + l->begin, EXCERPT);
     *record = (struct text){l->excerpt, EXCERPT};

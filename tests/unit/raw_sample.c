@@ -15,8 +15,10 @@ static struct source_cfg csv(struct raw_sample *s, size_t i, const char *pattern
 {
     tmpdir_path(&s->dir, pattern, s->patterns[i], sizeof s->patterns[i]);
     s->files[i] = s->patterns[i];
-    return (struct source_cfg){.files = {&s->files[i], 1, {0}}, .header = true,
-                               .delimiter = ",", .missing = {(const char **)nothing, 1, {0}}};
+    return (struct source_cfg){.files = {&s->files[i], 1, {0}},
+                               .header = true,
+                               .delimiter = ",",
+                               .missing = {(const char **)nothing, 1, {0}}};
 }
 
 int raw_sample_setup(void **state)
@@ -75,11 +77,13 @@ static size_t cut_names(const char *list, char words[SAMPLE_COLUMNS][64],
 void raw_sample_columns(struct raw_sample *s, const char *names)
 {
     static char words[SAMPLE_COLUMNS][64];
-    s->source->columns = (struct list_cfg){s->names, cut_names(names, words, s->names), {0}};
+    s->source->columns =
+        (struct list_cfg){s->names, cut_names(names, words, s->names), {0}};
     s->source->header = false;
 }
 
-struct join_cfg *raw_sample_join(struct raw_sample *s, const char *pattern, const char *key)
+struct join_cfg *raw_sample_join(struct raw_sample *s, const char *pattern,
+                                 const char *key)
 {
     struct join_cfg *join = &s->joins[s->data.n_joins++];
     join->source = csv(s, s->data.n_joins, pattern);
@@ -120,7 +124,8 @@ const char *raw_sample_read(struct raw_sample *s, const char *columns)
         at += write_row(row, n, s->out + at);
     }
     s->out[at] = '\0';
-    if (s->status != ST_OK) snprintf(s->out + at, sizeof s->out - at, "! %s", s->err.text);
+    if (s->status != ST_OK)
+        snprintf(s->out + at, sizeof s->out - at, "! %s", s->err.text);
     raw_close(r);
     return s->out;
 }

@@ -31,11 +31,13 @@ int raw_sample_teardown(void **state);
 
 /* Write a file of n bytes; a plain one ends at its 0. */
 void raw_sample_file(struct raw_sample *s, const char *name, const char *text);
-void raw_sample_bytes(struct raw_sample *s, const char *name, const void *bytes, size_t n);
+void raw_sample_bytes(struct raw_sample *s, const char *name, const void *bytes,
+                      size_t n);
 /* The source has these columns ("a,b,c") instead of a header line. */
 void raw_sample_columns(struct raw_sample *s, const char *names);
 /* One more join, csv with a header line: file pattern and key. */
-struct join_cfg *raw_sample_join(struct raw_sample *s, const char *pattern, const char *key);
+struct join_cfg *raw_sample_join(struct raw_sample *s, const char *pattern,
+                                 const char *key);
 
 /* Rows reduced to columns "a,b,c": values joined by "|", a missing one as "~",
  * several values of one name joined by "+", rows ended by a line end. On an error

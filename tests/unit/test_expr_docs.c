@@ -43,7 +43,8 @@ static void take_column(struct page *p, const char *line)
     const char *rest = take_cell(line, p->names[i]);
     assert_non_null(rest);
     rest = take_cell(rest, p->texts[i]);
-    p->columns[i] = (struct sample_column){p->names[i], p->texts[i][0] ? p->texts[i] : NULL};
+    p->columns[i] =
+        (struct sample_column){p->names[i], p->texts[i][0] ? p->texts[i] : NULL};
 }
 
 static void check_example(struct page *p, const char *line)
@@ -53,7 +54,8 @@ static void check_example(struct page *p, const char *line)
     assert_non_null(rest);
     assert_non_null(take_cell(rest, want));
     const char *result = expr_sample(expr, p->columns);
-    if (strcmp(result, want) != 0) fail_msg("%s gives %s, the page says %s", expr, result, want);
+    if (strcmp(result, want) != 0)
+        fail_msg("%s gives %s, the page says %s", expr, result, want);
     p->n_examples++;
 }
 

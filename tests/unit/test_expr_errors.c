@@ -13,7 +13,8 @@
 #include "common/base/mem.h"
 #include "data/expr.h"
 
-static const char *const known[] = {"play_time_ms", "duration_ms", "tab", "city", "109_14"};
+static const char *const known[] = {"play_time_ms", "duration_ms", "tab", "city",
+                                    "109_14"};
 enum { N_KNOWN = sizeof known / sizeof *known };
 
 static enum status parse(const char *text, struct expr **e, struct error *err)
@@ -84,8 +85,9 @@ static void test_errors_point_at_the_column(void **state)
         struct expr *e;
         struct error err;
         char start[400];
-        snprintf(start, sizeof start, "mmoe.yaml:31:20: in expression '%s' at column %d: %s",
-                 rows[i].text, rows[i].column, rows[i].said);
+        snprintf(start, sizeof start,
+                 "mmoe.yaml:31:20: in expression '%s' at column %d: %s", rows[i].text,
+                 rows[i].column, rows[i].said);
         assert_int_equal(parse(rows[i].text, &e, &err), ST_USAGE);
         if (strncmp(err.text, start, strlen(start)) != 0)
             fail_msg("said:     %s\nexpected: %s", err.text, start);
@@ -122,7 +124,8 @@ static void test_not_a_number(void **state)
     assert_int_equal(parse("tab + 1", &e, &err), ST_OK);
     assert_int_equal(expr_scratch_create(&scratch, &err), ST_OK);
     struct value v;
-    assert_int_equal(expr_eval(e, &(struct text){"a\n\x01z", 4}, scratch, &v, &err), ST_DATA);
+    assert_int_equal(expr_eval(e, &(struct text){"a\n\x01z", 4}, scratch, &v, &err),
+                     ST_DATA);
     assert_string_equal(err.text, "column tab: 'a\\x0a\\x01z' is not a number");
     expr_scratch_destroy(scratch);
     expr_destroy(e);
@@ -130,7 +133,8 @@ static void test_not_a_number(void **state)
 
 static char *repeat(const char *front, size_t n, const char *middle, const char *back)
 {
-    char *text = calloc(n * (strlen(front) + strlen(back)) + strlen(middle) + 1, 1), *at = text;
+    char *text = calloc(n * (strlen(front) + strlen(back)) + strlen(middle) + 1, 1),
+         *at = text;
     assert_non_null(text);
     for (size_t i = 0; i < n; i++) at = stpcpy(at, front);
     at = stpcpy(at, middle);
@@ -183,7 +187,8 @@ static void test_arguments_are_limited(void **state)
 static void test_out_of_memory(void **state)
 {
     (void)state;
-    static const char text[] = "if(tab in [1, 2] and city == \"a\", coalesce(lower(city), 'x'), 'y')";
+    static const char text[] =
+        "if(tab in [1, 2] and city == \"a\", coalesce(lower(city), 'x'), 'y')";
     uint64_t before = mem_live_bytes();
     for (uint64_t k = 1;; k++) {
         struct expr *e;
@@ -203,9 +208,11 @@ static void test_random_texts(void **state)
 {
     (void)state;
     static const char *const words[] = {
-        "tab", "city", "1", "2.5", "'x'", "\"", "'", "`", "(", ")", "[", "]", ",", "+", "-", "*",
-        "/", "%", "==", "<", ">=", "!=", "in", "not", "and", "or", "if(", "coalesce(", "min(",
-        "concat(", "item(", "substr(", "hour(", "missing", "\\", "\xff", "\x01", "e9", ".", "hash(",
+        "tab",   "city",    "1",   "2.5",       "'x'",  "\"",      "'",     "`",
+        "(",     ")",       "[",   "]",         ",",    "+",       "-",     "*",
+        "/",     "%",       "==",  "<",         ">=",   "!=",      "in",    "not",
+        "and",   "or",      "if(", "coalesce(", "min(", "concat(", "item(", "substr(",
+        "hour(", "missing", "\\",  "\xff",      "\x01", "e9",      ".",     "hash(",
     };
     enum { N_WORDS = sizeof words / sizeof *words, TEXTS = 100000 };
     struct error err;
@@ -219,7 +226,8 @@ static void test_random_texts(void **state)
         struct expr *e;
         if (parse(text, &e, &err) != ST_OK) continue;
         struct text in[N_KNOWN];
-        for (size_t k = 0; k < N_KNOWN; k++) in[k] = (struct text){h >> k & 1 ? "7" : NULL, 1};
+        for (size_t k = 0; k < N_KNOWN; k++)
+            in[k] = (struct text){h >> k & 1 ? "7" : NULL, 1};
         struct value v;
         (void)!expr_eval(e, in, scratch, &v, &err);
         expr_destroy(e);
@@ -232,9 +240,12 @@ static void test_random_texts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_errors_point_at_the_column), cmocka_unit_test(test_hints),
-        cmocka_unit_test(test_not_a_number),               cmocka_unit_test(test_nesting_is_limited),
-        cmocka_unit_test(test_arguments_are_limited),      cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_errors_point_at_the_column),
+        cmocka_unit_test(test_hints),
+        cmocka_unit_test(test_not_a_number),
+        cmocka_unit_test(test_nesting_is_limited),
+        cmocka_unit_test(test_arguments_are_limited),
+        cmocka_unit_test(test_out_of_memory),
         cmocka_unit_test(test_random_texts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

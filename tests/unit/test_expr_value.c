@@ -25,8 +25,13 @@ static void test_integers(void **state)
         const char *text;
         int64_t i;
     } rows[] = {
-        {"0", 0}, {"-0", 0}, {"+7", 7}, {"007", 7}, {"-12", -12},
-        {"9223372036854775807", INT64_MAX}, {"-9223372036854775808", INT64_MIN},
+        {"0", 0},
+        {"-0", 0},
+        {"+7", 7},
+        {"007", 7},
+        {"-12", -12},
+        {"9223372036854775807", INT64_MAX},
+        {"-9223372036854775808", INT64_MIN},
         {"0000000000000000000000000000012", 12},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -42,10 +47,28 @@ static void test_floats(void **state)
 {
     (void)state;
     static const char *const rows[] = {
-        "0.1", "2.50", ".5", "5.", "1e3", "1E+3", "-1.5e-7", "0.00497512437811", "1e22", "1e23",
-        "9223372036854775808", "-9223372036854775809", "18446744073709551615", "1e308", "4.9e-324",
-        "123456789012345678901234567890", "0.1234567890123456789012345", "9007199254740993.0",
-        "8.5e-310", "1e-400", "179769313486231580793728971405301e276", "0.30000000000000004",
+        "0.1",
+        "2.50",
+        ".5",
+        "5.",
+        "1e3",
+        "1E+3",
+        "-1.5e-7",
+        "0.00497512437811",
+        "1e22",
+        "1e23",
+        "9223372036854775808",
+        "-9223372036854775809",
+        "18446744073709551615",
+        "1e308",
+        "4.9e-324",
+        "123456789012345678901234567890",
+        "0.1234567890123456789012345",
+        "9007199254740993.0",
+        "8.5e-310",
+        "1e-400",
+        "179769313486231580793728971405301e276",
+        "0.30000000000000004",
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct value v;
@@ -78,8 +101,9 @@ static void test_no_numbers(void **state)
 {
     (void)state;
     static const char *const rows[] = {
-        "", " 1", "1 ", "-", "+", ".", "-.", "e5", "1e", "1e+", "1.2.3", "0x10", "inf", "nan",
-        "-inf", "Infinity", "1,5", "12x", "1e5x", "--1", "1e999", "1_000", "\xd9\xa1",
+        "",    " 1",  "1 ",    "-",    "+",     ".",     "-.",       "e5",
+        "1e",  "1e+", "1.2.3", "0x10", "inf",   "nan",   "-inf",     "Infinity",
+        "1,5", "12x", "1e5x",  "--1",  "1e999", "1_000", "\xd9\xa1",
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct value v;
@@ -106,7 +130,8 @@ static void test_id_text(void **state)
         {{.kind = VALUE_FLOAT, .f = 1e17}, "100000000000000000"},
         {{.kind = VALUE_FLOAT, .f = 1e300}, "1e+300"},
         {{.kind = VALUE_FLOAT, .f = -9223372036854775808.0}, "-9223372036854775808"},
-        {{.kind = VALUE_FLOAT, .f = -2.2250738585072014e-308}, "-2.2250738585072014e-308"},
+        {{.kind = VALUE_FLOAT, .f = -2.2250738585072014e-308},
+         "-2.2250738585072014e-308"},
         {{.kind = VALUE_STRING, .s = {"21.0", 4}}, "21.0"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -143,9 +168,12 @@ static void test_truth(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_integers),   cmocka_unit_test(test_floats),
-        cmocka_unit_test(test_floats_like_strtod), cmocka_unit_test(test_no_numbers),
-        cmocka_unit_test(test_id_text),    cmocka_unit_test(test_truth),
+        cmocka_unit_test(test_integers),
+        cmocka_unit_test(test_floats),
+        cmocka_unit_test(test_floats_like_strtod),
+        cmocka_unit_test(test_no_numbers),
+        cmocka_unit_test(test_id_text),
+        cmocka_unit_test(test_truth),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

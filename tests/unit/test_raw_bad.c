@@ -57,9 +57,11 @@ static void test_zero_byte(void **state)
     static const char text[] = "a,b\n1,2\n3,\0\n\0\"\0,\n\"x\n\0,y\n5,6\n";
     raw_sample_bytes(s, "a.in", text, sizeof text - 1);
     assert_string_equal(raw_sample_read(s, "a,b"), "1|2\n5|6\n");
-    assert_int_equal(s->bad.n_bad, 4); /* the quote that is never closed, and the zero behind it */
+    assert_int_equal(s->bad.n_bad,
+                     4); /* the quote that is never closed, and the zero behind it */
     assert_string_equal(shown(s, 0), "a.in:3:3: binary data: a zero byte: '3,\\x00'");
-    assert_string_equal(shown(s, 1), "a.in:4:1: binary data: a zero byte: '\\x00\"\\x00,'");
+    assert_string_equal(shown(s, 1),
+                        "a.in:4:1: binary data: a zero byte: '\\x00\"\\x00,'");
 }
 
 /* An open quote costs its own line only, however many good rows follow; they may
@@ -77,10 +79,10 @@ static void test_open_quote_costs_one_line(void **state)
     struct raw *r;
     const struct raw_row *row;
     bad_rows_init(&s->bad, &s->data);
-    assert_int_equal(raw_open(&s->data, s->source, (const char *[]){"a"}, NULL, 1, &s->bad, &r,
-                              &s->err), ST_OK);
-    do
-        assert_int_equal(raw_next(r, &row, &s->err), ST_OK);
+    assert_int_equal(raw_open(&s->data, s->source, (const char *[]){"a"}, NULL, 1,
+                              &s->bad, &r, &s->err),
+                     ST_OK);
+    do assert_int_equal(raw_next(r, &row, &s->err), ST_OK);
     while (row);
     raw_close(r);
     assert_int_equal(s->bad.n_good, ROWS);
@@ -95,7 +97,8 @@ static void test_wrong_count_over_lines(void **state)
     raw_sample_file(s, "a.in", "a,b,c\n1,\"two\nlines\"\n2,x,y\n");
     assert_string_equal(raw_sample_read(s, "a,b,c"), "2|x|y\n");
     assert_int_equal(s->bad.n_bad, 1);
-    assert_string_equal(shown(s, 0), "a.in:3:7: 2 columns, 3 expected: '1,\"two\\x0alines\"'");
+    assert_string_equal(shown(s, 0),
+                        "a.in:3:7: 2 columns, 3 expected: '1,\"two\\x0alines\"'");
 }
 
 /* A quote open at the end of the file. */
@@ -133,13 +136,16 @@ static void test_long_lines(void **state)
     static const struct {
         size_t bytes;
         bool bad;
-    } rows[] = {{1 << 20, false}, {(1 << 20) + 1, true}, {3 << 20, true}, {100000000, true}};
+    } rows[] = {
+        {1 << 20, false}, {(1 << 20) + 1, true}, {3 << 20, true}, {100000000, true}};
     for (size_t i = 0; i < 4; i++) {
         write_long(s, "a.in", rows[i].bytes, true);
-        assert_string_equal(raw_sample_read(s, "a"), rows[i].bad ? "1\n3\n" : "1\nlong\n3\n");
+        assert_string_equal(raw_sample_read(s, "a"),
+                            rows[i].bad ? "1\n3\n" : "1\nlong\n3\n");
         assert_int_equal(s->bad.n_bad, rows[i].bad);
         if (rows[i].bad)
-            assert_memory_equal(shown(s, 0), "a.in:3: the line is longer than 1 MiB: 'long,xxx", 48);
+            assert_memory_equal(shown(s, 0),
+                                "a.in:3: the line is longer than 1 MiB: 'long,xxx", 48);
     }
     write_long(s, "a.in", 5000000, false);
     assert_string_equal(raw_sample_read(s, "a"), "1\n");
@@ -155,8 +161,9 @@ static void test_long_line_memory(void **state)
     struct raw *r;
     const struct raw_row *row;
     bad_rows_init(&s->bad, &s->data);
-    assert_int_equal(raw_open(&s->data, s->source, (const char *[]){"a"}, NULL, 1, &s->bad, &r,
-                              &s->err), ST_OK);
+    assert_int_equal(raw_open(&s->data, s->source, (const char *[]){"a"}, NULL, 1,
+                              &s->bad, &r, &s->err),
+                     ST_OK);
     do {
         assert_int_equal(raw_next(r, &row, &s->err), ST_OK);
         assert_true(mem_live_bytes() - before < 4000000);
@@ -195,7 +202,8 @@ static void test_ten_are_shown(void **state)
     assert_string_equal(shown(s, 9), "a.in:11:5: 1 columns, 2 expected: 'bad9'");
     struct bad_rows b;
     bad_rows_init(&b, &s->data);
-    bad_rows_add(&b, "f.csv", 7, 0, "why", (struct text){"\x1b[31m\tk\xc3\xb6ln\xff", 12});
+    bad_rows_add(&b, "f.csv", 7, 0, "why",
+                 (struct text){"\x1b[31m\tk\xc3\xb6ln\xff", 12});
     assert_string_equal(b.shown[0], "f.csv:7: why: '\\x1b[31m\\x09köln\\xff'");
     memset(text, 'y', sizeof text);
     bad_rows_add(&b, "f.csv", 8, 2, "why", (struct text){text, sizeof text});
@@ -238,8 +246,9 @@ static void test_reject(void **state)
     struct raw *r;
     const struct raw_row *row;
     bad_rows_init(&s->bad, &s->data);
-    assert_int_equal(raw_open(&s->data, s->source, (const char *[]){"c", "a"}, NULL, 2, &s->bad,
-                              &r, &s->err), ST_OK);
+    assert_int_equal(raw_open(&s->data, s->source, (const char *[]){"c", "a"}, NULL, 2,
+                              &s->bad, &r, &s->err),
+                     ST_OK);
     assert_int_equal(raw_next(r, &row, &s->err), ST_OK);
     raw_reject(r, 0, "not a number");
     assert_int_equal(raw_next(r, &row, &s->err), ST_OK);
@@ -286,10 +295,18 @@ static void test_random_bytes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_each_kind), TEST(test_zero_byte), TEST(test_open_quote_costs_one_line),
-        TEST(test_wrong_count_over_lines), TEST(test_open_quote_at_the_end),
-        TEST(test_long_lines), TEST(test_long_line_memory), TEST(test_long_quoted_rows),
-        TEST(test_ten_are_shown), TEST(test_limits), TEST(test_reject), TEST(test_random_bytes),
+        TEST(test_each_kind),
+        TEST(test_zero_byte),
+        TEST(test_open_quote_costs_one_line),
+        TEST(test_wrong_count_over_lines),
+        TEST(test_open_quote_at_the_end),
+        TEST(test_long_lines),
+        TEST(test_long_line_memory),
+        TEST(test_long_quoted_rows),
+        TEST(test_ten_are_shown),
+        TEST(test_limits),
+        TEST(test_reject),
+        TEST(test_random_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -63,8 +63,8 @@ static size_t count_rows(struct raw_sample *s)
     const struct raw_row *row;
     size_t n = 0;
     bad_rows_init(&s->bad, &s->data);
-    s->status = raw_open(&s->data, s->source, (const char *[]){"a", "b"}, NULL, 2, &s->bad, &r,
-                         &s->err);
+    s->status = raw_open(&s->data, s->source, (const char *[]){"a", "b"}, NULL, 2,
+                         &s->bad, &r, &s->err);
     if (s->status != ST_OK) return 0;
     for (;; n++) {
         s->status = raw_next(r, &row, &s->err);
@@ -91,7 +91,8 @@ static void test_every_compression(void **state)
         raw_sample_bytes(s, "a.in", out, squeeze(i, text, n, out));
         assert_int_equal(count_rows(s), ROWS);
         assert_int_equal(s->bad.n_bad, 0);
-        static const char small[] = "\xef\xbb\xbf" "a,b\n0,5692161d100b05e5";
+        static const char small[] = "\xef\xbb\xbf"
+                                    "a,b\n0,5692161d100b05e5";
         raw_sample_bytes(s, "a.in", out, squeeze(i, small, sizeof small - 1, out));
         assert_int_equal(count_rows(s), 1);
         if (i == 2) continue; /* libarchive cannot write an empty lz4 stream */
@@ -143,7 +144,8 @@ static void test_truncated(void **state)
             assert_int_equal(s->status, ST_OK);
             assert_true(rows >= last && rows < ROWS + (part == 4));
             assert_int_equal(s->bad.n_bad, 1);
-            assert_non_null(strstr(s->bad.shown[0], "the rest of the file cannot be read: "));
+            assert_non_null(
+                strstr(s->bad.shown[0], "the rest of the file cannot be read: "));
             last = rows;
         }
         assert_true(last > ROWS / 2);
@@ -166,10 +168,10 @@ static void test_corrupt(void **state)
         struct raw *r;
         const struct raw_row *row;
         bad_rows_init(&s->bad, &s->data);
-        assert_int_equal(raw_open(&s->data, s->source, (const char *[]){"a"}, NULL, 1, &s->bad, &r,
-                                  &s->err), ST_OK);
-        do
-            assert_int_equal(raw_next(r, &row, &s->err), ST_OK);
+        assert_int_equal(raw_open(&s->data, s->source, (const char *[]){"a"}, NULL, 1,
+                                  &s->bad, &r, &s->err),
+                         ST_OK);
+        do assert_int_equal(raw_next(r, &row, &s->err), ST_OK);
         while (row);
         raw_close(r);
         assert_true(s->bad.n_bad > 0);
@@ -184,7 +186,8 @@ static void test_truncated_in_quotes(void **state)
 {
     struct raw_sample *s = *state;
     enum { ROWS = 30000 };
-    char *text = malloc(32 * ROWS), *at = stpcpy(text, "a,b\n0,5692161d100b05e5\n1,\"\n"), *out = malloc(ROOM);
+    char *text = malloc(32 * ROWS), *at = stpcpy(text, "a,b\n0,5692161d100b05e5\n1,\"\n"),
+         *out = malloc(ROOM);
     for (size_t i = 0; i < ROWS; i++)
         at += sprintf(at, "%llx\n", (unsigned long long)hash_mix(i + 1));
     size_t bytes = squeeze(0, text, (size_t)(at - text), out);
@@ -199,8 +202,11 @@ static void test_truncated_in_quotes(void **state)
 static void test_only_a_head(void **state)
 {
     struct raw_sample *s = *state;
-    static const char *const heads[] = {"\x1f\x8b", "\x28\xb5\x2f\xfd", "\x04\x22\x4d\x18",
-                                        "\xfd" "7zXZ", "BZh9"};
+    static const char *const heads[] = {"\x1f\x8b", "\x28\xb5\x2f\xfd",
+                                        "\x04\x22\x4d\x18",
+                                        "\xfd"
+                                        "7zXZ",
+                                        "BZh9"};
     for (size_t i = 0; i < 5; i++) {
         char text[64];
         size_t n = (size_t)snprintf(text, sizeof text, "%s", heads[i]) + (i == 3);
@@ -220,8 +226,9 @@ static void test_only_a_head(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_every_compression), TEST(test_joined_streams), TEST(test_truncated),
-        TEST(test_corrupt), TEST(test_truncated_in_quotes), TEST(test_only_a_head),
+        TEST(test_every_compression),   TEST(test_joined_streams),
+        TEST(test_truncated),           TEST(test_corrupt),
+        TEST(test_truncated_in_quotes), TEST(test_only_a_head),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -79,7 +79,9 @@ static void test_quoted_header(void **state)
 static void test_line_ends_and_mark(void **state)
 {
     struct raw_sample *s = *state;
-    raw_sample_file(s, "a.in", "\xef\xbb\xbf" "a,b\r\n1,2\r\n3,4");
+    raw_sample_file(s, "a.in",
+                    "\xef\xbb\xbf"
+                    "a,b\r\n1,2\r\n3,4");
     assert_string_equal(raw_sample_read(s, "a,b"), "1|2\n3|4\n");
     raw_sample_file(s, "a.in", "\xef\xbb\xbf\"a\",b\n1,2\n");
     assert_string_equal(raw_sample_read(s, "a"), "1\n");
@@ -100,11 +102,13 @@ static void test_empty_lines(void **state)
 static void test_delimiters(void **state)
 {
     struct raw_sample *s = *state;
-    static const char *const delimiters[] = {";", "|", "::", "\t", "\x01", "<->", " ", "§"};
+    static const char *const delimiters[] = {";",    "|",   "::", "\t",
+                                             "\x01", "<->", " ",  "§"};
     for (size_t i = 0; i < sizeof delimiters / sizeof *delimiters; i++) {
         const char *d = delimiters[i];
         char text[200], want[64];
-        snprintf(text, sizeof text, "a%sb%sc\n1%s2%s3\n\"x%sy\"%s%s\n", d, d, d, d, d, d, d);
+        snprintf(text, sizeof text, "a%sb%sc\n1%s2%s3\n\"x%sy\"%s%s\n", d, d, d, d, d, d,
+                 d);
         snprintf(want, sizeof want, "1|2|3\nx%sy|~|~\n", d);
         raw_sample_file(s, "a.in", text);
         s->source->delimiter = d;
@@ -190,7 +194,8 @@ static void test_latin1(void **state)
     s->source->encoding = ENCODING_UTF8;
     assert_string_equal(raw_sample_read(s, "b"), "\xff\x80\n");
     assert_int_equal(s->bad.n_bad, 1); /* the header's name */
-    assert_non_null(strstr(s->bad.shown[0], ":1:1: invalid UTF-8 in a column's name: 'caf\\xe9'"));
+    assert_non_null(
+        strstr(s->bad.shown[0], ":1:1: invalid UTF-8 in a column's name: 'caf\\xe9'"));
 }
 
 /* Long latin1 files convert across blocks. */
@@ -205,8 +210,9 @@ static void test_latin1_blocks(void **state)
     struct raw *r;
     const struct raw_row *row;
     bad_rows_init(&s->bad, &s->data);
-    assert_int_equal(raw_open(&s->data, s->source, (const char *[]){"a"}, NULL, 1, &s->bad, &r,
-                              &s->err), ST_OK);
+    assert_int_equal(raw_open(&s->data, s->source, (const char *[]){"a"}, NULL, 1,
+                              &s->bad, &r, &s->err),
+                     ST_OK);
     for (size_t i = 0; i < ROWS; i++) {
         assert_int_equal(raw_next(r, &row, &s->err), ST_OK);
         assert_non_null(row);
@@ -233,8 +239,9 @@ static void test_missing(void **state)
     struct raw *r;
     const struct raw_row *row;
     bad_rows_init(&s->bad, &s->data);
-    assert_int_equal(raw_open(&s->data, s->source, (const char *[]){"a", "b"}, lists, 2, &s->bad,
-                              &r, &s->err), ST_OK);
+    assert_int_equal(raw_open(&s->data, s->source, (const char *[]){"a", "b"}, lists, 2,
+                              &s->bad, &r, &s->err),
+                     ST_OK);
     assert_int_equal(raw_next(r, &row, &s->err), ST_OK);
     assert_int_equal(row->fields[1].n, 1);
     assert_int_equal(raw_next(r, &row, &s->err), ST_OK);
@@ -248,7 +255,8 @@ static void test_unknown_column(void **state)
 {
     struct raw_sample *s = *state;
     raw_sample_file(s, "a.in", "user_id,video_id\n1,2\n");
-    assert_string_equal(raw_sample_read(s, "user_idd"), "! no column 'user_idd' in the data");
+    assert_string_equal(raw_sample_read(s, "user_idd"),
+                        "! no column 'user_idd' in the data");
     assert_int_equal(s->status, ST_USAGE);
     assert_string_equal(s->err.hint, "the nearest column is 'user_id'");
 }
@@ -285,8 +293,9 @@ static void test_places(void **state)
     struct raw *r;
     const struct raw_row *row;
     bad_rows_init(&s->bad, &s->data);
-    assert_int_equal(raw_open(&s->data, s->source, (const char *[]){"b"}, NULL, 1, &s->bad, &r,
-                              &s->err), ST_OK);
+    assert_int_equal(raw_open(&s->data, s->source, (const char *[]){"b"}, NULL, 1,
+                              &s->bad, &r, &s->err),
+                     ST_OK);
     assert_int_equal(raw_next(r, &row, &s->err), ST_OK);
     assert_int_equal(row->line, 2);
     assert_int_equal(raw_next(r, &row, &s->err), ST_OK);
@@ -302,7 +311,8 @@ static void test_random_tables(void **state)
     static const char *const pieces[] = {"x", "\"", ",", "\n", "\r\n", " ", "é", "0", ""};
     uint64_t h = 7;
     for (size_t round = 0; round < 300; round++) {
-        char text[8192] = "a,b,c\n", want[8192] = "", *to = text + strlen(text), *w = want;
+        char text[8192] = "a,b,c\n", want[8192] = "", *to = text + strlen(text),
+             *w = want;
         for (size_t row = 0; row < 20; row++) {
             for (size_t c = 0; c < 3; c++) {
                 char value[64] = "", *v = value;
@@ -351,13 +361,27 @@ static void test_columns_read(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_columns_by_name), TEST(test_quoting), TEST(test_quoted_header),
-        TEST(test_line_ends_and_mark), TEST(test_empty_lines), TEST(test_delimiters),
-        TEST(test_tsv), TEST(test_half_a_delimiter), TEST(test_trim),
-        TEST(test_columns_without_header), TEST(test_no_names), TEST(test_skip_lines),
-        TEST(test_latin1), TEST(test_latin1_blocks), TEST(test_missing),
-        TEST(test_unknown_column), TEST(test_headers_of_later_files), TEST(test_repeated_name),
-        TEST(test_places), TEST(test_random_tables), TEST(test_columns_read),
+        TEST(test_columns_by_name),
+        TEST(test_quoting),
+        TEST(test_quoted_header),
+        TEST(test_line_ends_and_mark),
+        TEST(test_empty_lines),
+        TEST(test_delimiters),
+        TEST(test_tsv),
+        TEST(test_half_a_delimiter),
+        TEST(test_trim),
+        TEST(test_columns_without_header),
+        TEST(test_no_names),
+        TEST(test_skip_lines),
+        TEST(test_latin1),
+        TEST(test_latin1_blocks),
+        TEST(test_missing),
+        TEST(test_unknown_column),
+        TEST(test_headers_of_later_files),
+        TEST(test_repeated_name),
+        TEST(test_places),
+        TEST(test_random_tables),
+        TEST(test_columns_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

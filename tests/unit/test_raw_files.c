@@ -35,8 +35,9 @@ static const char *expand(struct raw_sample *s, size_t n, const char *const *pat
     mem_free(files);
     return s->out;
 }
-#define EXPAND(s, ...) \
-    expand(s, sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *), (const char *[]){__VA_ARGS__})
+#define EXPAND(s, ...)                                                                   \
+    expand(s, sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *),                    \
+           (const char *[]){__VA_ARGS__})
 
 /* Files come sorted by name over all patterns, each once, folders left out. */
 static void test_sorted_once(void **state)
@@ -59,7 +60,8 @@ static void test_links(void **state)
     char a[512], b[512];
     raw_sample_file(s, "a.csv", "x");
     assert_int_equal(symlink(tmpdir_path(&s->dir, "a.csv", a, sizeof a),
-                             tmpdir_path(&s->dir, "b.csv", b, sizeof b)), 0);
+                             tmpdir_path(&s->dir, "b.csv", b, sizeof b)),
+                     0);
     assert_string_equal(EXPAND(s, "*.csv"), "a.csv");
     assert_string_equal(EXPAND(s, "b.csv"), "b.csv");
 }
@@ -140,8 +142,9 @@ static void test_progress(void **state)
     const struct raw_row *row;
     uint64_t done, total, last = 0;
     bad_rows_init(&s->bad, &s->data);
-    assert_int_equal(raw_open(&s->data, s->source, (const char *[]){"a"}, NULL, 1, &s->bad, &r,
-                              &s->err), ST_OK);
+    assert_int_equal(raw_open(&s->data, s->source, (const char *[]){"a"}, NULL, 1,
+                              &s->bad, &r, &s->err),
+                     ST_OK);
     raw_progress(r, &done, &total);
     assert_int_equal(done, 0);
     assert_int_equal(total, 10);
@@ -158,9 +161,9 @@ static void test_progress(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_sorted_once), TEST(test_links), TEST(test_literal_name),
+        TEST(test_sorted_once),   TEST(test_links),      TEST(test_literal_name),
         TEST(test_nothing_there), TEST(test_unreadable), TEST(test_empty_files),
-        TEST(test_all_empty), TEST(test_progress),
+        TEST(test_all_empty),     TEST(test_progress),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,8 +22,9 @@ static void test_join(void **state)
     raw_sample_file(s, "u1.csv", "age,user,city\n30,7,Bonn\n,8,\n");
     raw_sample_file(s, "u2.csv", "user,city,age\n9,\"K\"\"n\",50\n");
     raw_sample_file(s, "a.in", "user,click\n7,1\n9,0\n6,1\n8,0\n,1\n7,0\n");
-    assert_string_equal(raw_sample_read(s, "click,age,user,city"),
-                        "1|30|7|Bonn\n0|50|9|K\"n\n1|~|6|~\n0|~|8|~\n1|~|~|~\n0|30|7|Bonn\n");
+    assert_string_equal(
+        raw_sample_read(s, "click,age,user,city"),
+        "1|30|7|Bonn\n0|50|9|K\"n\n1|~|6|~\n0|~|8|~\n1|~|~|~\n0|30|7|Bonn\n");
     assert_int_equal(s->bad.n_bad, 0);
     assert_int_equal(s->bad.n_good, 6);
 }
@@ -39,7 +40,8 @@ static void test_join_through_join(void **state)
     raw_sample_file(s, "author.csv", "author,fans\nx,100\ny,200\n");
     raw_sample_file(s, "gone.csv", "video,unused\n1,1\n1,2\n");
     raw_sample_file(s, "a.in", "video\n2\n1\n3\n4\n5\n");
-    assert_string_equal(raw_sample_read(s, "fans,video"), "200|2\n100|1\n~|3\n~|4\n~|5\n");
+    assert_string_equal(raw_sample_read(s, "fans,video"),
+                        "200|2\n100|1\n~|3\n~|4\n~|5\n");
 }
 
 /* A name that an earlier source has belongs to that one. */
@@ -84,7 +86,8 @@ static void test_duplicate_key(void **state)
     raw_sample_file(s, "a.in", "k\n1\n");
     raw_sample_read(s, "v");
     assert_int_equal(s->status, ST_DATA);
-    assert_non_null(strstr(s->err.text, "u2.csv:3: key k '1' stands twice in the side table: first at "));
+    assert_non_null(strstr(
+        s->err.text, "u2.csv:3: key k '1' stands twice in the side table: first at "));
     assert_non_null(strstr(s->err.text, "u1.csv:2"));
 }
 
@@ -123,7 +126,8 @@ static void test_side_table_settings(void **state)
     join->source.columns = (struct list_cfg){names, 3, {0}};
     join->source.missing = (struct list_cfg){missing, 1, {0}};
     join->source.where = (struct text_cfg){"w > 1", {"f.yaml", 9, 1}};
-    raw_sample_file(s, "u.tsv", "1\ta\t5\n2\t-\t5\n3\t\t2\n1\tagain\t1\n4\tx\t-\n5\ty\tbad\n");
+    raw_sample_file(s, "u.tsv",
+                    "1\ta\t5\n2\t-\t5\n3\t\t2\n1\tagain\t1\n4\tx\t-\n5\ty\tbad\n");
     raw_sample_file(s, "a.in", "k\n1\n2\n3\n4\n5\n");
     assert_string_equal(raw_sample_read(s, "v"), "a\n~\n\n~\n~\n");
     assert_int_equal(s->bad.n_bad, 1);
@@ -131,7 +135,8 @@ static void test_side_table_settings(void **state)
     join->source.where.text = "ww > 1";
     raw_sample_read(s, "v");
     assert_int_equal(s->status, ST_USAGE);
-    assert_non_null(strstr(s->err.text, "f.yaml:9:1: in expression 'ww > 1' at column 1"));
+    assert_non_null(
+        strstr(s->err.text, "f.yaml:9:1: in expression 'ww > 1' at column 1"));
 }
 
 /* A key that nobody has, or only a later join, is a configuration error. */
@@ -143,7 +148,8 @@ static void test_unknown_key(void **state)
     raw_sample_file(s, "a.in", "userr\n1\n");
     raw_sample_read(s, "v");
     assert_int_equal(s->status, ST_USAGE);
-    assert_non_null(strstr(s->err.text, "f.yaml:5:9: join key 'user' is no column of the main rows"));
+    assert_non_null(
+        strstr(s->err.text, "f.yaml:5:9: join key 'user' is no column of the main rows"));
     raw_sample_file(s, "a.in", "user\n1\n");
     raw_sample_file(s, "u.csv", "usr,v\n1,a\n");
     raw_sample_read(s, "v");
@@ -175,8 +181,9 @@ static void test_side_rows(void **state)
     struct raw *r;
     const struct raw_row *row;
     bad_rows_init(&s->bad, &s->data);
-    assert_int_equal(raw_open(&s->data, s->source, (const char *[]){"k", "a"}, NULL, 2, &s->bad,
-                              &r, &s->err), ST_OK);
+    assert_int_equal(raw_open(&s->data, s->source, (const char *[]){"k", "a"}, NULL, 2,
+                              &s->bad, &r, &s->err),
+                     ST_OK);
     assert_int_equal(raw_column_owner(r, 0), -1);
     assert_int_equal(raw_column_owner(r, 1), 0);
     assert_int_equal(raw_side_rows(r, 0), 2);
@@ -216,8 +223,9 @@ static void test_large_table(void **state)
     struct raw *r;
     const struct raw_row *row;
     bad_rows_init(&s->bad, &s->data);
-    assert_int_equal(raw_open(&s->data, s->source, (const char *[]){"v"}, NULL, 1, &s->bad, &r,
-                              &s->err), ST_OK);
+    assert_int_equal(raw_open(&s->data, s->source, (const char *[]){"v"}, NULL, 1,
+                              &s->bad, &r, &s->err),
+                     ST_OK);
     for (size_t i = ROWS; i-- > 0;) {
         char want[32];
         assert_int_equal(raw_next(r, &row, &s->err), ST_OK);
@@ -241,7 +249,8 @@ static void test_join_memory(void **state)
     s->data.join_memory = 500000;
     raw_sample_read(s, "v,w");
     assert_int_equal(s->status, ST_NOMEM);
-    assert_non_null(strstr(s->err.text, "u.csv (key k): needs more than data.join_memory: "));
+    assert_non_null(
+        strstr(s->err.text, "u.csv (key k): needs more than data.join_memory: "));
     assert_non_null(strstr(s->err.text, "allowed are 500000"));
 }
 
@@ -287,11 +296,21 @@ static void test_out_of_memory_slot(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_join), TEST(test_join_through_join), TEST(test_first_owner_wins),
-        TEST(test_keys_are_trimmed_texts), TEST(test_duplicate_key), TEST(test_missing_keys),
-        TEST(test_bad_side_rows), TEST(test_side_table_settings), TEST(test_unknown_key),
-        TEST(test_slot_side_table), TEST(test_side_rows), TEST(test_large_table),
-        TEST(test_join_memory), TEST(test_out_of_memory), TEST(test_out_of_memory_slot),
+        TEST(test_join),
+        TEST(test_join_through_join),
+        TEST(test_first_owner_wins),
+        TEST(test_keys_are_trimmed_texts),
+        TEST(test_duplicate_key),
+        TEST(test_missing_keys),
+        TEST(test_bad_side_rows),
+        TEST(test_side_table_settings),
+        TEST(test_unknown_key),
+        TEST(test_slot_side_table),
+        TEST(test_side_rows),
+        TEST(test_large_table),
+        TEST(test_join_memory),
+        TEST(test_out_of_memory),
+        TEST(test_out_of_memory_slot),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

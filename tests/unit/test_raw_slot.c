@@ -31,7 +31,8 @@ static void test_name_first(void **state)
 {
     struct raw_sample *s = *state;
     raw_sample_file(s, "a.in", "click:0 1:737395 2:5 2:6 2:7\nclick:1 2:8\r\n\nclick:1");
-    assert_string_equal(raw_sample_read(s, "2,click,1"), "5+6+7|0|737395\n8|1|~\n~|1|~\n");
+    assert_string_equal(raw_sample_read(s, "2,click,1"),
+                        "5+6+7|0|737395\n8|1|~\n~|1|~\n");
 }
 
 /* Values stand first and may be beyond 2^63. */
@@ -39,7 +40,8 @@ static void test_value_first(void **state)
 {
     struct raw_sample *s = *state;
     s->data.slot.order = SLOT_VALUE_FIRST;
-    raw_sample_file(s, "a.in", "0:1 16543128959394097760:29 9:3 18446744073709551615:29\n1:1\n");
+    raw_sample_file(s, "a.in",
+                    "0:1 16543128959394097760:29 9:3 18446744073709551615:29\n1:1\n");
     assert_string_equal(raw_sample_read(s, "1,29,3"),
                         "0|16543128959394097760+18446744073709551615|9\n1|~|~\n");
 }
@@ -99,8 +101,9 @@ static void test_missing_and_repeats(void **state)
     struct raw *r;
     const struct raw_row *row;
     bad_rows_init(&s->bad, &s->data);
-    assert_int_equal(raw_open(&s->data, s->source, (const char *[]){"a", "a"}, lists, 2, &s->bad,
-                              &r, &s->err), ST_OK);
+    assert_int_equal(raw_open(&s->data, s->source, (const char *[]){"a", "a"}, lists, 2,
+                              &s->bad, &r, &s->err),
+                     ST_OK);
     assert_int_equal(raw_next(r, &row, &s->err), ST_OK);
     assert_int_equal(row->fields[0].n, 2);
     assert_memory_equal(row->fields[0].v[0].s, "-1", 2);
@@ -117,10 +120,10 @@ static void test_ignored(void **state)
     struct raw *r;
     const struct raw_row *row;
     bad_rows_init(&s->bad, &s->data);
-    assert_int_equal(raw_open(&s->data, s->source, (const char *[]){"a"}, NULL, 1, &s->bad, &r,
-                              &s->err), ST_OK);
-    do
-        assert_int_equal(raw_next(r, &row, &s->err), ST_OK);
+    assert_int_equal(raw_open(&s->data, s->source, (const char *[]){"a"}, NULL, 1,
+                              &s->bad, &r, &s->err),
+                     ST_OK);
+    do assert_int_equal(raw_next(r, &row, &s->err), ST_OK);
     while (row);
     assert_int_equal(raw_ignored_values(r), 4);
     assert_int_equal(raw_ignored_names(r), 2);
@@ -139,10 +142,10 @@ static void test_many_ignored_names(void **state)
     struct raw *r;
     const struct raw_row *row;
     bad_rows_init(&s->bad, &s->data);
-    assert_int_equal(raw_open(&s->data, s->source, (const char *[]){"a"}, NULL, 1, &s->bad, &r,
-                              &s->err), ST_OK);
-    do
-        assert_int_equal(raw_next(r, &row, &s->err), ST_OK);
+    assert_int_equal(raw_open(&s->data, s->source, (const char *[]){"a"}, NULL, 1,
+                              &s->bad, &r, &s->err),
+                     ST_OK);
+    do assert_int_equal(raw_next(r, &row, &s->err), ST_OK);
     while (row);
     assert_int_equal(raw_ignored_values(r), 2 * NAMES);
     assert_int_equal(raw_ignored_names(r), NAMES);
@@ -153,12 +156,15 @@ static void test_many_ignored_names(void **state)
 static void test_bad_items(void **state)
 {
     struct raw_sample *s = *state;
-    raw_sample_file(s, "a.in", "a:1\na:1 b\na:2 :5\na:2 x\xff:5\na:3 \xff" "b\na:4\n");
+    raw_sample_file(s, "a.in",
+                    "a:1\na:1 b\na:2 :5\na:2 x\xff:5\na:3 \xff"
+                    "b\na:4\n");
     assert_string_equal(raw_sample_read(s, "a"), "1\n4\n");
     assert_int_equal(s->bad.n_bad, 4);
     assert_string_equal(shown(s, 0), "a.in:2:5: item without ':': 'b'");
     assert_string_equal(shown(s, 1), "a.in:3:5: item without a name: ':5'");
-    assert_string_equal(shown(s, 2), "a.in:4:5: invalid UTF-8 in a slot's name: 'x\\xff:5'");
+    assert_string_equal(shown(s, 2),
+                        "a.in:4:5: invalid UTF-8 in a slot's name: 'x\\xff:5'");
     assert_string_equal(shown(s, 3), "a.in:5:5: item without ':': '\\xffb'");
 }
 
@@ -170,8 +176,9 @@ static void test_reject(void **state)
     struct raw *r;
     const struct raw_row *row;
     bad_rows_init(&s->bad, &s->data);
-    assert_int_equal(raw_open(&s->data, s->source, (const char *[]){"b", "c"}, NULL, 2, &s->bad,
-                              &r, &s->err), ST_OK);
+    assert_int_equal(raw_open(&s->data, s->source, (const char *[]){"b", "c"}, NULL, 2,
+                              &s->bad, &r, &s->err),
+                     ST_OK);
     assert_int_equal(raw_next(r, &row, &s->err), ST_OK);
     raw_reject(r, 0, "not a number");
     assert_string_equal(shown(s, 0), "a.in:1:7: not a number: 'x'");
@@ -196,7 +203,8 @@ static void test_columns_read(void **state)
     s->fixed[0] = "id";
     s->data.slot.fixed = (struct list_cfg){s->fixed, 1, {0}};
     char *text = malloc(16 * ROWS), *at = text;
-    for (size_t i = 0; i < ROWS - 2; i++) at = stpcpy(at, i == 3 ? "3 b:1 a:2\n" : "1 b:1\n");
+    for (size_t i = 0; i < ROWS - 2; i++)
+        at = stpcpy(at, i == 3 ? "3 b:1 a:2\n" : "1 b:1\n");
     raw_sample_file(s, "a.in", text);
     raw_sample_file(s, "b.in", "1 last:1\n1 \xff:1\n1 the_10000th:1\n1 beyond:1\n");
     free(text);
@@ -222,10 +230,19 @@ static void test_join(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_name_first), TEST(test_value_first), TEST(test_colons_in_values),
-        TEST(test_separators), TEST(test_fixed), TEST(test_missing_and_repeats),
-        TEST(test_ignored), TEST(test_many_ignored_names), TEST(test_bad_items),
-        TEST(test_reject), TEST(test_latin1), TEST(test_columns_read), TEST(test_join),
+        TEST(test_name_first),
+        TEST(test_value_first),
+        TEST(test_colons_in_values),
+        TEST(test_separators),
+        TEST(test_fixed),
+        TEST(test_missing_and_repeats),
+        TEST(test_ignored),
+        TEST(test_many_ignored_names),
+        TEST(test_bad_items),
+        TEST(test_reject),
+        TEST(test_latin1),
+        TEST(test_columns_read),
+        TEST(test_join),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
