@@ -200,17 +200,25 @@ static enum status list_pieces(const struct schema *s, size_t feature,
     return ok ? ST_OK : mem_error(err, "items of a list", *n * sizeof(struct text));
 }
 
+/* The kept end of a list. */
+static const struct text *kept_pieces(const struct feature_cfg *c,
+                                      const struct feature_scratch *x, size_t *n)
+{
+    const struct text *first = x->pieces;
+    if (!c->max_len || *n <= c->max_len) return first;
+    if (c->keep == KEEP_LAST) first += *n - c->max_len;
+    *n = c->max_len;
+    return first;
+}
+
 enum status feature_ids(const struct schema *s, size_t feature, const struct raw_field *fields,
                         struct feature_scratch *x, struct feature_keys *out, struct error *err)
 {
     const struct feature_cfg *c = s->features[feature].cfg;
     char buf[ID_TEXT];
-    size_t n, first = 0;
+    size_t n;
     TRY(list_pieces(s, feature, fields, x, buf, &n, err));
-    if (c->max_len && n > c->max_len) {
-        if (c->keep == KEEP_LAST) first = n - c->max_len;
-        n = c->max_len;
-    }
+    const struct text *pieces = kept_pieces(c, x, &n);
     out->n = 0;
     if (n > out->max) {
         uint64_t *v = mem_resize(out->v, 2 * n, sizeof *v);
@@ -219,8 +227,43 @@ enum status feature_ids(const struct schema *s, size_t feature, const struct raw
         out->max = 2 * n;
     }
     for (size_t i = 0; i < n; i++)
-        TRY(text_key(s, feature, x->pieces[first + i], x, &out->v[i], err));
+        TRY(text_key(s, feature, pieces[i], x, &out->v[i], err));
     out->n = n;
+    return ST_OK;
+}
+
+/* ---- showing ---- */
+
+static enum status single_text(const struct schema *s, size_t feature,
+                               const struct raw_field *fields, struct feature_scratch *x,
+                               char *buf, size_t *n, struct error *err)
+{
+    struct text t;
+    TRY(feature_text(s, feature, fields, x, buf, &t, err));
+    if (t.s && !t.n) t.s = NULL;
+    if (t.s && s->plan->features[feature].from == FROM_EXPR && t.s != buf) {
+        /* The next evaluation may overwrite it. */
+        if (t.n > ID_TEXT) t.n = ID_TEXT;
+        memcpy(buf, t.s, t.n);
+        t.s = buf;
+    }
+    return !t.s || add_piece(x, n, t) ? ST_OK : mem_error(err, "texts", sizeof t);
+}
+
+enum status feature_texts(const struct schema *s, size_t feature, const struct raw_field *fields,
+                          struct feature_scratch *x, char *buf, const struct text **out,
+                          size_t *n, struct error *err)
+{
+    const struct feature_plan *p = &s->plan->features[feature];
+    *n = 0;
+    if (p->store == STORE_MULTI)
+        TRY(list_pieces(s, feature, fields, x, buf, n, err));
+    else if (p->from != FROM_CROSS)
+        TRY(single_text(s, feature, fields, x, buf, n, err));
+    else
+        for (size_t i = 0; i < 2; i++)
+            TRY(single_text(s, p->cross[i], fields, x, buf + i * ID_TEXT, n, err));
+    *out = kept_pieces(s->features[feature].cfg, x, n);
     return ST_OK;
 }
 

@@ -47,6 +47,13 @@ enum status feature_level(const struct schema *s, size_t feature, const struct r
 enum status feature_numbers(const struct schema *s, size_t feature,
                             const struct raw_field *fields, struct feature_scratch *x,
                             float *out, struct error *err) MUST_USE;
+/* The texts of an id or one_hot feature, as they are hashed, to be shown: *n of
+ * them (0 = missing), valid until the next call. A cross gives both its parts. buf:
+ * FEATURE_TEXT bytes. */
+enum { FEATURE_TEXT = 128 };
+enum status feature_texts(const struct schema *s, size_t feature, const struct raw_field *fields,
+                          struct feature_scratch *x, char *buf, const struct text **out,
+                          size_t *n, struct error *err) MUST_USE;
 /* NaN when absent; weight is 1 by default, 0 when absent. */
 enum status feature_label(const struct schema *s, size_t task, const struct raw_field *fields,
                           struct feature_scratch *x, float *label, float *weight,

@@ -95,7 +95,34 @@ static enum status add_inputs(struct aux *a, const struct schema *s, const struc
     return ST_OK;
 }
 
-/* A later `where` likely reads a plain column of an id or of a label. */
+static bool is_list(const struct schema_plan *p, const char *column)
+{
+    for (size_t m = 0; m < p->n_multi; m++) {
+        const struct feature_plan *f = &p->features[p->multi[m]];
+        if (f->from == FROM_COLUMN && !strcmp(p->columns[f->column].name, column)) return true;
+    }
+    return false;
+}
+
+static enum status add_feature(struct aux *a, const struct schema *s, size_t feature,
+                               struct error *err)
+{
+    const struct schema_plan *p = s->plan;
+    const struct feature_plan *f = &p->features[feature];
+    if (f->from == FROM_COLUMN) {
+        const char *column = p->columns[f->column].name;
+        if (f->store == STORE_MULTI || (f->store == STORE_NUMBER && f->width > 1)) return ST_OK;
+        return is_list(p, column) ? ST_OK : add(a, column, false, false, err);
+    }
+    for (size_t i = 0; i < f->expr.n; i++) {
+        const char *column = p->columns[f->expr.inputs[i]].name;
+        if (!is_list(p, column)) TRY(add(a, column, false, false, err));
+    }
+    return ST_OK;
+}
+
+/* A later `where` likely reads a column that a label or a feature reads. Lists
+ * are long and seldom selected by: they are left out. */
 static enum status add_likely(struct aux *a, const struct schema *s, struct error *err)
 {
     const struct schema_plan *p = s->plan;
@@ -105,11 +132,7 @@ static enum status add_likely(struct aux *a, const struct schema *s, struct erro
         TRY(add_inputs(a, s, &p->tasks[k].present, err));
         TRY(add_inputs(a, s, &p->tasks[k].weight, err));
     }
-    for (size_t i = 0; i < s->n_features && a->n < most; i++) {
-        const struct feature_plan *f = &p->features[i];
-        if (f->from == FROM_COLUMN && (f->store == STORE_SINGLE || f->store == STORE_ONE_HOT))
-            TRY(add(a, p->columns[f->column].name, false, false, err));
-    }
+    for (size_t i = 0; i < s->n_features && a->n < most; i++) TRY(add_feature(a, s, i, err));
     return ST_OK;
 }
 

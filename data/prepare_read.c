@@ -119,6 +119,7 @@ static enum status open_spool(struct prep *p, struct error *err)
 static enum status start(struct prep *p, struct error *err)
 {
     const struct schema *s = p->schema;
+    p->last_progress = now_s();
     for (size_t i = 0; i < p->aux.n; i++) {
         p->aux.v[i].owner = -1;
         p->aux.v[i].all_numbers = true;
