@@ -42,6 +42,7 @@ struct raw {
     uint32_t *side;           /* [n_joins] */
     struct raw_row row;
     uint64_t join_bytes;
+    bool rejected; /* the last row, after the limit was last checked */
 };
 
 static void close_joined(struct joined *j)
@@ -238,6 +239,8 @@ enum status raw_next(struct raw *r, const struct raw_row **row, struct error *er
 {
     bool got;
     *row = NULL;
+    if (r->rejected) TRY(bad_rows_check(r->bad, false, err));
+    r->rejected = false;
     TRY(raw_reader_next(r->main, &got, err));
     if (!got) return ST_OK;
     const struct raw_field *main = raw_reader_fields(r->main);
@@ -256,6 +259,7 @@ enum status raw_next(struct raw *r, const struct raw_row **row, struct error *er
 void raw_reject(struct raw *r, size_t column, const char *why)
 {
     r->bad->n_good--;
+    r->rejected = true;
     if (column == SIZE_MAX) {
         bad_rows_add(r->bad, r->row.file, r->row.line, 0, why, (struct text){"", 0});
         return;

@@ -8,8 +8,9 @@
  * name, over-long line, damaged compression, binary junk) is counted in the
  * ledger and left out; so is a row that the caller rejects with raw_reject().
  * Where a compressed stream is damaged the rest of that file counts as one bad
- * row. Memory is bounded by the longest accepted line (1 MiB) and the side
- * tables (data.join_memory).
+ * row. A quote that is never closed costs its own line when a line behind it is a
+ * whole row by itself. Empty lines are no rows, unless a row is one column. Memory is
+ * bounded by the longest accepted line (1 MiB) and the side tables (data.join_memory).
  *
  * Not thread-safe. */
 #ifndef MTPS_DATA_RAW_H
@@ -81,15 +82,17 @@ void raw_columns_close(struct raw_columns *c);
  *   missing   per column, the texts that mean missing (NULL entry: the source's)
  *   bad       borrowed; counts this pass
  * Side tables are read here, used columns only; a duplicate join key is ST_DATA
- * with both lines. Files are opened one after another; each file's header must
- * hold the wanted columns (order may differ). Source `where` is not applied. */
+ * with both lines; their own `where` is applied. Files are opened one after another; each
+ * file's header must hold the wanted columns (order may differ). Source `where` is not
+ * applied. */
 enum status raw_open(const struct data_cfg *data, const struct source_cfg *source,
                      const char *const *columns, const struct list_cfg *const *missing,
                      size_t n, struct bad_rows *bad, struct raw **out,
                      struct error *err) MUST_USE;
 void raw_close(struct raw *r);
 
-/* Next readable row, valid until the next call. *row = NULL at the end. */
+/* Next readable row, valid until the next call. *row = NULL at the end. ST_DATA
+ * when there are too many bad rows already (bad_rows_check, not at_end). */
 enum status raw_next(struct raw *r, const struct raw_row **row,
                      struct error *err) MUST_USE;
 /* Count the row just delivered as bad after all. column: index into the columns

@@ -13,6 +13,7 @@ bool raw_text_in(const struct list_cfg *list, struct text t)
 {
     for (size_t i = 0; i < list->n; i++) {
         const char *word = list->v[i];
+        if (word[0] != (t.n ? t.s[0] : '\0')) continue; /* nearly always */
         if (strncmp(word, t.s, t.n) == 0 && word[t.n] == '\0') return true;
     }
     return false;

@@ -262,6 +262,24 @@ static void test_reject(void **state)
     assert_string_equal(shown(s, 1), "a.in:4: label 7 is not 0 to 1: ''");
 }
 
+/* A rejected row counts at once for a limit in rows. */
+static void test_reject_over_the_limit(void **state)
+{
+    struct raw_sample *s = *state;
+    raw_sample_file(s, "a.in", "a\n1\n2\n");
+    s->data.bad_rows_max = 0;
+    struct raw *r;
+    const struct raw_row *row;
+    bad_rows_init(&s->bad, &s->data);
+    assert_int_equal(raw_open(&s->data, s->source, (const char *[]){"a"}, NULL, 1,
+                              &s->bad, &r, &s->err),
+                     ST_OK);
+    assert_int_equal(raw_next(r, &row, &s->err), ST_OK);
+    raw_reject(r, 0, "not wanted");
+    assert_int_equal(raw_next(r, &row, &s->err), ST_DATA);
+    raw_close(r);
+}
+
 /* Random bytes are read to their end: nothing crashes, nothing hangs, and lines
  * that were good around them stay good. */
 static void test_random_bytes(void **state)
@@ -306,6 +324,7 @@ int main(void)
         TEST(test_ten_are_shown),
         TEST(test_limits),
         TEST(test_reject),
+        TEST(test_reject_over_the_limit),
         TEST(test_random_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
