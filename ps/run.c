@@ -17,6 +17,9 @@ struct visitor {
     bool left;
 };
 
+/* Shorter gaps are polled through; longer sleeps would keep requests waiting. */
+static const double MIN_REST = 400e-6, MAX_REST = 3e-3;
+
 struct run {
     struct server *server;
     struct transport *net;
@@ -24,6 +27,8 @@ struct run {
     size_t *dims;
     struct visitor *visitors; /* [n_workers] */
     struct inbox *boxes;      /* [2 n_workers] */
+    double answered; /* when the last step's answers were sent; 0 = the next has begun */
+    double gap_s;    /* from there to the first message of the next step, smoothed */
     size_t n_left;
     struct wire_buffer squares;
     double *all_squares; /* of all blocks, with clipping */
@@ -148,7 +153,8 @@ static enum status do_step(struct run *r, struct error *err)
     }
     for (size_t i = 0; i < s->spec.n_shards; i++) server_apply(s, i);
     TRY(answer_all(r, err));
-    s->stats.busy_s += now() - start;
+    r->answered = now();
+    s->stats.busy_s += r->answered - start;
     return ST_OK;
 }
 
@@ -203,6 +209,28 @@ static size_t worker_of(const struct run *r, int rank)
     return w;
 }
 
+/* While workers compute, a server that polls takes their cores. It has seen how
+ * long they take: sleep through the first half of that, once its answers have
+ * left (a sleeping rank moves no data). */
+static enum status rest(struct run *r, struct error *err)
+{
+    if (!r->answered || r->gap_s < MIN_REST) return ST_OK;
+    TRY(transport_flush(r->net, err));
+    double left = r->answered + r->gap_s / 2 - now();
+    if (left > MAX_REST) left = MAX_REST;
+    if (left > 0) nanosleep(&(struct timespec){.tv_nsec = (long)(1e9 * left)}, NULL);
+    return ST_OK;
+}
+
+/* The first message of a step: how long after the answers of the one before? */
+static void note_gap(struct run *r)
+{
+    if (!r->answered) return;
+    double gap = now() - r->answered;
+    r->gap_s = gap < r->gap_s || !r->gap_s ? gap : r->gap_s + (gap - r->gap_s) / 8;
+    r->answered = 0;
+}
+
 static enum status serve(struct run *r, struct error *err)
 {
     while (r->n_left < r->server->spec.n_workers) {
@@ -211,13 +239,16 @@ static enum status serve(struct run *r, struct error *err)
         snprintf(what, sizeof what, "step %llu or a request",
                  (unsigned long long)(r->server->step + 1));
         double start = now();
+        TRY(rest(r, err));
         TRY(transport_wait(r->net, r->boxes, n, what, &which, err));
         r->server->stats.wait_s += now() - start;
         size_t w = worker_of(r, r->boxes[which].peer);
-        if (r->boxes[which].channel == CHANNEL_STEP)
+        if (r->boxes[which].channel == CHANNEL_STEP) {
+            note_gap(r);
             TRY(take_step(r, w, err));
-        else
+        } else {
             TRY(take_request(r, w, err));
+        }
     }
     return transport_flush(r->net, err);
 }
