@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "common/math/chain.h" /* the product of inference */
+
 void vec_add(size_t n, const float *x, float *y);               /* y += x */
 void vec_axpy(size_t n, float a, const float *x, float *y);     /* y += a x */
 void vec_scale(size_t n, float a, float *x);                    /* x *= a */
@@ -31,13 +33,5 @@ void vec_tanh_backward(size_t n, const float *y, const float *dy, float *dx);
 
 /* Softmax of each row of x[rows, n] (row stride ld) in place. */
 void vec_softmax_rows(size_t rows, size_t n, float *x, size_t ld);
-
-/* The inference product: c[m,n] = bias[n] broadcast after a chain: every output
- * is one fused multiply-add chain over k = 0..K-1 from +0, then + bias (NULL: none).
- * Its bits do not depend on m, on the row's place or on the vector width. a[m,k]
- * (stride lda), b[k,n] (stride ldb). When `accumulate`, the chain goes on from what c holds
- * and no bias is added. */
-void chain_gemm(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb,
-                const float *bias, bool accumulate, float *c, size_t ldc);
 
 #endif
