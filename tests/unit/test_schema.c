@@ -175,7 +175,7 @@ static void test_description(void **state)
 static void test_failing_allocations(void **state)
 {
     struct data_sample *s = *state;
-    assert_int_equal(build(s, "click,a,b,c",
+    assert_int_equal(build(s, "click,a,b,c,d",
                            "features: [{names: ['*']}, {name: x, expr: 'a + 1'}, "
                            "{name: bc, cross: [b, c]}, {name: b}, {name: c}]"),
                      ST_OK);
