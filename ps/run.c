@@ -136,8 +136,9 @@ static enum status answer_all(struct run *r, struct error *err)
             return st;
         }
         TRY(wire_encode_answer(&a, r->dims, &v->pieces, err));
-        TRY(transport_send(r->net, rank_of(r, w), CHANNEL_STEP, v->pieces.v, v->pieces.n,
-                           err));
+        st = transport_send(r->net, rank_of(r, w), CHANNEL_STEP, v->pieces.v, v->pieces.n, err);
+        if (st != ST_OK)
+            return error_wrap(err, st, "answer of step %llu", (unsigned long long)a.step);
         transport_release(r->net, rank_of(r, w), CHANNEL_STEP);
     }
     return ST_OK;

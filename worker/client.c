@@ -181,8 +181,10 @@ enum status client_step_begin(struct client *c, const struct wire_step *m,
             TRY(c->port->accept(c->port->server, c->spec.worker, &part, err));
         } else {
             TRY(wire_encode_step(&part, c->dim, &l->pieces, err));
-            TRY(transport_send(c->net, l->rank, CHANNEL_STEP, l->pieces.v, l->pieces.n,
-                               err));
+            enum status st = transport_send(c->net, l->rank, CHANNEL_STEP, l->pieces.v,
+                                            l->pieces.n, err);
+            if (st != ST_OK)
+                return error_wrap(err, st, "message of step %llu", (unsigned long long)m->step);
         }
     }
     c->stepping = true;

@@ -58,6 +58,8 @@ set_is_bad 65 'side\.csv.*u1|u1.*side\.csv' "a key twice in a side table" 'data.
 # ---- the run directory
 touch plain-file
 expect_error 73 'plain-file' "a run directory below a file" "$MTPS" train -c small.yaml --run-dir plain-file/run
+expect_error 73 '/proc/run' "a run directory on a file system that takes none" \
+    "$MTPS" train -c small.yaml --run-dir /proc/run
 expect_exit 0 "a small run" "$MTPS" train -c small.yaml --set train.max_steps=10 --set data.eval=null
 kept=$(digest runs/small)
 expect_error 78 'train\.batch_size' "resuming with another batch size names the key" \

@@ -46,7 +46,7 @@ for rank in 1 2; do # rank 1 is a worker, rank 2 the server
     kill -STOP "$pid"
     ended_within 15
     same "a stopped rank $rank ends the job with 76" 76 "$code"
-    check "one line names the rank and what it waited for" grep -qE "^error: .*rank $rank.*step" "$err"
+    check "one line names the rank and what it waited for" grep -qE "^error: .*(rank $rank.*step|step.*rank $rank)" "$err"
     check "no rank is left" gone "$pid"
 done
 
@@ -58,13 +58,18 @@ for rank in 1 2; do
         "$(case $code in 137 | 76) echo yes ;; *) echo "$code" ;; esac)"
 done
 
-two_kinds() { # options of rank 0, options of rank 1: one server, one worker
+two_kinds() { # program and seed of rank 0, of rank 1: a worker and a server
     local flags=(--bind-to none --oversubscribe)
     if [ "$(id -u)" = 0 ]; then flags+=(--allow-run-as-root); fi
-    mpirun "${flags[@]}" -n 1 "$MTPS" train -c small.yaml --servers 1 --run-dir runs/mixed $1 : \
-        -n 1 "$MTPS" train -c small.yaml --servers 1 --run-dir runs/mixed $2
+    mpirun "${flags[@]}" -n 1 "$1" train -c small.yaml --servers 1 --run-dir runs/mixed --seed "$2" : \
+        -n 1 "$3" train -c small.yaml --servers 1 --run-dir runs/mixed --seed "$4"
 }
-expect_error 64 'rank' "ranks with different configurations" two_kinds "" "--seed 8"
+expect_error 64 'config.*rank 1|rank 1.*config' "ranks with different configurations" two_kinds "$MTPS" 7 "$MTPS" 8
+build=$("$MTPS" version --json | json build)
+sed "s/$build/$(tr 0-9a-f 1-9a-f0 <<<"$build")/g" "$MTPS" >other-build && chmod +x other-build
+check "(another build says so)" test "$build" != "$(./other-build version --json | json build)"
+expect_error 64 'build.*rank 1|rank 1.*build' "ranks of different builds" two_kinds "$MTPS" 7 ./other-build 7
+check "nothing is made by ranks that differ" test ! -e runs/mixed
 expect_error 64 'servers' "more servers than ranks leave a worker" ranks 2 "$MTPS" train -c small.yaml --servers 2
 expect_error 64 'bachsize|batchsize' "an error in the configuration under mpirun is said once" \
     ranks 3 "$MTPS" train -c small.yaml --servers 1 --set train.batchsize=4
