@@ -71,7 +71,7 @@ expect_error 78 'seed.*' "resuming with another seed names it" "$MTPS" train -c 
 same "nothing was overwritten" "$kept" "$(digest runs/small)"
 
 # A run that holds the directory: the second one is turned away and harms nothing.
-"$MTPS" train -c small.yaml --run-dir runs/held --set train.epochs=100000 >/dev/null 2>&1 </dev/null &
+"$MTPS" train -c small.yaml --run-dir runs/held --set train.epochs=100000 --set 'log.every=20 steps' >/dev/null 2>&1 </dev/null &
 children+=($!)
 for _ in $(seq 100); do grep -qs '"kind":"train"' runs/held/metrics.jsonl && break; sleep 0.1; done
 expect_error 77 'runs/held' "a second job in one run directory" "$MTPS" train -c small.yaml --run-dir runs/held
