@@ -424,7 +424,10 @@ enum status store_load(struct store *s, uint64_t block, size_t first, size_t end
                        struct block *scratch, struct error *err)
 {
     const struct dataset *d = s->loading->dataset;
-    TRY(block_file_read(s->file->rows_file, block, scratch, err));
+    enum status st = block_file_read(s->file->rows_file, block, scratch, err);
+    if (st == ST_NOINPUT)
+        return error_hint(err, st, "remove the file: it is made again from the raw files");
+    if (st != ST_OK) return st;
     struct cursor c = {.s = s, .b = scratch};
     size_t nth = 0; /* selected rows met */
     for (size_t i = 0; i < scratch->n && nth < end && !c.bad; i++) {

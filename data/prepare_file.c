@@ -238,7 +238,8 @@ enum status prepared_open(const char *path, const struct schema *s, struct prepa
         return ST_OK;
     }
     prepared_close(p);
-    return error_wrap(err, st, "%s", path);
+    bool named = err && !strncmp(err->text, path, strlen(path));
+    return named ? st : error_wrap(err, st, "%s", path);
 }
 
 void prepared_close(struct prepared *p)
