@@ -152,10 +152,23 @@ ALWAYS_INLINE float sum_of(size_t n, const float *x)
     return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
 }
 
+/* The same for the largest, whose order matters to speed alone. */
+ALWAYS_INLINE float largest_of(size_t n, const float *x)
+{
+    float s[SUMS];
+    size_t i = 0;
+    for (size_t j = 0; j < SUMS; j++) s[j] = x[0];
+    for (; i + SUMS <= n; i += SUMS)
+        for (size_t j = 0; j < SUMS; j++) s[j] = x[i + j] > s[j] ? x[i + j] : s[j];
+    for (size_t j = 0; i + j < n; j++) s[j] = x[i + j] > s[j] ? x[i + j] : s[j];
+    for (size_t half = SUMS / 2; half; half /= 2)
+        for (size_t j = 0; j < half; j++) s[j] = s[j + half] > s[j] ? s[j + half] : s[j];
+    return s[0];
+}
+
 ALWAYS_INLINE void softmax_row(size_t n, float *x)
 {
-    float most = x[0];
-    for (size_t i = 1; i < n; i++) most = x[i] > most ? x[i] : most;
+    float most = largest_of(n, x);
     for (size_t i = 0; i < n; i++) x[i] = exp_of(x[i] - most);
     float sum = sum_of(n, x);
     for (size_t i = 0; i < n; i++) x[i] /= sum;

@@ -40,29 +40,40 @@ double fmath_exp(double x)
     return p * from_bits((uint64_t)(1023 + half) << 52) * from_bits((uint64_t)(1023 + n - half) << 52);
 }
 
-/* x = 2^k m, sqrt(1/2) <= m < sqrt(2); log m = 2 atanh(f), f = (m-1)/(m+1). */
-double fmath_log(double x)
+/* x = 2^k m, sqrt(1/2) <= m < sqrt(2), for a finite x > 0. */
+static double split(double x, int *k)
 {
-    if (x != x || x < 0) return NAN;
-    if (x == 0) return -INFINITY;
-    if (x == INFINITY) return x;
-    int k = 0;
+    *k = 0;
     if (x < 0x1p-1022) {
         x *= 0x1p54;
-        k = -54;
+        *k = -54;
     }
     uint64_t b = to_bits(x);
-    k += (int)(b >> 52) - 1023;
+    *k += (int)(b >> 52) - 1023;
     double m = from_bits((b & UINT64_C(0xfffffffffffff)) | UINT64_C(0x3ff0000000000000));
-    if (m > 0x1.6a09e667f3bcdp+0) {
-        m *= 0.5;
-        k++;
-    }
+    if (m <= 0x1.6a09e667f3bcdp+0) return m;
+    (*k)++;
+    return m * 0.5;
+}
+
+/* log(2^k m) with log m = 2 atanh(f), f = (m-1)/(m+1). */
+static double log_of(double m, int k)
+{
     double f = (m - 1) / (m + 1), s = f * f, p = 0;
     for (int i = 23; i >= 3; i -= 2) p = p * s + 1.0 / i;
     /* 2f + 2f s p; with d = m - 1: 2f = d - f d, exact enough where m is near 1. */
     double d = m - 1;
     return k * 0x1.62e42fee00000p-1 + (d - (f * (d - 2 * s * p) - k * 0x1.a39ef35793c76p-33));
+}
+
+double fmath_log(double x)
+{
+    if (x != x || x < 0) return NAN;
+    if (x == 0) return -INFINITY;
+    if (x == INFINITY) return x;
+    int k;
+    double m = split(x, &k);
+    return log_of(m, k);
 }
 
 double fmath_log1p(double x)
@@ -72,13 +83,14 @@ double fmath_log1p(double x)
     return fmath_log(u) + (x - (u - 1)) / u; /* what rounding 1 + x lost */
 }
 
+/* k apart from log2 m, so that powers of two are exact and nothing above one falls
+ * below it: floor(log2(x)) is a common feature. */
 double fmath_log2(double x)
 {
-    uint64_t b = to_bits(x);
-    /* Powers of two exactly: floor(log2(x)) is a common feature. */
-    if (x >= 0x1p-1022 && x < INFINITY && !(b & UINT64_C(0xfffffffffffff)))
-        return (double)((int)(b >> 52) - 1023);
-    return fmath_log(x) * 0x1.71547652b82fep+0;
+    if (!(x > 0 && x < INFINITY)) return fmath_log(x);
+    int k;
+    double m = split(x, &k);
+    return k + log_of(m, 0) * 0x1.71547652b82fep+0;
 }
 
 double fmath_sigmoid(double z)
@@ -124,6 +136,7 @@ double fmath_normal_quantile(double p)
                                0.0148753612908506148525, 7.86869131145613259100e-4,
                                1.84631831751005468180e-5, 1.42151175831644588870e-7,
                                2.04426310338993978564e-15};
+    if (!(p > 0 && p < 1)) return p == 0 ? -INFINITY : p == 1 ? INFINITY : NAN;
     double q = p - 0.5;
     if (q >= -0.425 && q <= 0.425) {
         double r = 0.180625 - q * q;
