@@ -46,6 +46,18 @@ ALWAYS_INLINE float sigmoid_of(float x)
     return (x < 0 ? e : 1.0f) / (1.0f + e);
 }
 
+/* sigmoid(x) and its slope g (1 - g), without the cancellation of 1 - g. */
+struct sigmoid_slope {
+    float g, slope;
+};
+
+ALWAYS_INLINE struct sigmoid_slope sigmoid_slope_of(float x)
+{
+    float e = exp_of(-__builtin_fabsf(x));
+    float big = 1.0f / (1.0f + e), small = e * big;
+    return (struct sigmoid_slope){x < 0 ? small : big, small * big};
+}
+
 /* Odd series where 1 - e would cancel, else (1 - e) / (1 + e) with e = exp(-2|x|). */
 ALWAYS_INLINE float tanh_of(float x)
 {
@@ -118,9 +130,9 @@ VECTOR_CLONES void vec_gelu_backward(size_t n, const float *x, const float *dy, 
         float z = x[i] > 20.0f ? 20.0f : x[i];
         z = z < -20.0f ? -20.0f : z;
         float s = z * z;
-        float g = sigmoid_of(1.59576912f * (z + 0.044715f * z * s));
+        struct sigmoid_slope at = sigmoid_slope_of(1.59576912f * (z + 0.044715f * z * s));
         float du2 = 1.59576912f * (1.0f + 0.134145f * s);
-        dx[i] = dy[i] * (g + z * g * (1.0f - g) * du2);
+        dx[i] = dy[i] * (at.g + z * at.slope * du2);
     }
 }
 
@@ -134,8 +146,8 @@ VECTOR_CLONES void vec_silu_backward(size_t n, const float *x, const float *dy, 
 {
     ELEMENTWISE
     for (size_t i = 0; i < n; i++) {
-        float s = sigmoid_of(x[i]);
-        dx[i] = dy[i] * (s + x[i] * s * (1.0f - s));
+        struct sigmoid_slope at = sigmoid_slope_of(x[i]);
+        dx[i] = dy[i] * (at.g + x[i] * at.slope);
     }
 }
 
