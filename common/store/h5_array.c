@@ -66,8 +66,9 @@ enum status h5_write_texts(struct h5 *f, const char *name, const char *const *v,
     for (size_t i = 0; i < n; i++) offsets[i + 1] = offsets[i] + strlen(v[i]);
     char *bytes = mem_alloc(offsets[n]);
     if (!bytes) {
+        mem_error(err, name, offsets[n]);
         mem_free(offsets);
-        return mem_error(err, name, offsets[n]);
+        return ST_NOMEM;
     }
     for (size_t i = 0; i < n; i++)
         memcpy(bytes + offsets[i], v[i], offsets[i + 1] - offsets[i]);
