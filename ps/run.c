@@ -216,7 +216,9 @@ static size_t worker_of(const struct run *r, int rank)
 static enum status rest(struct run *r, struct error *err)
 {
     if (!r->answered || r->gap_s < MIN_REST) return ST_OK;
-    TRY(transport_flush(r->net, err));
+    enum status st = transport_flush(r->net, err);
+    if (st != ST_OK)
+        return error_wrap(err, st, "answers of step %llu", (unsigned long long)r->server->step);
     double left = r->answered + r->gap_s / 2 - now();
     if (left > MAX_REST) left = MAX_REST;
     if (left > 0) nanosleep(&(struct timespec){.tv_nsec = (long)(1e9 * left)}, NULL);
