@@ -42,7 +42,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case 'n':
         a->rows = strtoull(arg, &end, 10);
-        if (!*arg || *end || *arg == '-') argp_error(state, "--rows: '%s' is not a number", arg);
+        if (!*arg || *end || *arg == '-')
+            argp_error(state, "--rows: '%s' is not a number", arg);
         return 0;
     case KEY_FORCE:
         a->force = true;
@@ -61,7 +62,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 static const struct argp_option options[] = {
     {"rows", 'n', "N", 0, "head: how many rows (default: 10)", 0},
-    {"source", KEY_SOURCE, "NAME", 0, "train, eval or valid (default: train; prepare: all)", 0},
+    {"source", KEY_SOURCE, "NAME", 0,
+     "train, eval or valid (default: train; prepare: all)", 0},
     {"force", KEY_FORCE, NULL, 0, "prepare: make the files again", 0},
     {0}};
 static const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
@@ -73,7 +75,8 @@ static const struct argp argp = {
     "\v"
     "prepare  make the columnar files that training reads, or find them in data.cache\n"
     "head     the first rows as features and labels see them\n"
-    "stats    of the selected rows: label rates; per feature fill rate, values, distinct ids\n",
+    "stats    of the selected rows: label rates; per feature fill rate, values, distinct "
+    "ids\n",
     children,
     NULL,
     NULL};
@@ -93,7 +96,8 @@ static enum status find_source(const struct settings *s, const char *name,
     for (size_t i = 0; i < 3; i++) {
         if (strcmp(name, all[i].name) != 0) continue;
         if (!all[i].cfg->files.n)
-            return error_set(err, ST_USAGE, "data.%s is not given in the configuration", name);
+            return error_set(err, ST_USAGE, "data.%s is not given in the configuration",
+                             name);
         *out = all[i];
         return ST_OK;
     }
@@ -104,10 +108,12 @@ static enum status find_source(const struct settings *s, const char *name,
 
 /* The header line of the training rows names the columns, or that of the source
  * when there is no training. */
-static enum status open_schema(const struct settings *s, const struct named_source *source,
-                               struct schema **out, struct error *err)
+static enum status open_schema(const struct settings *s,
+                               const struct named_source *source, struct schema **out,
+                               struct error *err)
 {
-    const struct source_cfg *header = s->data.train.files.n ? &s->data.train : source->cfg;
+    const struct source_cfg *header =
+        s->data.train.files.n ? &s->data.train : source->cfg;
     struct raw_columns columns;
     TRY(raw_columns_read(&s->data, header, &columns, err));
     enum status st = schema_build(s, &columns, false, out, err);
@@ -167,12 +173,13 @@ static enum status prepare_one(const struct data_args *a, const struct settings 
     TRY(open_schema(s, source, &schema, err));
     enum status st = prepare_source(a, schema, source, &path, &bad, err);
     if (st == ST_OK && a->common.json)
-        json_array_append_new(done, json_pack("{s:s, s:s, s:I, s:I}", "source", source->name,
-                                              "path", path, "rows", (json_int_t)bad.n_good,
-                                              "bad_rows", (json_int_t)bad.n_bad));
+        json_array_append_new(done,
+                              json_pack("{s:s, s:s, s:I, s:I}", "source", source->name,
+                                        "path", path, "rows", (json_int_t)bad.n_good,
+                                        "bad_rows", (json_int_t)bad.n_bad));
     else if (st == ST_OK)
-        printf("%s: %" PRIu64 " rows, %" PRIu64 " bad: %s\n", source->name, bad.n_good, bad.n_bad,
-               path);
+        printf("%s: %" PRIu64 " rows, %" PRIu64 " bad: %s\n", source->name, bad.n_good,
+               bad.n_bad, path);
     mem_free(path);
     schema_destroy(schema);
     return st;
@@ -226,9 +233,9 @@ static json_t *float_json(float v)
 }
 
 /* A number, an array of numbers or texts, a text; null when missing. */
-static enum status feature_json(const struct schema *s, size_t f, const struct raw_field *fields,
-                                struct feature_scratch *x, float *numbers, json_t **out,
-                                struct error *err)
+static enum status feature_json(const struct schema *s, size_t f,
+                                const struct raw_field *fields, struct feature_scratch *x,
+                                float *numbers, json_t **out, struct error *err)
 {
     const struct feature_plan *p = &s->plan->features[f];
     if (p->store == STORE_NUMBER) {
@@ -253,7 +260,8 @@ static enum status feature_json(const struct schema *s, size_t f, const struct r
 }
 
 static enum status labels_json(const struct schema *s, const struct raw_field *fields,
-                               struct feature_scratch *x, json_t *tasks, struct error *err)
+                               struct feature_scratch *x, json_t *tasks,
+                               struct error *err)
 {
     for (size_t k = 0; k < s->settings->n_tasks; k++) {
         float label, weight;
@@ -284,8 +292,10 @@ static void print_members(const json_t *members)
 {
     const char *name;
     json_t *v;
-    json_object_foreach((json_t *)members, name, v) {
-        char *text = json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(7));
+    json_object_foreach((json_t *)members, name, v)
+    {
+        char *text =
+            json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(7));
         printf("  %s = %s\n", name, text ? text : "?");
         free(text); /* comes from jansson, not from mem.h */
     }
@@ -293,16 +303,17 @@ static void print_members(const json_t *members)
 
 static void print_row(const json_t *doc)
 {
-    printf("%s:%" JSON_INTEGER_FORMAT "\n", json_string_value(json_object_get(doc, "file")),
+    printf("%s:%" JSON_INTEGER_FORMAT "\n",
+           json_string_value(json_object_get(doc, "file")),
            json_integer_value(json_object_get(doc, "line")));
     print_members(json_object_get(doc, "tasks"));
     print_members(json_object_get(doc, "features"));
 }
 
 /* Raw rows as they are, whatever `where` says. */
-static enum status show_rows(const struct data_args *a, const struct schema *s, struct raw *raw,
-                             struct feature_scratch *x, float *numbers, json_t *rows,
-                             struct error *err)
+static enum status show_rows(const struct data_args *a, const struct schema *s,
+                             struct raw *raw, struct feature_scratch *x, float *numbers,
+                             json_t *rows, struct error *err)
 {
     const struct raw_row *row;
     for (uint64_t n = 0; n < a->rows;) {
@@ -343,8 +354,8 @@ static enum status open_rows(const struct schema *s, const struct named_source *
     }
     bad_rows_init(bad, &s->settings->data);
     if (st == ST_OK)
-        st = raw_open(&s->settings->data, source->cfg, columns, missing, p->n_columns, bad, out,
-                      err);
+        st = raw_open(&s->settings->data, source->cfg, columns, missing, p->n_columns,
+                      bad, out, err);
     mem_free(columns);
     mem_free(missing);
     return st;
@@ -363,8 +374,7 @@ static enum status head_of(const struct data_args *a, const struct schema *schem
     if (st == ST_OK) st = feature_scratch_create(schema, &x, err);
     if (st == ST_OK) st = show_rows(a, schema, raw, x, numbers, rows, err);
     if (st == ST_OK) warn_bad_rows(&bad);
-    if (st == ST_OK && a->common.json)
-        print_json(json_pack("{s:O}", "rows", rows));
+    if (st == ST_OK && a->common.json) print_json(json_pack("{s:O}", "rows", rows));
     json_decref(rows);
     feature_scratch_destroy(x);
     raw_close(raw);
@@ -397,12 +407,14 @@ static double share(double part, double all)
     return all > 0 ? part / all : 0;
 }
 
-static json_t *feature_stats_json(const struct schema *s, size_t f, const struct dataset_stats *d)
+static json_t *feature_stats_json(const struct schema *s, size_t f,
+                                  const struct dataset_stats *d)
 {
     const struct feature_stats *t = &d->features[f];
     json_t *doc = json_object();
     json_object_set_new(doc, "kind", json_string(kind_name(s, f)));
-    json_object_set_new(doc, "fill", json_real(share((double)t->filled, (double)d->rows)));
+    json_object_set_new(doc, "fill",
+                        json_real(share((double)t->filled, (double)d->rows)));
     json_object_set_new(doc, "values", integer(t->values));
     if (s->plan->features[f].store == STORE_NUMBER) {
         json_object_set_new(doc, "low", json_real(t->low));
@@ -420,15 +432,16 @@ static json_t *feature_stats_json(const struct schema *s, size_t f, const struct
 
 static json_t *task_stats_json(const struct task_stats *t)
 {
-    return json_pack("{s:I, s:f, s:f, s:f, s:f}", "rows", (json_int_t)t->present, "sum", t->sum,
-                     "rate", share(t->sum, t->weight), "low", t->low, "high", t->high);
+    return json_pack("{s:I, s:f, s:f, s:f, s:f}", "rows", (json_int_t)t->present, "sum",
+                     t->sum, "rate", share(t->sum, t->weight), "low", t->low, "high",
+                     t->high);
 }
 
 static json_t *totals_json(const struct dataset_stats *d)
 {
-    return json_pack("{s:I, s:I, s:I, s:I}", "feature_slots", (json_int_t)d->slots, "values",
-                     (json_int_t)d->values, "distinct_keys", (json_int_t)d->distinct, "high_keys",
-                     (json_int_t)d->high);
+    return json_pack("{s:I, s:I, s:I, s:I}", "feature_slots", (json_int_t)d->slots,
+                     "values", (json_int_t)d->values, "distinct_keys",
+                     (json_int_t)d->distinct, "high_keys", (json_int_t)d->high);
 }
 
 static void stats_json(const struct schema *s, const struct dataset_stats *d,
@@ -436,14 +449,15 @@ static void stats_json(const struct schema *s, const struct dataset_stats *d,
 {
     json_t *tasks = json_object(), *features = json_object();
     for (size_t k = 0; k < s->settings->n_tasks; k++)
-        json_object_set_new(tasks, s->settings->tasks[k].name, task_stats_json(&d->tasks[k]));
+        json_object_set_new(tasks, s->settings->tasks[k].name,
+                            task_stats_json(&d->tasks[k]));
     for (size_t f = 0; f < s->n_features; f++)
         json_object_set_new(features, s->features[f].name, feature_stats_json(s, f, d));
-    print_json(json_pack("{s:I, s:I, s:I, s:o, s:o, s:o, s:{s:I, s:I}}", "rows",
-                         (json_int_t)d->rows, "rows_in_files", (json_int_t)d->rows_all,
-                         "bad_rows", (json_int_t)bad->n_bad, "tasks", tasks, "features", features,
-                         "totals", totals_json(d), "ignored", "names",
-                         (json_int_t)d->ignored_names, "values", (json_int_t)d->ignored_values));
+    print_json(json_pack(
+        "{s:I, s:I, s:I, s:o, s:o, s:o, s:{s:I, s:I}}", "rows", (json_int_t)d->rows,
+        "rows_in_files", (json_int_t)d->rows_all, "bad_rows", (json_int_t)bad->n_bad,
+        "tasks", tasks, "features", features, "totals", totals_json(d), "ignored",
+        "names", (json_int_t)d->ignored_names, "values", (json_int_t)d->ignored_values));
 }
 
 static void print_feature(const struct schema *s, size_t f, const struct dataset_stats *d)
@@ -460,8 +474,8 @@ static void print_feature(const struct schema *s, size_t f, const struct dataset
 static void stats_text(const struct schema *s, const struct dataset_stats *d,
                        const struct bad_rows *bad)
 {
-    printf("%" PRIu64 " rows selected of %" PRIu64 ", %" PRIu64 " bad rows left out\n", d->rows,
-           d->rows_all, bad->n_bad);
+    printf("%" PRIu64 " rows selected of %" PRIu64 ", %" PRIu64 " bad rows left out\n",
+           d->rows, d->rows_all, bad->n_bad);
     for (size_t k = 0; k < s->settings->n_tasks; k++) {
         const struct task_stats *t = &d->tasks[k];
         printf("task %s: label on %" PRIu64 " rows, sum %g, rate %.6g\n",
@@ -469,8 +483,8 @@ static void stats_text(const struct schema *s, const struct dataset_stats *d,
     }
     printf("%-28s %-8s %8s %12s\n", "feature", "kind", "filled", "values");
     for (size_t f = 0; f < s->n_features; f++) print_feature(s, f, d);
-    printf("%" PRIu64 " feature slots, %" PRIu64 " values of ids, %" PRIu64 " distinct keys, %" PRIu64
-           " values of 2^63 and more\n",
+    printf("%" PRIu64 " feature slots, %" PRIu64 " values of ids, %" PRIu64
+           " distinct keys, %" PRIu64 " values of 2^63 and more\n",
            d->slots, d->values, d->distinct, d->high);
     if (d->ignored_names)
         printf("%" PRIu64 " names that no feature reads, with %" PRIu64 " values\n",
@@ -513,7 +527,8 @@ static enum status run_stats(const struct data_args *a, const struct settings *s
 
 /* ---- the command ---- */
 
-static enum status run(const struct data_args *a, const struct settings *s, struct error *err)
+static enum status run(const struct data_args *a, const struct settings *s,
+                       struct error *err)
 {
     if (!strcmp(a->verb, "prepare")) return run_prepare(a, s, err);
     if (!strcmp(a->verb, "head")) return run_head(a, s, err);
@@ -531,7 +546,8 @@ static enum status check_verb(const struct data_args *a, struct error *err)
         if (!strcmp(a->verb, verbs[i])) return ST_OK;
     error_set(err, ST_USAGE, "mtps data: there is no '%s'", a->verb);
     const char *nearest = nearest_word(a->verb, verbs, 3);
-    if (nearest) return error_hint(err, ST_USAGE, "did you mean 'mtps data %s'?", nearest);
+    if (nearest)
+        return error_hint(err, ST_USAGE, "did you mean 'mtps data %s'?", nearest);
     return error_hint(err, ST_USAGE, "see 'mtps data --help'");
 }
 

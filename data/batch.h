@@ -19,7 +19,8 @@
 struct batch_table {
     size_t n;              /* U_t */
     const uint64_t *keys;  /* [U_t], strictly increasing in (bucket, key) */
-    const uint32_t *codes; /* [U_t], strictly increasing: place in the dictionary of keys */
+    const uint32_t *codes; /* [U_t], strictly increasing: place in the dictionary of keys that
+                              the lane's rows have in memory (not the same for all lanes) */
     const uint32_t *count; /* [U_t], occurrences of the key in this lane */
 };
 

@@ -29,8 +29,8 @@ static enum status fill(struct dataset *d, const char *path, struct error *err)
 }
 
 enum status dataset_open(const char *path, const struct schema *schema,
-                         const struct source_cfg *source, enum use use, struct dataset **out,
-                         struct error *err)
+                         const struct source_cfg *source, enum use use,
+                         struct dataset **out, struct error *err)
 {
     struct dataset *d = mem_zeroed(1, sizeof *d);
     if (!d) return mem_error(err, "data set", sizeof *d);

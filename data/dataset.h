@@ -32,9 +32,9 @@ struct schema_feature {
 };
 
 struct schema {
-    struct schema_feature *features; /* config order */
+    struct schema_feature *features;              /* config order */
     size_t n_features, n_ids, n_one_hot, n_dense; /* n_dense counts columns */
-    const struct table_cfg **tables; /* [n_tables], sorted by name */
+    const struct table_cfg **tables;              /* [n_tables], sorted by name */
     const char **table_names;
     size_t n_tables;
     const struct settings *settings; /* borrowed */
@@ -47,7 +47,8 @@ struct schema {
  * what raw_columns_read() found; when labels_optional, label columns may be absent
  * (predict --input). */
 enum status schema_build(const struct settings *s, const struct raw_columns *columns,
-                         bool labels_optional, struct schema **out, struct error *err) MUST_USE;
+                         bool labels_optional, struct schema **out,
+                         struct error *err) MUST_USE;
 void schema_destroy(struct schema *s);
 
 /* ---- preparing ---- */
@@ -58,15 +59,17 @@ struct prepare_options {
     bool labels_optional;
     const char *const *keep; /* columns whose text is kept for predict --keep */
     size_t n_keep;
-    bool force;              /* make it again */
-    void (*progress)(void *arg, uint64_t done, uint64_t total, uint64_t rows, const char *phase);
+    bool force; /* make it again */
+    void (*progress)(void *arg, uint64_t done, uint64_t total, uint64_t rows,
+                     const char *phase);
     void *arg;
 };
 
 /* Make the prepared file of a source unless it is in the cache (key: schema,
  * file names, sizes and contents, hash version; `where`, seed and transforms are
  * not part of it). One statistics pass (dictionaries), one writing pass; memory
- * bounded; atomic. Gives its path (mem_free) and the bad-row ledger, also when it was cached. */
+ * bounded; atomic. Gives its path (mem_free) and the bad-row ledger, also when it was
+ * cached. */
 enum status prepare(const struct schema *schema, const struct source_cfg *source,
                     const struct prepare_options *opt, char **path, struct bad_rows *bad,
                     struct error *err) MUST_USE;
@@ -79,16 +82,17 @@ struct dataset;
  * training). source is the one that was prepared; path, schema and source are
  * borrowed, schema until dataset_close. */
 enum status dataset_open(const char *path, const struct schema *schema,
-                         const struct source_cfg *source, enum use use, struct dataset **out,
-                         struct error *err) MUST_USE;
+                         const struct source_cfg *source, enum use use,
+                         struct dataset **out, struct error *err) MUST_USE;
 void dataset_close(struct dataset *d);
-uint64_t dataset_rows(const struct dataset *d);     /* selected */
-uint64_t dataset_rows_all(const struct dataset *d); /* accepted rows in the file */
+uint64_t dataset_rows(const struct dataset *d);      /* selected */
+uint64_t dataset_rows_all(const struct dataset *d);  /* accepted rows in the file */
 const char *dataset_digest(const struct dataset *d); /* hex key of the prepared file */
 /* Most occurrences of id feature i on one row. */
 size_t dataset_max_per_row(const struct dataset *d, size_t id);
 /* Text of a kept or auxiliary column on a (prepared) row; valid until the next call. */
-enum status dataset_kept(struct dataset *d, const char *column, uint64_t row, struct text *out, struct error *err) MUST_USE;
+enum status dataset_kept(struct dataset *d, const char *column, uint64_t row,
+                         struct text *out, struct error *err) MUST_USE;
 
 /* ---- statistics of the training rows: part of the model ---- */
 
@@ -96,16 +100,20 @@ struct fit; /* transforms, borders, levels, base and presence rates */
 /* lane_rows: rows of a full lane batch; picks the form of layer 1 per feature
  * from how often ids repeat in a lane (never from timing). ST_DATA when a task
  * has no present label or (bce) one class only. */
-enum status fit_compute(struct dataset *train, size_t lane_rows, struct fit **out, struct error *err) MUST_USE;
+enum status fit_compute(struct dataset *train, size_t lane_rows, struct fit **out,
+                        struct error *err) MUST_USE;
 void fit_destroy(struct fit *f);
-double fit_presence(const struct fit *f, size_t task); /* r: sum of row weights over present labels / rows */
-double fit_base(const struct fit *f, size_t task);     /* positive rate or mean label, weighted */
+/* r: sum of row weights over present labels / rows. */
+double fit_presence(const struct fit *f, size_t task);
+/* Positive rate or mean label, weighted. */
+double fit_base(const struct fit *f, size_t task);
 size_t fit_levels(const struct fit *f, size_t one_hot);
 double fit_distinct_share(const struct fit *f, size_t id); /* U_f / B in a lane batch */
 double fit_mean_per_row(const struct fit *f, size_t id);   /* N / B */
 /* As arrays for a checkpoint (valid until fit_destroy) and back. */
 const struct named_array *fit_arrays(const struct fit *f, size_t *n);
-enum status fit_from_arrays(const struct schema *schema, struct ckpt *c, struct fit **out, struct error *err) MUST_USE;
+enum status fit_from_arrays(const struct schema *schema, struct ckpt *c, struct fit **out,
+                            struct error *err) MUST_USE;
 
 /* ---- training order: DESIGN section 4 rule 4 ---- */
 
@@ -118,8 +126,9 @@ struct stream_spec {
     size_t batch_size; /* global */
     uint64_t start_step, end_step;
 };
-enum status stream_open(struct dataset *train, const struct fit *fit, const struct stream_spec *spec,
-                        struct stream **out, struct error *err) MUST_USE;
+enum status stream_open(struct dataset *train, const struct fit *fit,
+                        const struct stream_spec *spec, struct stream **out,
+                        struct error *err) MUST_USE;
 void stream_close(struct stream *s);
 uint64_t stream_steps_per_epoch(uint64_t rows, size_t batch_size, size_t n_lanes);
 /* Build the batch of a lane for the lane's next step into one of `slots` buffers
@@ -127,21 +136,24 @@ uint64_t stream_steps_per_epoch(uint64_t rows, size_t batch_size, size_t n_lanes
  * called at once from different threads. Never allocates once warm. Waits when the
  * window is not read yet (stream_wait_s counts). */
 enum { STREAM_SLOTS = 3 };
-enum status stream_next(struct stream *s, size_t lane, size_t slot, const struct batch **out, struct error *err) MUST_USE;
+enum status stream_next(struct stream *s, size_t lane, size_t slot,
+                        const struct batch **out, struct error *err) MUST_USE;
 double stream_wait_s(const struct stream *s);
 
 /* ---- scanning in input order: eval, predict ---- */
 
 struct scan;
 /* Selected rows [first, end) in input order, `batch_rows` at a time. */
-enum status scan_open(struct dataset *d, const struct fit *fit, uint64_t first, uint64_t end,
-                      size_t batch_rows, struct scan **out, struct error *err) MUST_USE;
+enum status scan_open(struct dataset *d, const struct fit *fit, uint64_t first,
+                      uint64_t end, size_t batch_rows, struct scan **out,
+                      struct error *err) MUST_USE;
 void scan_close(struct scan *s);
 /* *out NULL at the end; valid until the next call. */
-enum status scan_next(struct scan *s, const struct batch **out, struct error *err) MUST_USE;
+enum status scan_next(struct scan *s, const struct batch **out,
+                      struct error *err) MUST_USE;
 
 /* Capacities for model_work_create: U_f and N at most for batches of `rows`. */
-void dataset_caps(const struct dataset *d, const struct fit *f, size_t rows, size_t *max_distinct /*[n_ids]*/,
-                  size_t *max_occurrences /*[n_ids]*/);
+void dataset_caps(const struct dataset *d, const struct fit *f, size_t rows,
+                  size_t *max_distinct /*[n_ids]*/, size_t *max_occurrences /*[n_ids]*/);
 
 #endif

@@ -22,15 +22,15 @@ struct builder {
     const struct schema *schema;
     const struct record *record;
     size_t max_rows, n_singles;
-    struct bit_set *sets; /* [n_tables] */
-    uint32_t **place;     /* [n_tables][codes] place among the batch's keys */
-    struct bit_set ranks; /* of places, for features that share a table */
+    struct bit_set *sets;    /* [n_tables] */
+    uint32_t **place;        /* [n_tables][codes] place among the batch's keys */
+    struct bit_set ranks;    /* of places, for features that share a table */
     uint32_t *feature_place; /* [max keys of a table] place in a feature's rows */
     uint32_t *identity;
     size_t max_keys;
-    size_t *single_id;       /* [S'] id feature of each column of the store */
-    size_t *multi_id;        /* [M] */
-    size_t *n_features;      /* [n_tables] id features of the table */
+    size_t *single_id;  /* [S'] id feature of each column of the store */
+    size_t *multi_id;   /* [M] */
+    size_t *n_features; /* [n_tables] id features of the table */
 };
 
 /* Memory of one id feature, the caller may write. */
@@ -142,7 +142,8 @@ static size_t max_table_keys(const struct dataset *d, size_t table, size_t rows)
     size_t n = 0;
     for (size_t i = 0; i < s->n_ids; i++)
         if (s->features[s->plan->ids[i]].table == table) n += max_occurrences(d, i, rows);
-    return !d->file->keyed[table] && d->file->n_keys[table] < n ? d->file->n_keys[table] : n;
+    return !d->file->keyed[table] && d->file->n_keys[table] < n ? d->file->n_keys[table]
+                                                                : n;
 }
 
 static bool builder_table(struct builder *b, const struct dataset *d, size_t t)
@@ -206,13 +207,14 @@ void builder_destroy(struct builder *b)
         if (b->place) mem_free(b->place[t]);
     }
     bit_set_close(&b->ranks);
-    void *blocks[] = {b->sets,     b->place,     b->feature_place, b->identity,
+    void *blocks[] = {b->sets,      b->place,    b->feature_place, b->identity,
                       b->single_id, b->multi_id, b->n_features};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) mem_free(blocks[i]);
     mem_free(b);
 }
 
-static bool buffer_id(struct batch_buffer *b, const struct dataset *d, size_t i, size_t rows)
+static bool buffer_id(struct batch_buffer *b, const struct dataset *d, size_t i,
+                      size_t rows)
 {
     bool ok = true;
     struct id_memory *m = &b->id[i];
@@ -300,7 +302,8 @@ void batch_buffer_destroy(struct batch_buffer *b)
         mem_free(b->table[t].codes);
         mem_free(b->table[t].count);
     }
-    for (size_t i = 0; b->one_hot && i < b->schema->n_one_hot; i++) mem_free(b->one_hot[i]);
+    for (size_t i = 0; b->one_hot && i < b->schema->n_one_hot; i++)
+        mem_free(b->one_hot[i]);
     void *blocks[] = {b->id,    b->table,  b->ids,     b->tables, b->one_hot,
                       b->dense, b->labels, b->weights, b->group,  b->row};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) mem_free(blocks[i]);
@@ -317,8 +320,8 @@ static const uint32_t *record_of(const struct store *s, const struct record *r, 
     return s->words + (s->start ? s->start[i] : i * r->values);
 }
 
-static void prefetch_tile(const struct store *s, const struct record *r, const uint32_t *order,
-                          size_t first, size_t n)
+static void prefetch_tile(const struct store *s, const struct record *r,
+                          const uint32_t *order, size_t first, size_t n)
 {
     for (size_t i = first; i < first + TILE && i < n; i++) {
         const char *from = (const char *)record_of(s, r, order[i]);
@@ -332,8 +335,8 @@ static void prefetch_tile(const struct store *s, const struct record *r, const u
 }
 
 /* Codes of single-valued features, from rows to columns. */
-static void gather_singles(const struct builder *b, const uint32_t *const *from, size_t first,
-                           size_t rows, struct batch_buffer *to)
+static void gather_singles(const struct builder *b, const uint32_t *const *from,
+                           size_t first, size_t rows, struct batch_buffer *to)
 {
     for (size_t k = 0; k < b->n_singles; k++) {
         uint32_t *column = to->id[b->single_id[k]].idx + first;
@@ -362,9 +365,11 @@ static void gather_rest(const struct builder *b, const uint32_t *from, size_t r,
     const struct record *w = b->record;
     size_t tasks = schema->settings->n_tasks, dense = schema->n_dense;
     memcpy(to->labels + r * tasks, from + w->labels, tasks * sizeof(float));
-    if (w->has_weights) memcpy(to->weights + r * tasks, from + w->weights, tasks * sizeof(float));
+    if (w->has_weights)
+        memcpy(to->weights + r * tasks, from + w->weights, tasks * sizeof(float));
     memcpy(to->dense + r * dense, from + w->dense, dense * sizeof(float));
-    for (size_t k = 0; k < schema->n_one_hot; k++) to->one_hot[k][r] = from[w->levels + k];
+    for (size_t k = 0; k < schema->n_one_hot; k++)
+        to->one_hot[k][r] = from[w->levels + k];
     if (w->has_group) memcpy(to->group + r, from + w->group, sizeof(uint64_t));
     to->row[r] = from[w->row];
 }
@@ -380,7 +385,8 @@ static void gather(const struct builder *b, const struct store *s, const uint32_
     for (size_t first = 0; first < n; first += TILE) {
         size_t rows = n - first < TILE ? n - first : TILE;
         prefetch_tile(s, b->record, order, first + 2 * TILE, n);
-        for (size_t r = 0; r < rows; r++) from[r] = record_of(s, b->record, order[first + r]);
+        for (size_t r = 0; r < rows; r++)
+            from[r] = record_of(s, b->record, order[first + r]);
         gather_singles(b, from, first, rows, to);
         for (size_t r = 0; r < rows; r++) {
             if (n_multi) gather_lists(b, from[r], first + r, to);
@@ -391,15 +397,16 @@ static void gather(const struct builder *b, const struct store *s, const uint32_
 
 /* ---- distinct ids ---- */
 
-static size_t occurrences(const struct builder *b, const struct batch_buffer *to, size_t id,
-                          size_t rows)
+static size_t occurrences(const struct builder *b, const struct batch_buffer *to,
+                          size_t id, size_t rows)
 {
     bool multi = b->schema->features[b->schema->plan->ids[id]].multi;
     return multi ? to->id[id].off[rows] : rows;
 }
 
 /* idx[] holds places; t_off[] and t_row[] follow from it. n_distinct places. */
-static void transpose(struct id_memory *m, bool multi, size_t rows, size_t n, size_t n_distinct)
+static void transpose(struct id_memory *m, bool multi, size_t rows, size_t n,
+                      size_t n_distinct)
 {
     uint32_t *end = m->t_off + 1; /* end[u]: where the next occurrence of u goes */
     const uint32_t *idx = m->idx;
@@ -415,8 +422,8 @@ static void transpose(struct id_memory *m, bool multi, size_t rows, size_t n, si
             m->t_row[end[idx[i]]++] = (uint32_t)r;
 }
 
-static void set_id(struct batch_buffer *to, size_t id, const uint32_t *row, size_t n_distinct,
-                   size_t n)
+static void set_id(struct batch_buffer *to, size_t id, const uint32_t *row,
+                   size_t n_distinct, size_t n)
 {
     const struct id_memory *m = &to->id[id];
     bool multi = to->schema->features[to->schema->plan->ids[id]].multi;
@@ -430,8 +437,9 @@ static void set_id(struct batch_buffer *to, size_t id, const uint32_t *row, size
 }
 
 /* The only feature of its table: its rows are the table's keys. */
-static void index_alone(struct builder *b, struct batch_buffer *to, size_t id, size_t rows,
-                        const uint32_t *place, size_t n_keys, struct table_memory *table)
+static void index_alone(struct builder *b, struct batch_buffer *to, size_t id,
+                        size_t rows, const uint32_t *place, size_t n_keys,
+                        struct table_memory *table)
 {
     struct id_memory *m = &to->id[id];
     bool multi = b->schema->features[b->schema->plan->ids[id]].multi;
@@ -443,8 +451,8 @@ static void index_alone(struct builder *b, struct batch_buffer *to, size_t id, s
 }
 
 /* One of several: its rows are some of the table's keys. */
-static void index_shared(struct builder *b, struct batch_buffer *to, size_t id, size_t rows,
-                         const uint32_t *place, struct table_memory *table)
+static void index_shared(struct builder *b, struct batch_buffer *to, size_t id,
+                         size_t rows, const uint32_t *place, struct table_memory *table)
 {
     struct id_memory *m = &to->id[id];
     bool multi = b->schema->features[b->schema->plan->ids[id]].multi;

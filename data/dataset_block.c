@@ -12,7 +12,8 @@ enum { VALUES_CHUNK = 1 << 18 };
 static const char *const column_name[N_COLUMNS] = {BLOCK_COLUMNS(BLOCK_AS_NAME)};
 static const enum dtype column_type[N_COLUMNS] = {BLOCK_COLUMNS(BLOCK_AS_TYPE)};
 static const char *const values_name[N_VALUES] = {"multi/codes", "multi/keys"};
-static const char *const starts_name[N_VALUES] = {"multi/code_starts", "multi/key_starts"};
+static const char *const starts_name[N_VALUES] = {"multi/code_starts",
+                                                  "multi/key_starts"};
 static const enum dtype values_type[N_VALUES] = {DTYPE_U32, DTYPE_U64};
 
 static size_t column_bytes(const struct block_shape *s, int c)
@@ -22,7 +23,8 @@ static size_t column_bytes(const struct block_shape *s, int c)
 
 /* ---- blocks ---- */
 
-enum status block_create(const struct block_shape *shape, struct block **out, struct error *err)
+enum status block_create(const struct block_shape *shape, struct block **out,
+                         struct error *err)
 {
     struct block *b = mem_zeroed(1, sizeof *b);
     if (!b) return mem_error(err, "block of rows", sizeof *b);
@@ -63,13 +65,13 @@ bool block_values_reserve(struct block_values *v, enum block_value kind, size_t 
 
 static enum status put(FILE *f, const void *data, size_t bytes, struct error *err)
 {
-    if (fwrite(data, 1, bytes, f) == bytes) return ST_OK;
+    if (!bytes || fwrite(data, 1, bytes, f) == bytes) return ST_OK;
     return error_set(err, ST_IO, "temporary file of prepared rows: %s", strerror(errno));
 }
 
 static enum status get(FILE *f, void *data, size_t bytes, struct error *err)
 {
-    if (fread(data, 1, bytes, f) == bytes) return ST_OK;
+    if (!bytes || fread(data, 1, bytes, f) == bytes) return ST_OK;
     return error_set(err, ST_IO, "temporary file of prepared rows: %s",
                      ferror(f) ? strerror(errno) : "ends too early");
 }
@@ -140,26 +142,28 @@ void block_file_close(struct block_file *f)
     mem_free(f);
 }
 
-static enum status create_columns(struct block_file *f, const uint64_t *total, struct error *err)
+static enum status create_columns(struct block_file *f, const uint64_t *total,
+                                  struct error *err)
 {
     size_t chunk = f->rows < BLOCK_ROWS ? f->rows + !f->rows : BLOCK_ROWS;
     for (int c = 0; c < N_COLUMNS; c++)
         if (f->shape.width[c])
-            TRY(h5_data_create(f->h5, column_name[c], column_type[c], f->shape.width[c], chunk,
-                               &f->col[c], err));
+            TRY(h5_data_create(f->h5, column_name[c], column_type[c], f->shape.width[c],
+                               chunk, &f->col[c], err));
     for (int k = 0; k < N_VALUES; k++) {
         if (!f->shape.values[k]) continue;
         size_t n = total[k] < VALUES_CHUNK ? total[k] + !total[k] : VALUES_CHUNK;
-        TRY(h5_data_create(f->h5, values_name[k], values_type[k], 0, n, &f->values[k], err));
+        TRY(h5_data_create(f->h5, values_name[k], values_type[k], 0, n, &f->values[k],
+                           err));
         f->start[k] = mem_zeroed(f->n_blocks + 1, sizeof(uint64_t));
         if (!f->start[k]) return mem_error(err, "starts of blocks", f->n_blocks * 8);
     }
     return ST_OK;
 }
 
-enum status block_file_create(struct h5 *h5, const struct block_shape *shape, uint64_t rows,
-                              const uint64_t total_values[N_VALUES], struct block_file **out,
-                              struct error *err)
+enum status block_file_create(struct h5 *h5, const struct block_shape *shape,
+                              uint64_t rows, const uint64_t total_values[N_VALUES],
+                              struct block_file **out, struct error *err)
 {
     struct block_file *f;
     TRY(file_new(h5, shape, rows, &f, err));
@@ -171,7 +175,8 @@ enum status block_file_create(struct h5 *h5, const struct block_shape *shape, ui
     return st;
 }
 
-enum status block_file_append(struct block_file *f, const struct block *b, struct error *err)
+enum status block_file_append(struct block_file *f, const struct block *b,
+                              struct error *err)
 {
     for (int c = 0; c < N_COLUMNS; c++)
         if (f->col[c]) TRY(h5_data_append(f->col[c], b->col[c], b->n, err));
@@ -189,17 +194,20 @@ enum status block_file_finish(struct block_file *f, struct error *err)
 {
     for (int k = 0; k < N_VALUES; k++)
         if (f->values[k])
-            TRY(h5_write(f->h5, starts_name[k], DTYPE_U64, f->n_blocks + 1, 0, f->start[k], err));
+            TRY(h5_write(f->h5, starts_name[k], DTYPE_U64, f->n_blocks + 1, 0,
+                         f->start[k], err));
     return ST_OK;
 }
 
-static enum status check_starts(const struct block_file *f, int k, size_t n, struct error *err)
+static enum status check_starts(const struct block_file *f, int k, size_t n,
+                                struct error *err)
 {
     bool ok = n == f->n_blocks + 1 && f->start[k][0] == 0 &&
               f->start[k][n - 1] == h5_data_rows(f->values[k]);
     for (size_t i = 1; ok && i < n; i++) ok = f->start[k][i - 1] <= f->start[k][i];
     if (ok) return ST_OK;
-    return error_set(err, ST_NOINPUT, "%s does not fit %s", starts_name[k], values_name[k]);
+    return error_set(err, ST_NOINPUT, "%s does not fit %s", starts_name[k],
+                     values_name[k]);
 }
 
 static enum status open_columns(struct block_file *f, struct error *err)
@@ -207,7 +215,8 @@ static enum status open_columns(struct block_file *f, struct error *err)
     for (int c = 0; c < N_COLUMNS; c++) {
         if (!f->shape.width[c]) continue;
         TRY(h5_data_open(f->h5, column_name[c], column_type[c], &f->col[c], err));
-        if (h5_data_rows(f->col[c]) != f->rows || h5_data_cols(f->col[c]) != f->shape.width[c])
+        if (h5_data_rows(f->col[c]) != f->rows ||
+            h5_data_cols(f->col[c]) != f->shape.width[c])
             return error_set(err, ST_NOINPUT, "%s has another shape than the file says",
                              column_name[c]);
     }
@@ -215,7 +224,8 @@ static enum status open_columns(struct block_file *f, struct error *err)
         if (!f->shape.values[k]) continue;
         size_t n, cols;
         TRY(h5_data_open(f->h5, values_name[k], values_type[k], &f->values[k], err));
-        TRY(h5_read(f->h5, starts_name[k], DTYPE_U64, &n, &cols, (void **)&f->start[k], err));
+        TRY(h5_read(f->h5, starts_name[k], DTYPE_U64, &n, &cols, (void **)&f->start[k],
+                    err));
         TRY(check_starts(f, k, n, err));
     }
     return ST_OK;
@@ -242,13 +252,15 @@ enum status block_file_read(struct block_file *f, uint64_t index, struct block *
     b->index = UINT64_MAX;
     b->n = f->rows - first < BLOCK_ROWS ? (size_t)(f->rows - first) : BLOCK_ROWS;
     for (int c = 0; c < N_COLUMNS; c++)
-        if (f->col[c] && b->col[c]) TRY(h5_data_read(f->col[c], first, b->n, b->col[c], err));
+        if (f->col[c] && b->col[c])
+            TRY(h5_data_read(f->col[c], first, b->n, b->col[c], err));
     for (int k = 0; k < N_VALUES; k++) {
         if (!f->values[k] || !b->shape.values[k]) continue;
         struct block_values *v = &b->values[k];
         uint64_t from = f->start[k][index], n = f->start[k][index + 1] - from;
         v->n = 0;
-        if (!block_values_reserve(v, k, n)) return mem_error(err, "values of a block", n * 8);
+        if (!block_values_reserve(v, k, n))
+            return mem_error(err, "values of a block", n * 8);
         v->n = n;
         if (n) TRY(h5_data_read(f->values[k], from, n, v->v, err));
     }

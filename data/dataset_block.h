@@ -13,17 +13,17 @@
 enum { BLOCK_ROWS = 4096 };
 
 /* name in the file, element type */
-#define BLOCK_COLUMNS(X)                                                   \
-    X(CODES, "id/codes", U32)       /* [n, S] of tables with a dictionary */ \
-    X(KEYS, "id/keys", U64)         /* [n, S'] of tables without one */      \
-    X(LENGTHS, "multi/lengths", U32) /* [n, M] */                           \
-    X(ONE_HOT, "one_hot/codes", U32) /* [n, O] */                           \
-    X(NUMBERS, "numbers", F32)      /* [n, Q] untransformed; NaN missing */ \
-    X(LABELS, "labels", F32)        /* [n, K]; NaN absent */                \
-    X(WEIGHTS, "weights", F32)      /* [n, K] when some task has row_weight */ \
-    X(GROUP, "group", U64)          /* [n, 1] hash of the group column */   \
-    X(SIDE, "aux/side", U32)        /* [n, joins] place in the side columns */ \
-    X(AUX_TEXT, "aux/codes", U32)   /* [n, A] texts kept for selections */  \
+#define BLOCK_COLUMNS(X)                                                                 \
+    X(CODES, "id/codes", U32)         /* [n, S] of tables with a dictionary */           \
+    X(KEYS, "id/keys", U64)           /* [n, S'] of tables without one */                \
+    X(LENGTHS, "multi/lengths", U32)  /* [n, M] */                                       \
+    X(ONE_HOT, "one_hot/codes", U32)  /* [n, O] */                                       \
+    X(NUMBERS, "numbers", F32)        /* [n, Q] untransformed; NaN missing */            \
+    X(LABELS, "labels", F32)          /* [n, K]; NaN absent */                           \
+    X(WEIGHTS, "weights", F32)        /* [n, K] when some task has row_weight */         \
+    X(GROUP, "group", U64)            /* [n, 1] hash of the group column */              \
+    X(SIDE, "aux/side", U32)          /* [n, joins] place in the side columns */         \
+    X(AUX_TEXT, "aux/codes", U32)     /* [n, A] texts kept for selections */             \
     X(AUX_NUMBER, "aux/numbers", F64) /* [n, A'] numbers kept likewise */
 
 #define BLOCK_AS_ENUM(id, name, type) COL_##id,
@@ -45,7 +45,7 @@ struct block_values {
 
 struct block {
     struct block_shape shape;
-    size_t n; /* rows, at most BLOCK_ROWS */
+    size_t n;       /* rows, at most BLOCK_ROWS */
     uint64_t index; /* what block_file_read() read last; UINT64_MAX = nothing */
     void *col[N_COLUMNS];
     struct block_values values[N_VALUES];
@@ -55,7 +55,8 @@ enum status block_create(const struct block_shape *shape, struct block **out,
                          struct error *err) MUST_USE;
 void block_destroy(struct block *b);
 /* Room for n more values; false when out of memory. */
-bool block_values_reserve(struct block_values *v, enum block_value kind, size_t n) MUST_USE;
+bool block_values_reserve(struct block_values *v, enum block_value kind,
+                          size_t n) MUST_USE;
 
 static inline uint32_t *block_u32(const struct block *b, enum block_column c)
 {
@@ -84,9 +85,9 @@ enum status block_unspool(struct block *b, FILE *f, struct error *err) MUST_USE;
 /* The columns in an HDF5 file. total_values: of the whole file, to choose chunks.
  * block_file_finish() writes the starts of blocks. */
 struct block_file;
-enum status block_file_create(struct h5 *h5, const struct block_shape *shape, uint64_t rows,
-                              const uint64_t total_values[N_VALUES], struct block_file **out,
-                              struct error *err) MUST_USE;
+enum status block_file_create(struct h5 *h5, const struct block_shape *shape,
+                              uint64_t rows, const uint64_t total_values[N_VALUES],
+                              struct block_file **out, struct error *err) MUST_USE;
 enum status block_file_append(struct block_file *f, const struct block *b,
                               struct error *err) MUST_USE;
 enum status block_file_finish(struct block_file *f, struct error *err) MUST_USE;

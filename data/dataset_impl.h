@@ -27,7 +27,8 @@ enum status kept_open(const struct prepared *p, size_t column, struct kept *out,
                       struct error *err) MUST_USE;
 void kept_close(struct kept *k);
 /* A block with the columns that kept values need. */
-enum status kept_block(const struct prepared *p, struct block **out, struct error *err) MUST_USE;
+enum status kept_block(const struct prepared *p, struct block **out,
+                       struct error *err) MUST_USE;
 /* Code on row i of a block; KEPT_MISSING = missing (or damaged). AUX_TEXT only. */
 uint32_t kept_code(const struct kept *k, const struct block *b, size_t i);
 static inline struct text kept_text(const struct kept *k, uint32_t code)
@@ -66,14 +67,15 @@ enum status dataset_select(struct dataset *d, struct error *err) MUST_USE;
 /* What dataset-wide loading needs to know of a fit: transforms, levels and
  * buckets, looked up in this data set's dictionaries once. */
 struct loading;
-enum status loading_create(const struct dataset *d, const struct fit *fit, struct loading **out,
-                           struct error *err) MUST_USE;
+enum status loading_create(const struct dataset *d, const struct fit *fit,
+                           struct loading **out, struct error *err) MUST_USE;
 void loading_destroy(struct loading *l);
 
 /* Where things lie in the record of a row, in words of 32 bits. Everything of a
  * row lies together because batches read rows in any order:
  *
- *   ids[S'] lengths[M] levels[O] dense[D] labels[K] (weights[K]) (group, 2 words) row values[...]
+ *   ids[S'] lengths[M] levels[O] dense[D] labels[K] (weights[K]) (group, 2 words) row
+ * values[...]
  *
  * S' are the single-valued id features in config order, bucketized ones too. */
 struct record {
@@ -86,10 +88,10 @@ const struct record *loading_record(const struct loading *l);
 struct store {
     const struct loading *loading;
     const struct prepared *file;
-    size_t n, max;   /* rows */
+    size_t n, max; /* rows */
     uint32_t *words;
     size_t n_words, max_words;
-    size_t *start;   /* [n] first word of a row; NULL: rows are record.values apart */
+    size_t *start; /* [n] first word of a row; NULL: rows are record.values apart */
     /* dictionaries: the file's, or one of these rows when the file has none */
     const uint64_t **keys; /* [n_tables] */
     size_t *n_keys;
@@ -106,12 +108,13 @@ enum status store_load(struct store *s, uint64_t block, size_t first, size_t end
                        struct block *scratch, struct error *err) MUST_USE;
 /* Append rows [first, end) of the sequence that visits blocks[] in this order (NULL =
  * as in the file); before[b]: selected rows in the b blocks visited first. */
-enum status dataset_load(const struct dataset *d, const uint32_t *blocks, const uint64_t *before,
-                         uint64_t first, uint64_t end, struct store *store, struct block *scratch,
+enum status dataset_load(const struct dataset *d, const uint32_t *blocks,
+                         const uint64_t *before, uint64_t first, uint64_t end,
+                         struct store *store, struct block *scratch,
                          struct error *err) MUST_USE;
 /* Where these rows lie among all selected rows in file order. */
-void dataset_places(const struct dataset *d, const uint32_t *blocks, const uint64_t *before,
-                    uint64_t first, uint64_t end, uint32_t *out);
+void dataset_places(const struct dataset *d, const uint32_t *blocks,
+                    const uint64_t *before, uint64_t first, uint64_t end, uint32_t *out);
 enum status store_seal(struct store *s, struct error *err) MUST_USE;
 enum status loading_block(const struct loading *l, struct block **out,
                           struct error *err) MUST_USE;

@@ -12,9 +12,11 @@ enum status kept_open(const struct prepared *p, size_t column, struct kept *out,
     TRY(prepared_texts(p, column, &out->bytes, &out->offsets, &out->n, err));
     int owner = out->column->owner;
     if (owner < 0) return ST_OK;
-    enum status st = prepared_side(p, owner, &out->side, &out->side_rows, &out->side_width, err);
+    enum status st =
+        prepared_side(p, owner, &out->side, &out->side_rows, &out->side_width, err);
     if (st == ST_OK && (!out->side_rows || out->column->at >= out->side_width))
-        st = error_set(err, ST_NOINPUT, "prepared data: columns of join %d do not fit", owner);
+        st = error_set(err, ST_NOINPUT, "prepared data: columns of join %d do not fit",
+                       owner);
     if (st != ST_OK) kept_close(out);
     return st;
 }
@@ -40,7 +42,8 @@ uint32_t kept_code(const struct kept *k, const struct block *b, size_t i)
 {
     uint32_t code;
     if (k->column->owner < 0) {
-        code = block_u32(b, COL_AUX_TEXT)[i * b->shape.width[COL_AUX_TEXT] + k->column->at];
+        code =
+            block_u32(b, COL_AUX_TEXT)[i * b->shape.width[COL_AUX_TEXT] + k->column->at];
     } else {
         size_t joins = b->shape.width[COL_SIDE];
         uint32_t row = block_u32(b, COL_SIDE)[i * joins + (size_t)k->column->owner];
@@ -52,7 +55,8 @@ uint32_t kept_code(const struct kept *k, const struct block *b, size_t i)
 
 double kept_number(const struct kept *k, const struct block *b, size_t i)
 {
-    return block_f64(b, COL_AUX_NUMBER)[i * b->shape.width[COL_AUX_NUMBER] + k->column->at];
+    return block_f64(b,
+                     COL_AUX_NUMBER)[i * b->shape.width[COL_AUX_NUMBER] + k->column->at];
 }
 
 /* ---- by row number ---- */
@@ -62,16 +66,18 @@ static enum status kept_of(struct dataset *d, const char *column, struct kept **
 {
     size_t i = prepared_kept(d->file, column);
     if (i == SIZE_MAX)
-        return error_set(err, ST_INTERNAL, "column \"%s\" was not kept in prepared data", column);
+        return error_set(err, ST_INTERNAL, "column \"%s\" was not kept in prepared data",
+                         column);
     if (!d->kept) d->kept = mem_zeroed(d->file->n_kept, sizeof *d->kept);
-    if (!d->kept) return mem_error(err, "kept columns", d->file->n_kept * sizeof *d->kept);
+    if (!d->kept)
+        return mem_error(err, "kept columns", d->file->n_kept * sizeof *d->kept);
     if (!d->kept[i].file) TRY(kept_open(d->file, i, &d->kept[i], err));
     *out = &d->kept[i];
     return ST_OK;
 }
 
-enum status dataset_kept(struct dataset *d, const char *column, uint64_t row, struct text *out,
-                         struct error *err)
+enum status dataset_kept(struct dataset *d, const char *column, uint64_t row,
+                         struct text *out, struct error *err)
 {
     struct kept *k = NULL;
     TRY(kept_of(d, column, &k, err));

@@ -14,9 +14,9 @@ static uint64_t find_block(const uint64_t *before, uint64_t n_blocks, uint64_t r
     return low;
 }
 
-enum status dataset_load(const struct dataset *d, const uint32_t *blocks, const uint64_t *before,
-                         uint64_t first, uint64_t end, struct store *store, struct block *scratch,
-                         struct error *err)
+enum status dataset_load(const struct dataset *d, const uint32_t *blocks,
+                         const uint64_t *before, uint64_t first, uint64_t end,
+                         struct store *store, struct block *scratch, struct error *err)
 {
     uint64_t at = first;
     for (uint64_t b = find_block(before, d->file->n_blocks, first); at < end; b++) {
@@ -29,8 +29,8 @@ enum status dataset_load(const struct dataset *d, const uint32_t *blocks, const 
     return ST_OK;
 }
 
-void dataset_places(const struct dataset *d, const uint32_t *blocks, const uint64_t *before,
-                    uint64_t first, uint64_t end, uint32_t *out)
+void dataset_places(const struct dataset *d, const uint32_t *blocks,
+                    const uint64_t *before, uint64_t first, uint64_t end, uint32_t *out)
 {
     uint64_t at = first;
     for (uint64_t b = find_block(before, d->file->n_blocks, first); at < end; b++) {

@@ -9,7 +9,7 @@
 /* An expression over kept columns, as a truth or as an id per row. */
 struct rule {
     struct expr *expr;
-    struct kept *kept; /* [n] */
+    struct kept *kept;     /* [n] */
     struct value **values; /* [n][texts] typed once per text; NULL entries: AUX_NUMBER */
     struct value *inputs;
     size_t n;
@@ -38,22 +38,26 @@ static enum status type_texts(struct rule *r, size_t i, struct error *err)
     const struct kept *k = &r->kept[i];
     bool text_use = expr_column_is_string(r->expr, i) && !expr_is_column(r->expr);
     r->values[i] = mem_array(k->n + 1, sizeof *r->values[i]);
-    if (!r->values[i]) return mem_error(err, "texts of a selection", k->n * sizeof(struct value));
+    if (!r->values[i])
+        return mem_error(err, "texts of a selection", k->n * sizeof(struct value));
     for (uint32_t c = 0; c < k->n; c++) {
         struct value *v = &r->values[i][c];
         struct text t = kept_text(k, c);
-        if (text_use || !text_number(t, v)) *v = (struct value){.kind = VALUE_STRING, .s = t};
+        if (text_use || !text_number(t, v))
+            *v = (struct value){.kind = VALUE_STRING, .s = t};
     }
     return ST_OK;
 }
 
-static enum status find_columns(struct rule *r, const struct prepared *p, struct error *err)
+static enum status find_columns(struct rule *r, const struct prepared *p,
+                                struct error *err)
 {
     for (size_t i = 0; i < r->n; i++) {
         const char *name = expr_column(r->expr, i);
         size_t column = prepared_kept(p, name);
         if (column == SIZE_MAX)
-            return error_set(err, ST_USAGE, "%s: column \"%s\" is not in the data", r->what, name);
+            return error_set(err, ST_USAGE, "%s: column \"%s\" is not in the data",
+                             r->what, name);
         TRY(kept_open(p, column, &r->kept[i], err));
         if (p->kept[column].kind == AUX_TEXT) TRY(type_texts(r, i, err));
     }
@@ -89,8 +93,8 @@ static struct value number_value(double v)
     return (struct value){.kind = VALUE_FLOAT, .f = v};
 }
 
-static enum status rule_value(struct rule *r, const struct block *b, size_t i, struct value *out,
-                              struct error *err)
+static enum status rule_value(struct rule *r, const struct block *b, size_t i,
+                              struct value *out, struct error *err)
 {
     for (size_t c = 0; c < r->n; c++) {
         const struct kept *k = &r->kept[c];
@@ -110,8 +114,8 @@ static enum status rule_value(struct rule *r, const struct block *b, size_t i, s
     return st == ST_OK ? st : error_wrap(err, st, "%s", r->what);
 }
 
-static enum status rule_truth(struct rule *r, const struct block *b, size_t i, bool *truth,
-                              struct error *err)
+static enum status rule_truth(struct rule *r, const struct block *b, size_t i,
+                              bool *truth, struct error *err)
 {
     struct value v;
     if (!r->known) {
@@ -139,8 +143,8 @@ struct selection {
     bool want_valid; /* USE_VALID: only the validation part; else: all but it */
 };
 
-static enum status is_valid(struct selection *s, const struct block *b, size_t i, uint64_t row,
-                            bool *valid, struct error *err)
+static enum status is_valid(struct selection *s, const struct block *b, size_t i,
+                            uint64_t row, bool *valid, struct error *err)
 {
     if (s->has_valid) return rule_truth(&s->valid, b, i, valid, err);
     uint64_t index = row;
@@ -175,11 +179,13 @@ static enum status is_selected(struct selection *s, const struct block *b, size_
     return ST_OK;
 }
 
-static enum status selection_open(const struct dataset *d, struct selection *s, struct error *err)
+static enum status selection_open(const struct dataset *d, struct selection *s,
+                                  struct error *err)
 {
     const struct settings *settings = d->schema->settings;
     const struct valid_cfg *v = &settings->data.valid;
-    bool part = (d->use == USE_TRAIN || d->use == USE_VALID) && v->given && !v->source.files.n;
+    bool part =
+        (d->use == USE_TRAIN || d->use == USE_VALID) && v->given && !v->source.files.n;
     *s = (struct selection){.want_valid = d->use == USE_VALID,
                             .rng = rng_make(settings->seed, RNG_VALID, 0)};
     if (d->source->where.text) {

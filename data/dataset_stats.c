@@ -55,7 +55,9 @@ static bool add_id(struct counting *c, size_t feature, uint64_t id)
     const struct schema_feature *f = &c->d->schema->features[feature];
     const struct prepared *p = c->d->file;
     struct feature_stats *s = &c->out->features[feature];
-    uint64_t key = p->keyed[f->table] ? id : id < p->n_keys[f->table] ? p->keys[f->table][id] : 0;
+    uint64_t key = p->keyed[f->table]         ? id
+                   : id < p->n_keys[f->table] ? p->keys[f->table][id]
+                                              : 0;
     if (!p->keyed[f->table] && id >= p->n_keys[f->table]) return true;
     s->values++;
     if (f->cfg->key == KEY_UINT64 && key >> 63) s->high++;
@@ -66,7 +68,8 @@ static bool count_singles(struct counting *c, size_t i)
 {
     const struct schema *s = c->d->schema;
     const struct prepared *p = c->d->file;
-    const uint32_t *codes = block_u32(c->block, COL_CODES) + i * p->shape.width[COL_CODES];
+    const uint32_t *codes =
+        block_u32(c->block, COL_CODES) + i * p->shape.width[COL_CODES];
     const uint64_t *keys = block_u64(c->block, COL_KEYS) + i * p->shape.width[COL_KEYS];
     for (size_t k = 0; k < s->plan->n_single; k++) {
         size_t f = s->plan->single[k], table = s->features[f].table;
@@ -91,7 +94,8 @@ static bool count_lists(struct counting *c, size_t i, size_t at[N_VALUES], bool 
         if (at[keyed] + n > v->n) return true;
         if (count && n) c->out->features[f].filled++;
         for (size_t j = at[keyed]; count && j < at[keyed] + n; j++)
-            if (!add_id(c, f, keyed ? ((uint64_t *)v->v)[j] : ((uint32_t *)v->v)[j])) return false;
+            if (!add_id(c, f, keyed ? ((uint64_t *)v->v)[j] : ((uint32_t *)v->v)[j]))
+                return false;
         at[keyed] += n;
     }
     return true;
@@ -198,7 +202,8 @@ static void add_up(struct counting *c)
     for (size_t f = 0; f < s->n_features; f++) {
         struct feature_stats *t = &o->features[f];
         t->distinct = met_count(&c->features[f]);
-        if (s->plan->features[f].store == STORE_NUMBER && t->values) t->mean /= (double)t->values;
+        if (s->plan->features[f].store == STORE_NUMBER && t->values)
+            t->mean /= (double)t->values;
         if (t->values) o->slots++;
         if (s->features[f].kind == FEATURE_ID) o->values += t->values;
         o->high += t->high;
@@ -222,7 +227,8 @@ static enum status run(struct counting *c, struct error *err)
     return ST_OK;
 }
 
-enum status dataset_stats(const struct dataset *d, struct dataset_stats *out, struct error *err)
+enum status dataset_stats(const struct dataset *d, struct dataset_stats *out,
+                          struct error *err)
 {
     const struct schema *s = d->schema;
     *out = (struct dataset_stats){.rows = dataset_rows(d),
@@ -232,7 +238,8 @@ enum status dataset_stats(const struct dataset *d, struct dataset_stats *out, st
     struct counting c = {.d = d, .out = out};
     out->tasks = mem_zeroed(s->settings->n_tasks, sizeof *out->tasks);
     out->features = mem_zeroed(s->n_features, sizeof *out->features);
-    enum status st = out->tasks && out->features ? run(&c, err) : mem_error(err, "statistics", 0);
+    enum status st =
+        out->tasks && out->features ? run(&c, err) : mem_error(err, "statistics", 0);
     for (size_t f = 0; c.features && f < s->n_features; f++) met_close(&c.features[f]);
     for (size_t t = 0; c.tables && t < s->n_tables; t++) met_close(&c.tables[t]);
     mem_free(c.features);

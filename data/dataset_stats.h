@@ -5,16 +5,16 @@
 #include "data/dataset.h"
 
 struct task_stats {
-    uint64_t present;     /* rows with a label */
-    double weight, sum;   /* of row weights, of weighted labels */
-    double low, high;     /* of labels; 0 when there is none */
+    uint64_t present;   /* rows with a label */
+    double weight, sum; /* of row weights, of weighted labels */
+    double low, high;   /* of labels; 0 when there is none */
 };
 
 struct feature_stats {
-    uint64_t filled;   /* rows on which it is not missing */
-    uint64_t values;   /* ids, levels or numbers on all rows */
-    uint64_t distinct; /* ids, levels */
-    uint64_t high;     /* `key: uint64`: values of 2^63 and more */
+    uint64_t filled;              /* rows on which it is not missing */
+    uint64_t values;              /* ids, levels or numbers on all rows */
+    uint64_t distinct;            /* ids, levels */
+    uint64_t high;                /* `key: uint64`: values of 2^63 and more */
     double low, high_value, mean; /* of numbers */
 };
 
@@ -22,9 +22,9 @@ struct dataset_stats {
     uint64_t rows, rows_all;
     struct task_stats *tasks;       /* [n_tasks] */
     struct feature_stats *features; /* [n_features] */
-    uint64_t slots;    /* features with a value on some row */
-    uint64_t values;   /* of id features */
-    uint64_t distinct; /* keys over all tables */
+    uint64_t slots;                 /* features with a value on some row */
+    uint64_t values;                /* of id features */
+    uint64_t distinct;              /* keys over all tables */
     uint64_t high;
     uint64_t ignored_values, ignored_names; /* slot text that no feature names */
 };

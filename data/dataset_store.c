@@ -29,10 +29,10 @@ struct loading {
     struct block_shape shape; /* columns that stores read */
     struct single *singles;   /* [n_singles] in config order */
     size_t n_singles;
-    struct list *lists;       /* [M] */
+    struct list *lists; /* [M] */
     struct record record;
-    uint32_t **level;         /* [O][n_levels of the dictionary] level or ONE_HOT_NONE */
-    bool plain;               /* ids are id/codes as they stand */
+    uint32_t **level; /* [O][n_levels of the dictionary] level or ONE_HOT_NONE */
+    bool plain;       /* ids are id/codes as they stand */
 };
 
 /* ---- what depends on the fit and the dictionaries ---- */
@@ -52,7 +52,8 @@ static enum status map_buckets(const struct loading *l, struct single *s, size_t
         if (file->keyed[s->table]) continue;
         s->bucket[b] = keys_find(file->keys[s->table], file->n_keys[s->table], key);
         if (s->bucket[b] == SIZE_MAX)
-            return error_set(err, ST_NOINPUT, "prepared data: a bucket of feature %s is missing",
+            return error_set(err, ST_NOINPUT,
+                             "prepared data: a bucket of feature %s is missing",
                              l->dataset->schema->features[feature].name);
     }
     return ST_OK;
@@ -91,7 +92,8 @@ static enum status map_levels(struct loading *l, struct error *err)
         if (!l->level[i]) return mem_error(err, "levels", file->n_levels[i] * 4);
         for (size_t c = 0; c < file->n_levels[i]; c++) l->level[i][c] = ONE_HOT_NONE;
         for (size_t k = 0; k < l->fit->n_levels[i]; k++) {
-            size_t c = keys_find(file->levels[i], file->n_levels[i], l->fit->levels[i][k]);
+            size_t c =
+                keys_find(file->levels[i], file->n_levels[i], l->fit->levels[i][k]);
             if (c != SIZE_MAX) l->level[i][c] = (uint32_t)k;
         }
     }
@@ -136,8 +138,8 @@ static enum status fill(struct loading *l, struct error *err)
     return map_levels(l, err);
 }
 
-enum status loading_create(const struct dataset *d, const struct fit *fit, struct loading **out,
-                           struct error *err)
+enum status loading_create(const struct dataset *d, const struct fit *fit,
+                           struct loading **out, struct error *err)
 {
     struct loading *l = mem_zeroed(1, sizeof *l);
     if (!l) return mem_error(err, "data set", sizeof *l);
@@ -154,8 +156,10 @@ enum status loading_create(const struct dataset *d, const struct fit *fit, struc
 void loading_destroy(struct loading *l)
 {
     if (!l) return;
-    for (size_t i = 0; l->singles && i < l->n_singles; i++) mem_free(l->singles[i].bucket);
-    for (size_t i = 0; l->level && i < l->dataset->schema->n_one_hot; i++) mem_free(l->level[i]);
+    for (size_t i = 0; l->singles && i < l->n_singles; i++)
+        mem_free(l->singles[i].bucket);
+    for (size_t i = 0; l->level && i < l->dataset->schema->n_one_hot; i++)
+        mem_free(l->level[i]);
     mem_free(l->singles);
     mem_free(l->lists);
     mem_free(l->level);
@@ -203,7 +207,8 @@ static void use_large_pages(void *block, size_t bytes)
 {
     size_t first = ((size_t)block + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
     size_t end = ((size_t)block + bytes) / LARGE_PAGE * LARGE_PAGE;
-    if (first < end) madvise((char *)block + (first - (size_t)block), end - first, MADV_HUGEPAGE);
+    if (first < end)
+        madvise((char *)block + (first - (size_t)block), end - first, MADV_HUGEPAGE);
 }
 
 /* Room for n more words. The first guess: as many values a row as the file has
@@ -212,7 +217,8 @@ static bool reserve_words(struct store *s, size_t n)
 {
     if (s->n_words + n <= s->max_words) return true;
     double values = values_per_row(s->file) * 1.05;
-    size_t guess = (size_t)((double)s->max * ((double)s->loading->record.values + values)) + 1024;
+    size_t guess =
+        (size_t)((double)s->max * ((double)s->loading->record.values + values)) + 1024;
     size_t max = s->max_words ? s->n_words + n + s->max_words / 8 : n + guess;
     uint32_t *words = mem_array(max, sizeof *words);
     if (!words) return false;
@@ -246,7 +252,8 @@ enum status store_create(const struct loading *l, size_t max_rows, struct store 
     s->file = l->dataset->file;
     if (!allocate(s, max_rows)) {
         store_destroy(s);
-        return mem_error(err, "rows in memory", max_rows * l->record.values * sizeof(uint32_t));
+        return mem_error(err, "rows in memory",
+                         max_rows * l->record.values * sizeof(uint32_t));
     }
     for (size_t t = 0; t < s->file->schema->n_tables; t++) {
         s->keys[t] = s->file->keys[t];
@@ -259,7 +266,8 @@ enum status store_create(const struct loading *l, size_t max_rows, struct store 
 void store_destroy(struct store *s)
 {
     if (!s) return;
-    for (size_t t = 0; s->own && t < s->file->schema->n_tables; t++) key_set_close(&s->own[t]);
+    for (size_t t = 0; s->own && t < s->file->schema->n_tables; t++)
+        key_set_close(&s->own[t]);
     for (size_t t = 0; s->own_keys && t < s->file->schema->n_tables; t++)
         mem_free(s->own_keys[t]);
     mem_free(s->words);
@@ -296,7 +304,8 @@ static uint32_t own_code(struct cursor *c, size_t table, uint64_t key)
 
 static uint32_t bucket_code(struct cursor *c, const struct single *from, float v)
 {
-    size_t b = isnan(v) ? from->n_borders + 1 : fit_bucket(from->borders, from->n_borders, v);
+    size_t b =
+        isnan(v) ? from->n_borders + 1 : fit_bucket(from->borders, from->n_borders, v);
     uint64_t id = from->bucket[b];
     return c->s->file->keyed[from->table] ? own_code(c, from->table, id) : (uint32_t)id;
 }
@@ -367,7 +376,8 @@ static void load_levels(struct cursor *c, size_t i, uint32_t *to)
     size_t n = file->schema->n_one_hot;
     const uint32_t *from = block_u32(c->b, COL_ONE_HOT) + i * n;
     for (size_t k = 0; k < n; k++)
-        to[k] = from[k] < file->n_levels[k] ? c->s->loading->level[k][from[k]] : ONE_HOT_NONE;
+        to[k] =
+            from[k] < file->n_levels[k] ? c->s->loading->level[k][from[k]] : ONE_HOT_NONE;
 }
 
 static void load_numbers(struct cursor *c, size_t i, uint32_t *to)
@@ -384,10 +394,13 @@ static void load_rest(struct cursor *c, size_t i, uint64_t row, uint32_t *to)
 {
     const struct record *r = &c->s->loading->record;
     size_t tasks = c->s->file->schema->settings->n_tasks;
-    memcpy(to + r->labels, block_f32(c->b, COL_LABELS) + i * tasks, tasks * sizeof(float));
+    memcpy(to + r->labels, block_f32(c->b, COL_LABELS) + i * tasks,
+           tasks * sizeof(float));
     if (r->has_weights)
-        memcpy(to + r->weights, block_f32(c->b, COL_WEIGHTS) + i * tasks, tasks * sizeof(float));
-    if (r->has_group) memcpy(to + r->group, block_u64(c->b, COL_GROUP) + i, sizeof(uint64_t));
+        memcpy(to + r->weights, block_f32(c->b, COL_WEIGHTS) + i * tasks,
+               tasks * sizeof(float));
+    if (r->has_group)
+        memcpy(to + r->group, block_u64(c->b, COL_GROUP) + i, sizeof(uint64_t));
     to[r->row] = (uint32_t)row;
 }
 
@@ -426,7 +439,8 @@ enum status store_load(struct store *s, uint64_t block, size_t first, size_t end
     const struct dataset *d = s->loading->dataset;
     enum status st = block_file_read(s->file->rows_file, block, scratch, err);
     if (st == ST_NOINPUT)
-        return error_hint(err, st, "remove the file: it is made again from the raw files");
+        return error_hint(err, st,
+                          "remove the file: it is made again from the raw files");
     if (st != ST_OK) return st;
     struct cursor c = {.s = s, .b = scratch};
     size_t nth = 0; /* selected rows met */
@@ -437,13 +451,15 @@ enum status store_load(struct store *s, uint64_t block, size_t first, size_t end
             return mem_error(err, "rows in memory", s->max_words * sizeof *s->words);
     }
     if (!c.bad) return ST_OK;
-    return error_set(err, ST_NOINPUT, "prepared data: block %llu does not fit its dictionaries",
+    return error_set(err, ST_NOINPUT,
+                     "prepared data: block %llu does not fit its dictionaries",
                      (unsigned long long)block);
 }
 
 /* ---- dictionaries of the rows themselves ---- */
 
-static enum status rank_own(struct store *s, size_t table, uint32_t **rank, struct error *err)
+static enum status rank_own(struct store *s, size_t table, uint32_t **rank,
+                            struct error *err)
 {
     struct key_set *set = &s->own[table];
     uint64_t *keys = mem_resize(s->own_keys[table], set->n, sizeof *keys);
@@ -466,7 +482,8 @@ static void recode(struct store *s, size_t table, const uint32_t *rank)
             if (l->singles[k].table == table) w[k] = rank[w[k]];
         uint32_t *v = w + l->record.values;
         for (size_t m = 0; m < n_multi; v += w[l->record.lengths + m++])
-            for (size_t j = 0; l->lists[m].table == table && j < w[l->record.lengths + m]; j++)
+            for (size_t j = 0; l->lists[m].table == table && j < w[l->record.lengths + m];
+                 j++)
                 v[j] = rank[v[j]];
     }
 }

@@ -54,7 +54,8 @@ static struct text first_text(const struct raw_field *f)
 }
 
 static enum status evaluate(const struct schema_expr *e, const struct raw_field *fields,
-                            struct feature_scratch *x, struct value *out, struct error *err)
+                            struct feature_scratch *x, struct value *out,
+                            struct error *err)
 {
     for (size_t i = 0; i < e->n; i++) x->inputs[i] = first_text(&fields[e->inputs[i]]);
     enum status st = expr_eval(e->expr, x->inputs, x->expr, out, err);
@@ -118,8 +119,9 @@ static enum status text_key(const struct schema *s, size_t feature, struct text 
                "not a whole number from 0 to 2^64 - 1", f->name);
 }
 
-enum status feature_id(const struct schema *s, size_t feature, const struct raw_field *fields,
-                       struct feature_scratch *x, uint64_t *key, struct error *err)
+enum status feature_id(const struct schema *s, size_t feature,
+                       const struct raw_field *fields, struct feature_scratch *x,
+                       uint64_t *key, struct error *err)
 {
     const struct feature_plan *p = &s->plan->features[feature];
     if (p->from == FROM_CROSS) {
@@ -137,9 +139,9 @@ enum status feature_id(const struct schema *s, size_t feature, const struct raw_
     return ST_OK;
 }
 
-enum status feature_level(const struct schema *s, size_t feature, const struct raw_field *fields,
-                          struct feature_scratch *x, uint64_t *key, bool *present,
-                          struct error *err)
+enum status feature_level(const struct schema *s, size_t feature,
+                          const struct raw_field *fields, struct feature_scratch *x,
+                          uint64_t *key, bool *present, struct error *err)
 {
     char buf[ID_TEXT];
     struct text t;
@@ -165,7 +167,8 @@ static bool add_piece(struct feature_scratch *x, size_t *n, struct text piece)
     return true;
 }
 
-static bool cut(struct feature_scratch *x, struct text t, const char *separator, size_t *n)
+static bool cut(struct feature_scratch *x, struct text t, const char *separator,
+                size_t *n)
 {
     size_t width = strlen(separator);
     const char *end = t.s + t.n;
@@ -211,8 +214,9 @@ static const struct text *kept_pieces(const struct feature_cfg *c,
     return first;
 }
 
-enum status feature_ids(const struct schema *s, size_t feature, const struct raw_field *fields,
-                        struct feature_scratch *x, struct feature_keys *out, struct error *err)
+enum status feature_ids(const struct schema *s, size_t feature,
+                        const struct raw_field *fields, struct feature_scratch *x,
+                        struct feature_keys *out, struct error *err)
 {
     const struct feature_cfg *c = s->features[feature].cfg;
     char buf[ID_TEXT];
@@ -250,9 +254,10 @@ static enum status single_text(const struct schema *s, size_t feature,
     return !t.s || add_piece(x, n, t) ? ST_OK : mem_error(err, "texts", sizeof t);
 }
 
-enum status feature_texts(const struct schema *s, size_t feature, const struct raw_field *fields,
-                          struct feature_scratch *x, char *buf, const struct text **out,
-                          size_t *n, struct error *err)
+enum status feature_texts(const struct schema *s, size_t feature,
+                          const struct raw_field *fields, struct feature_scratch *x,
+                          char *buf, const struct text **out, size_t *n,
+                          struct error *err)
 {
     const struct feature_plan *p = &s->plan->features[feature];
     *n = 0;
@@ -307,8 +312,8 @@ enum status feature_numbers(const struct schema *s, size_t feature,
     const struct raw_field *f = &fields[p->column];
     if (f->n && f->n != p->width) {
         x->bad_column = p->column;
-        return error_set(err, ST_DATA, "%s: %zu numbers where %zu are expected", name, f->n,
-                         p->width);
+        return error_set(err, ST_DATA, "%s: %zu numbers where %zu are expected", name,
+                         f->n, p->width);
     }
     for (size_t i = 0; i < p->width; i++) {
         out[i] = NAN;
@@ -355,8 +360,9 @@ static enum status is_present(const struct schema_expr *e, const struct raw_fiel
 }
 
 static enum status label_and_weight(const struct schema *s, size_t task,
-                                    const struct raw_field *fields, struct feature_scratch *x,
-                                    float *label, float *weight, struct error *err)
+                                    const struct raw_field *fields,
+                                    struct feature_scratch *x, float *label,
+                                    float *weight, struct error *err)
 {
     const struct task_cfg *t = &s->settings->tasks[task];
     const struct task_plan *p = &s->plan->tasks[task];
@@ -382,9 +388,9 @@ static enum status label_and_weight(const struct schema *s, size_t task,
     return ST_OK;
 }
 
-enum status feature_label(const struct schema *s, size_t task, const struct raw_field *fields,
-                          struct feature_scratch *x, float *label, float *weight,
-                          struct error *err)
+enum status feature_label(const struct schema *s, size_t task,
+                          const struct raw_field *fields, struct feature_scratch *x,
+                          float *label, float *weight, struct error *err)
 {
     enum status st = label_and_weight(s, task, fields, x, label, weight, err);
     if (st != ST_DATA || !s->plan->labels_optional) return st;

@@ -17,8 +17,8 @@ struct feature_keys {
 
 struct feature_scratch {
     struct expr_scratch *expr;
-    struct text *inputs;  /* of the expression being evaluated */
-    struct text *pieces;  /* of a list being cut */
+    struct text *inputs; /* of the expression being evaluated */
+    struct text *pieces; /* of a list being cut */
     size_t max_pieces;
     size_t bad_column; /* index into the schema's columns */
 };
@@ -33,16 +33,17 @@ uint64_t feature_missing_key(void);
 uint64_t feature_bucket_key(size_t bucket);
 
 /* fields: in the order of the schema's columns. */
-enum status feature_id(const struct schema *s, size_t feature, const struct raw_field *fields,
-                       struct feature_scratch *x, uint64_t *key, struct error *err) MUST_USE;
+enum status feature_id(const struct schema *s, size_t feature,
+                       const struct raw_field *fields, struct feature_scratch *x,
+                       uint64_t *key, struct error *err) MUST_USE;
 /* The kept values of a multi-valued feature; out->n = 0 when missing. */
-enum status feature_ids(const struct schema *s, size_t feature, const struct raw_field *fields,
-                        struct feature_scratch *x, struct feature_keys *out,
-                        struct error *err) MUST_USE;
+enum status feature_ids(const struct schema *s, size_t feature,
+                        const struct raw_field *fields, struct feature_scratch *x,
+                        struct feature_keys *out, struct error *err) MUST_USE;
 /* *present is false when missing. */
-enum status feature_level(const struct schema *s, size_t feature, const struct raw_field *fields,
-                          struct feature_scratch *x, uint64_t *key, bool *present,
-                          struct error *err) MUST_USE;
+enum status feature_level(const struct schema *s, size_t feature,
+                          const struct raw_field *fields, struct feature_scratch *x,
+                          uint64_t *key, bool *present, struct error *err) MUST_USE;
 /* out[width]; NaN = missing. */
 enum status feature_numbers(const struct schema *s, size_t feature,
                             const struct raw_field *fields, struct feature_scratch *x,
@@ -51,12 +52,13 @@ enum status feature_numbers(const struct schema *s, size_t feature,
  * them (0 = missing), valid until the next call. A cross gives both its parts. buf:
  * FEATURE_TEXT bytes. */
 enum { FEATURE_TEXT = 128 };
-enum status feature_texts(const struct schema *s, size_t feature, const struct raw_field *fields,
-                          struct feature_scratch *x, char *buf, const struct text **out,
-                          size_t *n, struct error *err) MUST_USE;
-/* NaN when absent; weight is 1 by default, 0 when absent. */
-enum status feature_label(const struct schema *s, size_t task, const struct raw_field *fields,
-                          struct feature_scratch *x, float *label, float *weight,
+enum status feature_texts(const struct schema *s, size_t feature,
+                          const struct raw_field *fields, struct feature_scratch *x,
+                          char *buf, const struct text **out, size_t *n,
                           struct error *err) MUST_USE;
+/* NaN when absent; weight is 1 by default, 0 when absent. */
+enum status feature_label(const struct schema *s, size_t task,
+                          const struct raw_field *fields, struct feature_scratch *x,
+                          float *label, float *weight, struct error *err) MUST_USE;
 
 #endif

@@ -68,8 +68,8 @@ enum status fit_create(const struct schema *s, struct fit **out, struct error *e
     f->base = arena_take(f->arena, tasks, sizeof *f->base);
     f->distinct_share = arena_take(f->arena, s->n_ids + 1, sizeof *f->distinct_share);
     f->mean_per_row = arena_take(f->arena, s->n_ids + 1, sizeof *f->mean_per_row);
-    if (!f->columns || !f->borders || !f->levels || !f->n_levels || !f->presence || !f->base ||
-        !f->distinct_share || !f->mean_per_row) {
+    if (!f->columns || !f->borders || !f->levels || !f->n_levels || !f->presence ||
+        !f->base || !f->distinct_share || !f->mean_per_row) {
         fit_destroy(f);
         return no_memory(err);
     }
@@ -132,19 +132,20 @@ struct fitting {
     struct moments *moments; /* [n_dense] of the pass */
     size_t *stage;           /* [n_dense] transforms whose statistics are known */
     bool *mean_known;        /* [n_dense] default mean */
-    bool *second;            /* [n_dense] standardize: the mean is known, now the deviation */
-    float **values;          /* [n_features] of bucketized ones */
+    bool *second;   /* [n_dense] standardize: the mean is known, now the deviation */
+    float **values; /* [n_features] of bucketized ones */
     size_t *n_values;
-    uint64_t **level_count;  /* [n_one_hot] */
+    uint64_t **level_count;          /* [n_one_hot] */
     double *weight, *weighted_label; /* [n_tasks] */
     float *label_low, *label_high;
-    uint64_t *occurrences;   /* [M] */
+    uint64_t *occurrences; /* [M] */
     /* rows of a lane batch, evenly spaced */
     size_t lane_rows, n_sample;
     struct key_set *distinct; /* [n_ids] */
 };
 
-typedef enum status visit_row(struct fitting *g, size_t i, uint64_t nth, struct error *err);
+typedef enum status visit_row(struct fitting *g, size_t i, uint64_t nth,
+                              struct error *err);
 
 /* Call visit for every training row: i in the block, nth among the selected. */
 static enum status each_row(struct fitting *g, visit_row *visit, struct error *err)
@@ -154,7 +155,8 @@ static enum status each_row(struct fitting *g, visit_row *visit, struct error *e
         if (g->d->before[b] == g->d->before[b + 1]) continue;
         TRY(block_file_read(g->d->file->rows_file, b, g->block, err));
         for (size_t i = 0; i < g->block->n; i++)
-            if (dataset_is_selected(g->d, b * BLOCK_ROWS + i)) TRY(visit(g, i, nth++, err));
+            if (dataset_is_selected(g->d, b * BLOCK_ROWS + i))
+                TRY(visit(g, i, nth++, err));
     }
     return ST_OK;
 }
@@ -181,7 +183,8 @@ static bool is_done(const struct fitting *g, size_t k)
     return g->mean_known[k] && settled(g, k) == c->n_transforms;
 }
 
-static enum status visit_numbers(struct fitting *g, size_t i, uint64_t nth, struct error *err)
+static enum status visit_numbers(struct fitting *g, size_t i, uint64_t nth,
+                                 struct error *err)
 {
     (void)nth;
     (void)err;
@@ -237,7 +240,8 @@ static void take_statistics(struct fitting *g, size_t k)
 static enum status fit_numbers(struct fitting *g, struct error *err)
 {
     size_t n = g->fit->schema->n_dense;
-    for (size_t k = 0; k < n; k++) g->mean_known[k] = !g->fit->columns[k].cfg->default_mean;
+    for (size_t k = 0; k < n; k++)
+        g->mean_known[k] = !g->fit->columns[k].cfg->default_mean;
     for (;;) {
         bool done = true;
         for (size_t k = 0; k < n; k++) done &= is_done(g, k);
@@ -263,12 +267,14 @@ static enum status check_logs(const struct fitting *g, size_t i, struct error *e
             if (x > -1) continue;
             const char *name = "";
             for (size_t f = 0; f < s->n_features; f++)
-                if (s->features[f].cfg == c->cfg && s->features[f].kind == FEATURE_DENSE &&
-                    s->features[f].place <= k)
+                if (s->features[f].cfg == c->cfg &&
+                    s->features[f].kind == FEATURE_DENSE && s->features[f].place <= k)
                     name = s->features[f].name;
-            error_set(err, ST_DATA, "feature %s: log1p of %g: it takes numbers above -1", name, x);
-            return error_hint(err, ST_DATA, "put {clip: [0, HIGH]} before log1p, or log a "
-                                            "shifted `expr`");
+            error_set(err, ST_DATA, "feature %s: log1p of %g: it takes numbers above -1",
+                      name, x);
+            return error_hint(err, ST_DATA,
+                              "put {clip: [0, HIGH]} before log1p, or log a "
+                              "shifted `expr`");
         }
     }
     return ST_OK;
@@ -323,7 +329,8 @@ static bool sample_lists(struct fitting *g, size_t i)
 }
 
 /* Rows j * N / B of the selected rows stand for a lane's batch. */
-static enum status sample_row(struct fitting *g, size_t i, uint64_t nth, struct error *err)
+static enum status sample_row(struct fitting *g, size_t i, uint64_t nth,
+                              struct error *err)
 {
     const struct schema_plan *plan = g->fit->schema->plan;
     uint64_t next = (uint64_t)((__uint128_t)g->n_sample * g->n_rows / g->lane_rows);
@@ -346,7 +353,8 @@ static void take_quantile_values(struct fitting *g, size_t i, uint64_t nth)
     if (nth % stride) return;
     for (size_t f = 0; f < s->n_features; f++) {
         if (!g->values[f]) continue;
-        float v = block_f32(g->block, COL_NUMBERS)[i * s->plan->n_number + s->plan->features[f].at];
+        float v = block_f32(g->block,
+                            COL_NUMBERS)[i * s->plan->n_number + s->plan->features[f].at];
         if (!isnan(v)) g->values[f][g->n_values[f]++] = v;
     }
 }
@@ -373,14 +381,16 @@ static enum status take_labels(struct fitting *g, struct error *err)
     for (size_t k = 0; k < settings->n_tasks; k++) {
         const struct task_cfg *t = &settings->tasks[k];
         if (!(g->weight[k] > 0)) {
-            error_set(err, ST_DATA, "task %s: no training row of %llu has a label", t->name,
-                      (unsigned long long)g->n_rows);
-            return error_hint(err, ST_DATA, "look at `present`, `row_weight` and data.train.where");
+            error_set(err, ST_DATA, "task %s: no training row of %llu has a label",
+                      t->name, (unsigned long long)g->n_rows);
+            return error_hint(err, ST_DATA,
+                              "look at `present`, `row_weight` and data.train.where");
         }
         if (t->loss == LOSS_BCE && g->label_low[k] == g->label_high[k]) {
-            error_set(err, ST_DATA, "task %s: every label of the training rows is %g", t->name,
-                      (double)g->label_low[k]);
-            return error_hint(err, ST_DATA, "a binary task needs both classes: look at `label`");
+            error_set(err, ST_DATA, "task %s: every label of the training rows is %g",
+                      t->name, (double)g->label_low[k]);
+            return error_hint(err, ST_DATA,
+                              "a binary task needs both classes: look at `label`");
         }
         g->fit->presence[k] = g->weight[k] / (double)g->n_rows;
         g->fit->base[k] = g->weighted_label[k] / g->weight[k];
@@ -433,11 +443,13 @@ static enum status take_levels(struct fitting *g, struct error *err)
         struct level *level = mem_array(all, sizeof *level);
         if (!level) return no_memory(err);
         for (size_t c = 0; c < all; c++)
-            if (g->level_count[k][c]) level[n++] = (struct level){g->level_count[k][c], c};
+            if (g->level_count[k][c])
+                level[n++] = (struct level){g->level_count[k][c], c};
         qsort(level, n, sizeof *level, compare_levels);
         if (most && n > most) n = most;
         uint64_t *keys = arena_take(g->fit->arena, n + 1, sizeof *keys);
-        for (size_t i = 0; keys && i < n; i++) keys[i] = g->d->file->levels[k][level[i].code];
+        for (size_t i = 0; keys && i < n; i++)
+            keys[i] = g->d->file->levels[k][level[i].code];
         mem_free(level);
         if (!keys) return no_memory(err);
         g->fit->levels[k] = keys;
@@ -459,8 +471,9 @@ static void take_shares(struct fitting *g)
             n = buckets < g->n_sample ? buckets : g->n_sample;
         }
         g->fit->distinct_share[i] = (double)n / rows;
-        g->fit->mean_per_row[i] =
-            p->store == STORE_MULTI ? (double)g->occurrences[p->at] / (double)g->n_rows : 1;
+        g->fit->mean_per_row[i] = p->store == STORE_MULTI
+                                      ? (double)g->occurrences[p->at] / (double)g->n_rows
+                                      : 1;
     }
 }
 
@@ -493,7 +506,8 @@ static bool fitting_open(struct fitting *g)
     g->distinct = take(s->n_ids, sizeof *g->distinct, &ok);
     size_t n = g->n_rows < MAX_QUANTILE_VALUES ? (size_t)g->n_rows : MAX_QUANTILE_VALUES;
     for (size_t f = 0; ok && f < s->n_features; f++)
-        if (s->features[f].kind == FEATURE_ID && s->plan->features[f].store == STORE_NUMBER)
+        if (s->features[f].kind == FEATURE_ID &&
+            s->plan->features[f].store == STORE_NUMBER)
             g->values[f] = take(n + 1, sizeof **g->values, &ok);
     for (size_t k = 0; ok && k < s->n_one_hot; k++)
         g->level_count[k] = take(g->d->file->n_levels[k], sizeof **g->level_count, &ok);
@@ -508,11 +522,13 @@ static void fitting_close(struct fitting *g)
 {
     const struct schema *s = g->fit->schema;
     for (size_t f = 0; g->values && f < s->n_features; f++) mem_free(g->values[f]);
-    for (size_t k = 0; g->level_count && k < s->n_one_hot; k++) mem_free(g->level_count[k]);
+    for (size_t k = 0; g->level_count && k < s->n_one_hot; k++)
+        mem_free(g->level_count[k]);
     for (size_t i = 0; g->distinct && i < s->n_ids; i++) key_set_close(&g->distinct[i]);
-    void *blocks[] = {g->moments,   g->stage,    g->mean_known,     g->second,    g->values,
-                      g->n_values,  g->level_count, g->weight,      g->weighted_label,
-                      g->label_low, g->label_high,  g->occurrences, g->distinct};
+    void *blocks[] = {g->moments,        g->stage,     g->mean_known,  g->second,
+                      g->values,         g->n_values,  g->level_count, g->weight,
+                      g->weighted_label, g->label_low, g->label_high,  g->occurrences,
+                      g->distinct};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) mem_free(blocks[i]);
     block_destroy(g->block);
 }

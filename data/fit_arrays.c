@@ -17,8 +17,8 @@ static enum status no_memory(struct error *err)
 
 /* ---- listing ---- */
 
-static bool add(struct fit *f, const char *name, enum dtype type, size_t rows, size_t cols,
-                const void *from)
+static bool add(struct fit *f, const char *name, enum dtype type, size_t rows,
+                size_t cols, const void *from)
 {
     size_t bytes = rows * (cols ? cols : 1) * dtype_bytes(type);
     void *data = arena_take(f->arena, bytes + 1, 1);
@@ -44,8 +44,8 @@ static bool list_dense(struct fit *f, const struct schema_feature *g)
         memcpy(stat + j * n * 2, f->columns[g->place + j].stat, n * 2 * sizeof *stat);
     }
     return add(f, feature_array(f, g->name, "default"), DTYPE_F64, g->width, 0, def) &&
-           (!n || add(f, feature_array(f, g->name, "statistics"), DTYPE_F64, g->width, 2 * n,
-                      stat));
+           (!n || add(f, feature_array(f, g->name, "statistics"), DTYPE_F64, g->width,
+                      2 * n, stat));
 }
 
 static bool list_id(struct fit *f, size_t i, const struct schema_feature *g)
@@ -70,12 +70,13 @@ enum status fit_list_arrays(struct fit *f, struct error *err)
         else if (g->kind == FEATURE_ID)
             ok = list_id(f, i, g);
         else
-            ok = add(f, feature_array(f, g->name, "levels"), DTYPE_U64, f->n_levels[g->place], 0,
-                     f->levels[g->place]);
+            ok = add(f, feature_array(f, g->name, "levels"), DTYPE_U64,
+                     f->n_levels[g->place], 0, f->levels[g->place]);
     }
     for (size_t k = 0; ok && k < s->settings->n_tasks; k++) {
         double labels[LABELS] = {f->presence[k], f->base[k]};
-        const char *name = arena_printf(f->arena, "fit/task/%s", s->settings->tasks[k].name);
+        const char *name =
+            arena_printf(f->arena, "fit/task/%s", s->settings->tasks[k].name);
         ok = add(f, name, DTYPE_F64, LABELS, 0, labels);
     }
     return ok ? ST_OK : no_memory(err);
@@ -101,26 +102,29 @@ static enum status find(struct fit *f, struct ckpt *c, const char *name, enum dt
         return error_hint(err, ST_MISMATCH,
                           "the checkpoint was trained with other features or tasks");
     }
-    bool fits = a->type == type && (cols == SIZE_MAX ? a->cols == 0 && a->rows <= rows
-                                                     : a->rows == rows && a->cols == cols);
+    bool fits =
+        a->type == type && (cols == SIZE_MAX ? a->cols == 0 && a->rows <= rows
+                                             : a->rows == rows && a->cols == cols);
     if (!fits)
-        return error_set(err, ST_MISMATCH, "checkpoint: statistics %s have another shape", name);
+        return error_set(err, ST_MISMATCH, "checkpoint: statistics %s have another shape",
+                         name);
     (void)f;
     *out = a;
     return ST_OK;
 }
 
-static enum status restore_dense(struct fit *f, struct ckpt *c, const struct schema_feature *g,
-                                 struct error *err)
+static enum status restore_dense(struct fit *f, struct ckpt *c,
+                                 const struct schema_feature *g, struct error *err)
 {
     const struct named_array *def, *stat;
     size_t n = g->cfg->n_transforms;
-    TRY(find(f, c, feature_array(f, g->name, "default"), DTYPE_F64, g->width, 0, &def, err));
+    TRY(find(f, c, feature_array(f, g->name, "default"), DTYPE_F64, g->width, 0, &def,
+             err));
     for (size_t j = 0; j < g->width; j++)
         f->columns[g->place + j].default_value = ((const double *)def->data)[j];
     if (!n) return ST_OK;
-    TRY(find(f, c, feature_array(f, g->name, "statistics"), DTYPE_F64, g->width, 2 * n, &stat,
-             err));
+    TRY(find(f, c, feature_array(f, g->name, "statistics"), DTYPE_F64, g->width, 2 * n,
+             &stat, err));
     for (size_t j = 0; j < g->width; j++)
         memcpy(f->columns[g->place + j].stat, (const double *)stat->data + j * n * 2,
                n * 2 * sizeof(double));
@@ -143,12 +147,12 @@ static enum status restore_id(struct fit *f, struct ckpt *c, size_t i,
     return ST_OK;
 }
 
-static enum status restore_levels(struct fit *f, struct ckpt *c, const struct schema_feature *g,
-                                  struct error *err)
+static enum status restore_levels(struct fit *f, struct ckpt *c,
+                                  const struct schema_feature *g, struct error *err)
 {
     const struct named_array *a;
-    TRY(find(f, c, feature_array(f, g->name, "levels"), DTYPE_U64, g->cfg->max_levels, SIZE_MAX,
-             &a, err));
+    TRY(find(f, c, feature_array(f, g->name, "levels"), DTYPE_U64, g->cfg->max_levels,
+             SIZE_MAX, &a, err));
     uint64_t *keys = arena_take(f->arena, a->rows + 1, sizeof *keys);
     if (!keys) return no_memory(err);
     if (a->rows) memcpy(keys, a->data, a->rows * sizeof *keys);
@@ -171,7 +175,8 @@ static enum status restore(struct fit *f, struct ckpt *c, struct error *err)
     }
     for (size_t k = 0; k < s->settings->n_tasks; k++) {
         const struct named_array *a;
-        const char *name = arena_printf(f->arena, "fit/task/%s", s->settings->tasks[k].name);
+        const char *name =
+            arena_printf(f->arena, "fit/task/%s", s->settings->tasks[k].name);
         TRY(find(f, c, name, DTYPE_F64, LABELS, 0, &a, err));
         f->presence[k] = ((const double *)a->data)[0];
         f->base[k] = ((const double *)a->data)[1];

@@ -18,7 +18,7 @@ struct fit {
     float **borders;            /* [n_features] of bucketized ones: [bucketize - 1] */
     uint64_t **levels;          /* [n_one_hot] keys, most frequent first */
     size_t *n_levels;
-    double *presence, *base; /* [n_tasks] */
+    double *presence, *base;               /* [n_tasks] */
     double *distinct_share, *mean_per_row; /* [n_ids] */
     struct named_array *arrays;
     size_t n_arrays;
@@ -26,7 +26,8 @@ struct fit {
 };
 
 /* An empty fit of the schema: no statistics yet. */
-enum status fit_create(const struct schema *s, struct fit **out, struct error *err) MUST_USE;
+enum status fit_create(const struct schema *s, struct fit **out,
+                       struct error *err) MUST_USE;
 /* Lists everything in it as named arrays. */
 enum status fit_list_arrays(struct fit *f, struct error *err) MUST_USE;
 

@@ -12,7 +12,8 @@
 
 /* ---- the cache ---- */
 
-/* A file of this key: KEY-COLUMNS.h5; COLUMNS tells which columns it was asked to keep. */
+/* A file of this key: KEY-COLUMNS.h5; COLUMNS tells which columns it was asked to keep.
+ */
 static char *file_path(const char *cache, const char *key, const struct aux *a)
 {
     uint64_t h = 0;
@@ -99,7 +100,8 @@ static enum status find_file(const struct schema *s, const struct aux *a, const 
 
 /* ---- making ---- */
 
-static enum status make(struct prep *p, const char *path, const char *key, struct error *err)
+static enum status make(struct prep *p, const char *path, const char *key,
+                        struct error *err)
 {
     p->keyed = mem_zeroed(p->schema->n_tables, sizeof *p->keyed);
     if (!p->keyed) return mem_error(err, "tables", p->schema->n_tables);
@@ -118,8 +120,8 @@ static enum status make(struct prep *p, const char *path, const char *key, struc
 }
 
 static enum status find_or_make(const struct schema *s, const struct source_cfg *source,
-                                const struct prepare_options *opt, struct aux *a, char **path,
-                                struct bad_rows *bad, struct error *err)
+                                const struct prepare_options *opt, struct aux *a,
+                                char **path, struct bad_rows *bad, struct error *err)
 {
     const char *cache = s->settings->data.cache;
     char key[PREPARE_KEY_HEX];

@@ -25,7 +25,7 @@ struct aux_column {
     bool as_number; /* some selection reads it as number: other texts are bad rows */
     bool as_text;   /* some selection or --keep reads its text */
     /* of one preparation */
-    int owner; /* -1 main rows, else the join */
+    int owner;    /* -1 main rows, else the join */
     size_t field; /* among the columns asked for */
     enum aux_kind kind;
     bool unlimited; /* a text column that has to be kept whatever its size */
@@ -58,19 +58,19 @@ struct part {
     size_t *single, n_single; /* features */
     uint64_t *ids;            /* [rows, n_single] keys, from PART_CODED on codes */
     size_t *multi, n_multi;
-    uint64_t *start;          /* [rows, n_multi] into values */
+    uint64_t *start; /* [rows, n_multi] into values */
     uint32_t *length;
     uint64_t *values;
     size_t n_values, max_values;
     size_t *level, n_level;
-    uint64_t *levels;         /* [rows, n_level] keys, then codes */
+    uint64_t *levels; /* [rows, n_level] keys, then codes */
     bool *has_level;
     size_t *number, n_number, width;
-    float *numbers;           /* [rows, width] */
-    size_t *aux, n_aux;       /* columns of struct aux */
-    uint32_t *aux_codes;      /* [rows, n_aux]; UINT32_MAX = missing */
-    double *aux_numbers;      /* main part only */
-    char **why;               /* [rows] of bad ones */
+    float *numbers;      /* [rows, width] */
+    size_t *aux, n_aux;  /* columns of struct aux */
+    uint32_t *aux_codes; /* [rows, n_aux]; UINT32_MAX = missing */
+    double *aux_numbers; /* main part only */
+    char **why;          /* [rows] of bad ones */
     size_t *bad_column;
 };
 
@@ -95,7 +95,8 @@ struct prep {
     struct key_set *tables; /* [n_tables] */
     struct key_set *levels; /* [n_one_hot] */
     uint64_t *max_length;   /* [M] */
-    size_t *place;          /* [n_features] column in id/codes or id/keys; multi: among its part's */
+    size_t
+        *place; /* [n_features] column in id/codes or id/keys; multi: among its part's */
 
     struct block_shape shape;
     struct block *block;
@@ -116,7 +117,8 @@ void parts_close(struct prep *p);
 /* Work out place r of a part from the current row. A row that does not fit: ST_DATA
  * with the reason in err and the column in *column. */
 enum status part_read(struct prep *p, struct part *part, size_t r,
-                      const struct raw_field *fields, size_t *column, struct error *err) MUST_USE;
+                      const struct raw_field *fields, size_t *column,
+                      struct error *err) MUST_USE;
 /* Keys to codes, once the row is accepted. */
 enum status part_code(struct prep *p, struct part *part, size_t r,
                       const struct raw_field *fields, struct error *err) MUST_USE;

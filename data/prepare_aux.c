@@ -24,7 +24,8 @@ static enum status add(struct aux *a, const char *name, bool as_number, bool as_
     }
     char *copy = arena_strdup(a->arena, name);
     if (!copy) return mem_error(err, "columns of selections", strlen(name));
-    a->v[a->n++] = (struct aux_column){.name = copy, .as_number = as_number, .as_text = as_text};
+    a->v[a->n++] =
+        (struct aux_column){.name = copy, .as_number = as_number, .as_text = as_text};
     return ST_OK;
 }
 
@@ -54,8 +55,8 @@ static bool same_files(const struct source_cfg *a, const struct source_cfg *b)
 /* Selections of the configuration over the same files; what does not parse is
  * reported where it is used. */
 static enum status add_selections(struct aux *a, const struct schema *s,
-                                  const struct source_cfg *source, const struct raw_columns *c,
-                                  struct error *err)
+                                  const struct source_cfg *source,
+                                  const struct raw_columns *c, struct error *err)
 {
     const struct data_cfg *d = &s->settings->data;
     TRY(add_expr(a, &source->where, c, err));
@@ -78,17 +79,19 @@ static enum status add_kept(struct aux *a, const struct prepare_options *opt,
         size_t j = 0;
         while (j < c->n && strcmp(c->names[j], opt->keep[i])) j++;
         if (j == c->n) {
-            error_set(err, ST_USAGE, "--keep: column \"%s\" is not in the data", opt->keep[i]);
+            error_set(err, ST_USAGE, "--keep: column \"%s\" is not in the data",
+                      opt->keep[i]);
             const char *near = nearest_word(opt->keep[i], c->names, c->n);
-            return near ? error_hint(err, ST_USAGE, "did you mean \"%s\"?", near) : ST_USAGE;
+            return near ? error_hint(err, ST_USAGE, "did you mean \"%s\"?", near)
+                        : ST_USAGE;
         }
         TRY(add(a, opt->keep[i], false, true, err));
     }
     return ST_OK;
 }
 
-static enum status add_inputs(struct aux *a, const struct schema *s, const struct schema_expr *e,
-                              struct error *err)
+static enum status add_inputs(struct aux *a, const struct schema *s,
+                              const struct schema_expr *e, struct error *err)
 {
     for (size_t i = 0; i < e->n; i++)
         TRY(add(a, s->plan->columns[e->inputs[i]].name, false, false, err));
@@ -99,7 +102,8 @@ static bool is_list(const struct schema_plan *p, const char *column)
 {
     for (size_t m = 0; m < p->n_multi; m++) {
         const struct feature_plan *f = &p->features[p->multi[m]];
-        if (f->from == FROM_COLUMN && !strcmp(p->columns[f->column].name, column)) return true;
+        if (f->from == FROM_COLUMN && !strcmp(p->columns[f->column].name, column))
+            return true;
     }
     return false;
 }
@@ -111,7 +115,8 @@ static enum status add_feature(struct aux *a, const struct schema *s, size_t fea
     const struct feature_plan *f = &p->features[feature];
     if (f->from == FROM_COLUMN) {
         const char *column = p->columns[f->column].name;
-        if (f->store == STORE_MULTI || (f->store == STORE_NUMBER && f->width > 1)) return ST_OK;
+        if (f->store == STORE_MULTI || (f->store == STORE_NUMBER && f->width > 1))
+            return ST_OK;
         return is_list(p, column) ? ST_OK : add(a, column, false, false, err);
     }
     for (size_t i = 0; i < f->expr.n; i++) {
@@ -132,12 +137,14 @@ static enum status add_likely(struct aux *a, const struct schema *s, struct erro
         TRY(add_inputs(a, s, &p->tasks[k].present, err));
         TRY(add_inputs(a, s, &p->tasks[k].weight, err));
     }
-    for (size_t i = 0; i < s->n_features && a->n < most; i++) TRY(add_feature(a, s, i, err));
+    for (size_t i = 0; i < s->n_features && a->n < most; i++)
+        TRY(add_feature(a, s, i, err));
     return ST_OK;
 }
 
 enum status aux_collect(const struct schema *s, const struct source_cfg *source,
-                        const struct prepare_options *opt, struct aux *out, struct error *err)
+                        const struct prepare_options *opt, struct aux *out,
+                        struct error *err)
 {
     *out = (struct aux){0};
     struct raw_columns c;

@@ -43,26 +43,28 @@ static enum status check_schema(struct prepared *p, struct error *err)
     const char *want = p->schema->plan->text;
     bool same = n == strlen(want) && !memcmp(text, want, n);
     mem_free(text);
-    return same ? ST_OK : error_set(err, ST_NOINPUT, "prepared data: made for another schema");
+    return same ? ST_OK
+                : error_set(err, ST_NOINPUT, "prepared data: made for another schema");
 }
 
 /* ---- dictionaries ---- */
 
-static enum status read_array(struct prepared *p, const char *name, enum dtype type, size_t n,
-                              void **out, struct error *err)
+static enum status read_array(struct prepared *p, const char *name, enum dtype type,
+                              size_t n, void **out, struct error *err)
 {
     size_t rows, cols;
     TRY(h5_read(p->h5, name, type, &rows, &cols, out, err));
     return rows == n && cols == 0 ? ST_OK : damaged(err, name);
 }
 
-static enum status read_keys(struct prepared *p, const char *name, uint64_t **keys, size_t *n,
-                             struct error *err)
+static enum status read_keys(struct prepared *p, const char *name, uint64_t **keys,
+                             size_t *n, struct error *err)
 {
     size_t cols;
     TRY(h5_read(p->h5, name, DTYPE_U64, n, &cols, (void **)keys, err));
     bool ok = cols == 0 && *n < UINT32_MAX;
-    for (size_t i = 1; ok && i < *n; i++) ok = partition_before((*keys)[i - 1], (*keys)[i]);
+    for (size_t i = 1; ok && i < *n; i++)
+        ok = partition_before((*keys)[i - 1], (*keys)[i]);
     return ok ? ST_OK : damaged(err, name);
 }
 
@@ -84,7 +86,8 @@ static enum status read_dictionaries(struct prepared *p, struct error *err)
         TRY(read_keys(p, name, &p->levels[i], &p->n_levels[i], err));
     }
     if (!s->plan->n_multi) return ST_OK;
-    return read_array(p, "multi/max", DTYPE_U64, s->plan->n_multi, (void **)&p->max_length, err);
+    return read_array(p, "multi/max", DTYPE_U64, s->plan->n_multi,
+                      (void **)&p->max_length, err);
 }
 
 /* ---- kept columns ---- */
@@ -158,8 +161,8 @@ enum status prepared_texts(const struct prepared *p, size_t column, char **bytes
     return ST_OK;
 }
 
-enum status prepared_side(const struct prepared *p, int owner, uint32_t **codes, size_t *rows,
-                          size_t *n, struct error *err)
+enum status prepared_side(const struct prepared *p, int owner, uint32_t **codes,
+                          size_t *rows, size_t *n, struct error *err)
 {
     char name[64];
     snprintf(name, sizeof name, "aux/join%d/codes", owner);
@@ -168,7 +171,8 @@ enum status prepared_side(const struct prepared *p, int owner, uint32_t **codes,
 
 /* ---- ledger ---- */
 
-enum status prepared_ledger(const struct prepared *p, struct bad_rows *b, struct error *err)
+enum status prepared_ledger(const struct prepared *p, struct bad_rows *b,
+                            struct error *err)
 {
     const char **shown;
     size_t n;
@@ -195,8 +199,8 @@ static void place(struct prepared *p)
         p->place[f] = shape->width[keyed ? COL_KEYS : COL_CODES]++;
     }
     for (size_t i = 0; i < plan->n_multi; i++)
-        shape->values[p->keyed[s->features[plan->multi[i]].table] ? BLOCK_KEYS : BLOCK_CODES] =
-            true;
+        shape->values[p->keyed[s->features[plan->multi[i]].table] ? BLOCK_KEYS
+                                                                  : BLOCK_CODES] = true;
     shape->width[COL_LENGTHS] = plan->n_multi;
     shape->width[COL_ONE_HOT] = plan->n_one_hot;
     shape->width[COL_NUMBERS] = plan->n_number;

@@ -17,14 +17,14 @@ struct prepared {
     struct h5 *h5;
     const struct schema *schema;
     uint64_t rows, n_blocks, ignored_values, ignored_names;
-    char *key; /* hex */
-    bool *keyed;           /* [n_tables] */
-    uint64_t **keys;       /* [n_tables] dictionary or NULL */
+    char *key;       /* hex */
+    bool *keyed;     /* [n_tables] */
+    uint64_t **keys; /* [n_tables] dictionary or NULL */
     size_t *n_keys;
-    uint64_t **levels;     /* [n_one_hot] */
+    uint64_t **levels; /* [n_one_hot] */
     size_t *n_levels;
-    uint64_t *max_length;  /* [M] */
-    size_t *place;         /* [n_features] of single ids: column in id/codes or id/keys */
+    uint64_t *max_length; /* [M] */
+    size_t *place;        /* [n_features] of single ids: column in id/codes or id/keys */
     struct kept_column *kept;
     const char **kept_names;
     size_t n_kept;
@@ -41,8 +41,8 @@ size_t prepared_kept(const struct prepared *p, const char *name);
 enum status prepared_texts(const struct prepared *p, size_t column, char **bytes,
                            uint64_t **offsets, size_t *n, struct error *err) MUST_USE;
 /* Codes of a join's kept columns [rows, n]; the last row is "no match". */
-enum status prepared_side(const struct prepared *p, int owner, uint32_t **codes, size_t *rows,
-                          size_t *n, struct error *err) MUST_USE;
+enum status prepared_side(const struct prepared *p, int owner, uint32_t **codes,
+                          size_t *rows, size_t *n, struct error *err) MUST_USE;
 /* The ledger of bad rows into b (its limit stays). */
 enum status prepared_ledger(const struct prepared *p, struct bad_rows *b,
                             struct error *err) MUST_USE;

@@ -69,7 +69,8 @@ static enum status hash_contents(const char *path, struct mix *m, struct error *
  * contents and cannot be set back. */
 static void state_text(const struct stat *s, char *out, size_t size)
 {
-    snprintf(out, size, "%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRId64 ".%09ld %" PRId64 ".%09ld",
+    snprintf(out, size,
+             "%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRId64 ".%09ld %" PRId64 ".%09ld",
              (uint64_t)s->st_dev, (uint64_t)s->st_ino, (uint64_t)s->st_size,
              (int64_t)s->st_mtim.tv_sec, s->st_mtim.tv_nsec, (int64_t)s->st_ctim.tv_sec,
              s->st_ctim.tv_nsec);
@@ -77,7 +78,8 @@ static void state_text(const struct stat *s, char *out, size_t size)
 
 static void memo_path(const char *cache, const char *path, char *out, size_t size)
 {
-    snprintf(out, size, "%s/contents-%016" PRIx64, cache, hash_bytes(path, strlen(path), 0));
+    snprintf(out, size, "%s/contents-%016" PRIx64, cache,
+             hash_bytes(path, strlen(path), 0));
 }
 
 static bool recall(const char *memo, const char *state, struct mix *m)
@@ -95,7 +97,8 @@ static bool recall(const char *memo, const char *state, struct mix *m)
 static void remember(const char *memo, const char *state, const struct mix *m)
 {
     char text[512];
-    int n = snprintf(text, sizeof text, "%s %016" PRIx64 " %016" PRIx64 "\n", state, m->a, m->b);
+    int n = snprintf(text, sizeof text, "%s %016" PRIx64 " %016" PRIx64 "\n", state, m->a,
+                     m->b);
     /* Only a help for the next time: failing to write it does not matter. */
     if (file_write_atomic(memo, text, (size_t)n, NULL) != ST_OK) unlink(memo);
 }
@@ -117,8 +120,8 @@ static enum status contents(const char *cache, const char *path, struct mix *m,
 
 /* ---- the key ---- */
 
-static enum status add_files(const char *cache, const struct source_cfg *source, struct mix *m,
-                             struct error *err)
+static enum status add_files(const char *cache, const struct source_cfg *source,
+                             struct mix *m, struct error *err)
 {
     const char **files;
     size_t n;

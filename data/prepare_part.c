@@ -27,7 +27,9 @@ static size_t place_bytes(const struct prep *p, int owner)
     size_t bytes = 1 + sizeof(char *) + sizeof(size_t);
     for (size_t i = 0; i < s->n_features; i++)
         if (s->plan->features[i].owner == owner)
-            bytes += s->plan->features[i].store == STORE_MULTI ? 96 : 8 + 4 * s->features[i].width;
+            bytes += s->plan->features[i].store == STORE_MULTI
+                         ? 96
+                         : 8 + 4 * s->features[i].width;
     return bytes + 4 * p->aux.n;
 }
 
@@ -39,7 +41,8 @@ static void choose_rows(struct prep *p)
         size_t rows = raw_side_rows(p->raw, i - 1) + 1;
         p->parts[i].owner = (int)i - 1;
         /* What would not fit beside the side tables is worked out every time. */
-        bool fits = rows <= p->schema->settings->data.join_memory / place_bytes(p, (int)i - 1);
+        bool fits =
+            rows <= p->schema->settings->data.join_memory / place_bytes(p, (int)i - 1);
         p->parts[i].rows = fits ? rows : 0;
     }
 }
@@ -86,7 +89,8 @@ static void allocate(struct part *part, bool *ok)
     part->has_level = take(n * part->n_level, sizeof *part->has_level, ok);
     part->numbers = take(n * part->width, sizeof *part->numbers, ok);
     part->aux_codes = take(n * part->n_aux, sizeof *part->aux_codes, ok);
-    part->aux_numbers = take(part->owner < 0 ? part->n_aux : 0, sizeof *part->aux_numbers, ok);
+    part->aux_numbers =
+        take(part->owner < 0 ? part->n_aux : 0, sizeof *part->aux_numbers, ok);
     part->why = take(n, sizeof *part->why, ok);
     part->bad_column = take(n, sizeof *part->bad_column, ok);
 }
@@ -106,10 +110,10 @@ enum status parts_create(struct prep *p, struct error *err)
 static void part_close(struct part *part)
 {
     for (size_t r = 0; part->why && r < part->rows; r++) mem_free(part->why[r]);
-    void *blocks[] = {part->state,  part->single,    part->ids,       part->multi,
-                      part->start,  part->length,    part->values,    part->level,
-                      part->levels, part->has_level, part->number,    part->numbers,
-                      part->aux,    part->aux_codes, part->aux_numbers, part->why,
+    void *blocks[] = {part->state,     part->single,    part->ids,         part->multi,
+                      part->start,     part->length,    part->values,      part->level,
+                      part->levels,    part->has_level, part->number,      part->numbers,
+                      part->aux,       part->aux_codes, part->aux_numbers, part->why,
                       part->bad_column};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) mem_free(blocks[i]);
 }
@@ -139,15 +143,16 @@ static enum status read_lists(struct prep *p, struct part *part, size_t r,
         part->start[r * part->n_multi + i] = part->n_values;
         part->length[r * part->n_multi + i] = (uint32_t)p->list.n;
         if (p->list.n)
-            memcpy(part->values + part->n_values, p->list.v, p->list.n * sizeof *p->list.v);
+            memcpy(part->values + part->n_values, p->list.v,
+                   p->list.n * sizeof *p->list.v);
         part->n_values += p->list.n;
     }
     return ST_OK;
 }
 
 /* A selection that reads the column as number must be able to. */
-static enum status check_aux(struct prep *p, struct part *part, const struct raw_field *fields,
-                             struct error *err)
+static enum status check_aux(struct prep *p, struct part *part,
+                             const struct raw_field *fields, struct error *err)
 {
     for (size_t i = 0; i < part->n_aux; i++) {
         const struct aux_column *a = &p->aux.v[part->aux[i]];
@@ -224,7 +229,8 @@ static enum status code_aux(struct prep *p, struct part *part, size_t r,
             continue;
         }
         if (a->kind == AUX_NUMBER) {
-            if (!text_number(f->v[0], &v) || !value_number(&v, &number)) a->all_numbers = false;
+            if (!text_number(f->v[0], &v) || !value_number(&v, &number))
+                a->all_numbers = false;
             part->aux_numbers[i] = number;
             continue;
         }
@@ -237,7 +243,8 @@ static enum status code_aux(struct prep *p, struct part *part, size_t r,
     return ST_OK;
 }
 
-static enum status code_lists(struct prep *p, struct part *part, size_t r, struct error *err)
+static enum status code_lists(struct prep *p, struct part *part, size_t r,
+                              struct error *err)
 {
     const struct schema *s = p->schema;
     for (size_t i = 0; i < part->n_multi; i++) {
@@ -287,7 +294,8 @@ static void put_aux(struct prep *p, const struct part *part)
 {
     struct block *b = p->block;
     uint32_t *texts = block_u32(b, COL_AUX_TEXT) + b->n * p->shape.width[COL_AUX_TEXT];
-    double *numbers = block_f64(b, COL_AUX_NUMBER) + b->n * p->shape.width[COL_AUX_NUMBER];
+    double *numbers =
+        block_f64(b, COL_AUX_NUMBER) + b->n * p->shape.width[COL_AUX_NUMBER];
     for (size_t i = 0; i < part->n_aux; i++) {
         if (p->aux.v[part->aux[i]].kind == AUX_NUMBER)
             *numbers++ = part->aux_numbers[i];

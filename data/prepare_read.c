@@ -36,7 +36,8 @@ static enum status list_columns(struct prep *p, struct error *err)
     size_t most = plan->n_columns + p->aux.n + 1;
     p->columns = mem_array(most, sizeof *p->columns);
     p->missing = mem_zeroed(most, sizeof *p->missing);
-    if (!p->columns || !p->missing) return mem_error(err, "columns", most * sizeof *p->columns);
+    if (!p->columns || !p->missing)
+        return mem_error(err, "columns", most * sizeof *p->columns);
     for (size_t i = 0; i < plan->n_columns; i++) {
         p->columns[i] = plan->columns[i].name;
         p->missing[i] = plan->columns[i].missing;
@@ -68,7 +69,8 @@ static void place_features(struct prep *p)
         shape->values[prep_is_keyed(p, plan->multi[i]) ? BLOCK_KEYS : BLOCK_CODES] = true;
     }
     for (size_t i = 0; i < p->n_parts; i++)
-        for (size_t m = 0; m < p->parts[i].n_multi; m++) p->place[p->parts[i].multi[m]] = m;
+        for (size_t m = 0; m < p->parts[i].n_multi; m++)
+            p->place[p->parts[i].multi[m]] = m;
     shape->width[COL_LENGTHS] = plan->n_multi;
     shape->width[COL_ONE_HOT] = plan->n_one_hot;
     shape->width[COL_NUMBERS] = plan->n_number;
@@ -78,7 +80,8 @@ static void place_features(struct prep *p)
     shape->width[COL_SIDE] = p->n_parts - 1;
     for (size_t i = 0; i < p->aux.n; i++)
         if (p->aux.v[i].owner < 0 && p->aux.v[i].kind != AUX_DROPPED)
-            shape->width[p->aux.v[i].kind == AUX_NUMBER ? COL_AUX_NUMBER : COL_AUX_TEXT]++;
+            shape
+                ->width[p->aux.v[i].kind == AUX_NUMBER ? COL_AUX_NUMBER : COL_AUX_TEXT]++;
 }
 
 /* Keys that training may need though no row has them: those of buckets. */
@@ -87,7 +90,8 @@ static enum status seed_dictionaries(struct prep *p, struct error *err)
     const struct schema *s = p->schema;
     for (size_t i = 0; i < s->n_features; i++) {
         const struct feature_cfg *c = s->features[i].cfg;
-        if (s->features[i].kind != FEATURE_ID || !c->bucketize || prep_is_keyed(p, i)) continue;
+        if (s->features[i].kind != FEATURE_ID || !c->bucketize || prep_is_keyed(p, i))
+            continue;
         struct key_set *set = &p->tables[s->features[i].table];
         bool ok = key_set_add(set, feature_missing_key()) != KEY_SET_FULL;
         for (size_t b = 0; ok && b < c->bucketize; b++)
@@ -125,8 +129,8 @@ static enum status start(struct prep *p, struct error *err)
         p->aux.v[i].all_numbers = true;
     }
     TRY(list_columns(p, err));
-    TRY(raw_open(&s->settings->data, p->source, p->columns, p->missing, p->n_columns, p->bad,
-                 &p->raw, err));
+    TRY(raw_open(&s->settings->data, p->source, p->columns, p->missing, p->n_columns,
+                 p->bad, &p->raw, err));
     for (size_t i = 0; i < p->aux.n; i++)
         if (p->aux.v[i].kind != AUX_DROPPED)
             p->aux.v[i].owner = raw_column_owner(p->raw, p->aux.v[i].field);
@@ -191,8 +195,8 @@ static enum status read_labels(struct prep *p, const struct raw_row *row, size_t
     float *label = block_f32(p->block, COL_LABELS) + p->block->n * n;
     float weight;
     for (size_t k = 0; k < n; k++) {
-        enum status st = feature_label(p->schema, k, row->fields, p->scratch, &label[k],
-                                       &weight, err);
+        enum status st =
+            feature_label(p->schema, k, row->fields, p->scratch, &label[k], &weight, err);
         *column = p->scratch->bad_column;
         if (st != ST_OK) return st;
         if (p->shape.width[COL_WEIGHTS])
@@ -263,7 +267,8 @@ static enum status flush(struct prep *p, struct error *err)
     return ST_OK;
 }
 
-static enum status accept_row(struct prep *p, const struct raw_row *row, struct error *err)
+static enum status accept_row(struct prep *p, const struct raw_row *row,
+                              struct error *err)
 {
     struct block *b = p->block;
     for (size_t i = 0; i < p->n_parts; i++) {
@@ -277,8 +282,8 @@ static enum status accept_row(struct prep *p, const struct raw_row *row, struct 
         block_u32(b, COL_SIDE)[b->n * (p->n_parts - 1) + j] = row->side[j];
     if (p->shape.width[COL_GROUP]) {
         const struct raw_field *f = &row->fields[p->schema->plan->group];
-        block_u64(b, COL_GROUP)[b->n] = f->n ? hash_id(f->v[0].s, f->v[0].n)
-                                             : feature_missing_key();
+        block_u64(b, COL_GROUP)[b->n] =
+            f->n ? hash_id(f->v[0].s, f->v[0].n) : feature_missing_key();
     }
     TRY(put_lists(p, row, err));
     p->rows++;
@@ -369,6 +374,7 @@ enum status prepare_read(struct prep *p, bool *again, struct error *err)
     raw_close(p->raw);
     p->raw = NULL;
     if (fflush(p->spool) || fseeko(p->spool, 0, SEEK_SET))
-        return error_set(err, ST_IO, "temporary file of prepared rows: %s", strerror(errno));
+        return error_set(err, ST_IO, "temporary file of prepared rows: %s",
+                         strerror(errno));
     return ST_OK;
 }

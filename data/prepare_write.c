@@ -21,13 +21,15 @@ static void ranks_close(struct ranks *r, const struct schema *s)
 }
 
 /* Sorts a dictionary, writes it and gives the ranks. */
-static enum status write_dictionary(struct h5 *h5, const char *name, const struct key_set *set,
-                                    uint32_t **rank, struct error *err)
+static enum status write_dictionary(struct h5 *h5, const char *name,
+                                    const struct key_set *set, uint32_t **rank,
+                                    struct error *err)
 {
     uint64_t *sorted = mem_array(set->n, sizeof *sorted);
     *rank = mem_array(set->n, sizeof **rank);
-    enum status st = sorted && *rank ? key_set_rank(set, *rank, sorted, err)
-                                     : mem_error(err, "dictionary", set->n * sizeof *sorted);
+    enum status st = sorted && *rank
+                         ? key_set_rank(set, *rank, sorted, err)
+                         : mem_error(err, "dictionary", set->n * sizeof *sorted);
     if (st == ST_OK) st = h5_write(h5, name, DTYPE_U64, set->n, 0, sorted, err);
     mem_free(sorted);
     return st;
@@ -47,7 +49,8 @@ static enum status write_dictionaries(struct prep *p, struct h5 *h5, struct rank
     for (size_t t = 0; t < s->n_tables && st == ST_OK; t++) {
         keyed[t] = p->keyed[t];
         snprintf(name, sizeof name, "tables/%zu/keys", t);
-        if (!p->keyed[t]) st = write_dictionary(h5, name, &p->tables[t], &r->table[t], err);
+        if (!p->keyed[t])
+            st = write_dictionary(h5, name, &p->tables[t], &r->table[t], err);
     }
     for (size_t i = 0; i < s->n_one_hot && st == ST_OK; i++) {
         snprintf(name, sizeof name, "one_hot/%zu/keys", i);
@@ -80,7 +83,8 @@ static enum status write_aux(struct prep *p, struct h5 *h5, struct error *err)
     size_t n = 0;
     const char **names = mem_array(p->aux.n, sizeof *names);
     uint32_t *info = mem_array(p->aux.n, INFO_WIDTH * sizeof *info);
-    enum status st = names && info ? ST_OK : mem_error(err, "kept columns", p->aux.n * 16);
+    enum status st =
+        names && info ? ST_OK : mem_error(err, "kept columns", p->aux.n * 16);
     for (size_t j = 0; j < p->n_parts && st == ST_OK; j++) {
         uint32_t texts = 0, numbers = 0;
         for (size_t i = 0; i < p->parts[j].n_aux && st == ST_OK; i++) {
@@ -98,10 +102,12 @@ static enum status write_aux(struct prep *p, struct h5 *h5, struct error *err)
         snprintf(name, sizeof name, "aux/join%zu/codes", j - 1);
         const struct part *part = &p->parts[j];
         if (j && part->n_aux && st == ST_OK)
-            st = h5_write(h5, name, DTYPE_U32, part->rows, part->n_aux, part->aux_codes, err);
+            st = h5_write(h5, name, DTYPE_U32, part->rows, part->n_aux, part->aux_codes,
+                          err);
     }
     if (st == ST_OK) st = h5_write_texts(h5, "aux/names", names, n, err);
-    if (st == ST_OK && n) st = h5_write(h5, "aux/info", DTYPE_U32, n, INFO_WIDTH, info, err);
+    if (st == ST_OK && n)
+        st = h5_write(h5, "aux/info", DTYPE_U32, n, INFO_WIDTH, info, err);
     mem_free(names);
     mem_free(info);
     return st;
@@ -189,11 +195,13 @@ static enum status write_head(const struct prep *p, struct h5 *h5, const char *b
     TRY(h5_write(h5, "schema", DTYPE_U8, strlen(text), 0, text, err));
     TRY(h5_write_texts(h5, "tables/names", s->table_names, s->n_tables, err));
     if (s->plan->n_multi)
-        TRY(h5_write(h5, "multi/max", DTYPE_U64, s->plan->n_multi, 0, p->max_length, err));
+        TRY(h5_write(h5, "multi/max", DTYPE_U64, s->plan->n_multi, 0, p->max_length,
+                     err));
     return write_ledger(p, h5, err);
 }
 
-static enum status write_file(struct prep *p, struct h5 *h5, const char *base, struct error *err)
+static enum status write_file(struct prep *p, struct h5 *h5, const char *base,
+                              struct error *err)
 {
     struct ranks r = {0};
     TRY(write_head(p, h5, base, err));
@@ -207,7 +215,8 @@ static enum status write_file(struct prep *p, struct h5 *h5, const char *base, s
 }
 
 /* Written under another name first: readers see all of it or nothing. */
-enum status prepare_write(struct prep *p, const char *path, const char *base, struct error *err)
+enum status prepare_write(struct prep *p, const char *path, const char *base,
+                          struct error *err)
 {
     char temp[4200];
     struct h5 *h5;

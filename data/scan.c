@@ -26,8 +26,9 @@ static enum status fill(struct scan *s, const struct fit *fit, struct error *err
     return ST_OK;
 }
 
-enum status scan_open(struct dataset *d, const struct fit *fit, uint64_t first, uint64_t end,
-                      size_t batch_rows, struct scan **out, struct error *err)
+enum status scan_open(struct dataset *d, const struct fit *fit, uint64_t first,
+                      uint64_t end, size_t batch_rows, struct scan **out,
+                      struct error *err)
 {
     struct scan *s = mem_zeroed(1, sizeof *s);
     if (!s) return mem_error(err, "scan", sizeof *s);
@@ -63,9 +64,11 @@ enum status scan_next(struct scan *s, const struct batch **out, struct error *er
     if (s->at >= s->end) return ST_OK;
     uint64_t stop = s->at + s->batch_rows < s->end ? s->at + s->batch_rows : s->end;
     store_clear(s->store);
-    TRY(dataset_load(s->data, NULL, s->data->before, s->at, stop, s->store, s->scratch, err));
+    TRY(dataset_load(s->data, NULL, s->data->before, s->at, stop, s->store, s->scratch,
+                     err));
     TRY(store_seal(s->store, err));
-    TRY(builder_build(s->builder, s->store, s->order, (size_t)(stop - s->at), s->buffer, out, err));
+    TRY(builder_build(s->builder, s->store, s->order, (size_t)(stop - s->at), s->buffer,
+                      out, err));
     s->at = stop;
     return ST_OK;
 }

@@ -47,19 +47,21 @@ static bool grow(struct schema *s)
     return true;
 }
 
-size_t schema_column_add(struct schema *s, const char *name, const struct list_cfg *missing,
-                         struct error *err)
+size_t schema_column_add(struct schema *s, const char *name,
+                         const struct list_cfg *missing, struct error *err)
 {
     struct schema_plan *p = s->plan;
     for (size_t i = 0; i < p->n_columns; i++)
-        if (!strcmp(p->columns[i].name, name) && same_list(p->columns[i].missing, missing))
+        if (!strcmp(p->columns[i].name, name) &&
+            same_list(p->columns[i].missing, missing))
             return i;
     char *copy = arena_strdup(s->arena, name);
     if (!copy || (p->n_columns == p->max_columns && !grow(s))) {
         no_memory(err);
         return SIZE_MAX;
     }
-    p->columns[p->n_columns] = (struct schema_column){copy, missing, schema_owner(p, name)};
+    p->columns[p->n_columns] =
+        (struct schema_column){copy, missing, schema_owner(p, name)};
     return p->n_columns++;
 }
 
@@ -85,8 +87,8 @@ static enum status unknown_column(const struct schema *s, const struct origin *a
                                   const char *what, const char *name, const char *column,
                                   struct error *err)
 {
-    error_set(err, ST_USAGE, "%s:%u:%u: %s %s: column \"%s\" is not in the data", at->file,
-              at->line, at->column, what, name, column);
+    error_set(err, ST_USAGE, "%s:%u:%u: %s %s: column \"%s\" is not in the data",
+              at->file, at->line, at->column, what, name, column);
     const char *near = nearest_word(column, s->plan->known, s->plan->n_known);
     return near ? error_hint(err, ST_USAGE, "did you mean \"%s\"?", near) : ST_USAGE;
 }
@@ -94,8 +96,9 @@ static enum status unknown_column(const struct schema *s, const struct origin *a
 /* ---- expressions ---- */
 
 /* Inputs of e as columns of the schema; missing: of the feature, or NULL. */
-static enum status resolve(struct schema *s, struct expr *expr, const struct list_cfg *missing,
-                           struct schema_expr *out, struct error *err)
+static enum status resolve(struct schema *s, struct expr *expr,
+                           const struct list_cfg *missing, struct schema_expr *out,
+                           struct error *err)
 {
     size_t n = expr_n_columns(expr);
     size_t *inputs = arena_take(s->arena, n + 1, sizeof *inputs);
@@ -192,9 +195,11 @@ static void take_column(const struct schema *s, struct names *n, const char *nam
     if (i != SIZE_MAX) n->taken[i] = true;
 }
 
-static void take_inputs(const struct schema *s, struct names *n, const struct schema_expr *e)
+static void take_inputs(const struct schema *s, struct names *n,
+                        const struct schema_expr *e)
 {
-    for (size_t i = 0; i < e->n; i++) take_column(s, n, s->plan->columns[e->inputs[i]].name);
+    for (size_t i = 0; i < e->n; i++)
+        take_column(s, n, s->plan->columns[e->inputs[i]].name);
 }
 
 /* Columns that patterns leave alone; parses the entries' expressions. */
@@ -210,7 +215,8 @@ static enum status take_columns(struct schema *s, struct names *n, struct error 
     for (size_t i = 0; i < settings->n_features; i++) {
         const struct feature_cfg *c = &settings->features[i];
         if (c->expr.text) {
-            TRY(parse(s, &c->expr, c->has_missing ? &c->missing : NULL, &n->expr[i], err));
+            TRY(parse(s, &c->expr, c->has_missing ? &c->missing : NULL, &n->expr[i],
+                      err));
             take_inputs(s, n, &n->expr[i]);
             continue;
         }
@@ -246,7 +252,8 @@ static enum status add_feature(struct schema *s, const struct feature_cfg *c,
         if (s->settings->data.train.format != SOURCE_SLOT &&
             known_index(s->plan, column) == SIZE_MAX)
             return unknown_column(s, &c->at, "feature", name, column, err);
-        p->column = schema_column_add(s, column, c->has_missing ? &c->missing : NULL, err);
+        p->column =
+            schema_column_add(s, column, c->has_missing ? &c->missing : NULL, err);
         if (p->column == SIZE_MAX) return ST_NOMEM;
         p->owner = s->plan->columns[p->column].owner;
     }
@@ -282,8 +289,9 @@ static enum status expand(struct schema *s, struct error *err)
     for (size_t i = 0; i < settings->n_features; i++)
         most += settings->features[i].names.n;
     most += s->plan->n_known;
-    struct names n = {.expr = arena_take(s->arena, settings->n_features + 1, sizeof *n.expr),
-                      .taken = arena_take(s->arena, s->plan->n_known + 1, sizeof *n.taken)};
+    struct names n = {
+        .expr = arena_take(s->arena, settings->n_features + 1, sizeof *n.expr),
+        .taken = arena_take(s->arena, s->plan->n_known + 1, sizeof *n.taken)};
     s->features = arena_take(s->arena, most, sizeof *s->features);
     s->plan->features = arena_take(s->arena, most, sizeof *s->plan->features);
     if (!n.expr || !n.taken || !s->features || !s->plan->features) return no_memory(err);
@@ -360,11 +368,13 @@ static enum status place_dense(struct schema *s, struct schema_feature *f,
     p->store = STORE_NUMBER;
     p->at = f->place;
     p->width = f->width;
-    if (f->width > 1 && (p->from != FROM_COLUMN || s->settings->data.train.format != SOURCE_SLOT))
-        return error_set(err, ST_USAGE,
-                         "%s:%u:%u: feature %s: width %zu: a column or expression of csv and tsv "
-                         "rows holds one number; vectors are read from format: slot",
-                         c->at.file, c->at.line, c->at.column, f->name, f->width);
+    if (f->width > 1 &&
+        (p->from != FROM_COLUMN || s->settings->data.train.format != SOURCE_SLOT))
+        return error_set(
+            err, ST_USAGE,
+            "%s:%u:%u: feature %s: width %zu: a column or expression of csv and tsv "
+            "rows holds one number; vectors are read from format: slot",
+            c->at.file, c->at.line, c->at.column, f->name, f->width);
     return ST_OK;
 }
 
@@ -401,7 +411,8 @@ static enum status place_features(struct schema *s, struct error *err)
     plan->multi = arena_take(s->arena, n, sizeof *plan->multi);
     plan->one_hot = arena_take(s->arena, n, sizeof *plan->one_hot);
     plan->ids = arena_take(s->arena, n, sizeof *plan->ids);
-    if (!plan->single || !plan->multi || !plan->one_hot || !plan->ids) return no_memory(err);
+    if (!plan->single || !plan->multi || !plan->one_hot || !plan->ids)
+        return no_memory(err);
     for (size_t i = 0; i < s->n_features; i++) {
         struct schema_feature *f = &s->features[i];
         struct feature_plan *p = &plan->features[i];
@@ -430,8 +441,8 @@ static enum status cross_error(const struct schema_feature *f, const char *part,
                                const char *why, struct error *err)
 {
     const struct origin *at = &f->cfg->at;
-    return error_set(err, ST_USAGE, "%s:%u:%u: feature %s: cross with \"%s\": %s", at->file,
-                     at->line, at->column, f->name, part, why);
+    return error_set(err, ST_USAGE, "%s:%u:%u: feature %s: cross with \"%s\": %s",
+                     at->file, at->line, at->column, f->name, part, why);
 }
 
 static enum status find_cross(struct schema *s, size_t index, struct error *err)
@@ -439,7 +450,8 @@ static enum status find_cross(struct schema *s, size_t index, struct error *err)
     struct schema_feature *f = &s->features[index];
     struct feature_plan *p = &s->plan->features[index];
     if (f->cfg->cross.n != 2)
-        return error_set(err, ST_USAGE, "%s:%u:%u: feature %s: cross takes two features, not %zu",
+        return error_set(err, ST_USAGE,
+                         "%s:%u:%u: feature %s: cross takes two features, not %zu",
                          f->cfg->at.file, f->cfg->at.line, f->cfg->at.column, f->name,
                          f->cfg->cross.n);
     for (size_t side = 0; side < 2; side++) {
@@ -449,16 +461,18 @@ static enum status find_cross(struct schema *s, size_t index, struct error *err)
         if (i == s->n_features)
             return cross_error(f, name, "there is no such feature", err);
         const struct schema_feature *g = &s->features[i];
-        if (g->kind != FEATURE_ID) return cross_error(f, name, "it is not an id feature", err);
+        if (g->kind != FEATURE_ID)
+            return cross_error(f, name, "it is not an id feature", err);
         if (g->multi) return cross_error(f, name, "it is multi-valued", err);
         if (g->cfg->bucketize)
-            return cross_error(f, name, "it is bucketized; bucketize by an expression instead",
-                               err);
+            return cross_error(
+                f, name, "it is bucketized; bucketize by an expression instead", err);
         if (s->plan->features[i].from == FROM_CROSS)
             return cross_error(f, name, "it is a cross itself", err);
         p->cross[side] = i;
     }
-    int a = s->plan->features[p->cross[0]].owner, b = s->plan->features[p->cross[1]].owner;
+    int a = s->plan->features[p->cross[0]].owner,
+        b = s->plan->features[p->cross[1]].owner;
     p->owner = a == b ? a : -1;
     return ST_OK;
 }
@@ -505,8 +519,9 @@ static enum status build(struct schema *s, const struct raw_columns *columns,
     return s->plan->text ? ST_OK : no_memory(err);
 }
 
-enum status schema_build(const struct settings *settings, const struct raw_columns *columns,
-                         bool labels_optional, struct schema **out, struct error *err)
+enum status schema_build(const struct settings *settings,
+                         const struct raw_columns *columns, bool labels_optional,
+                         struct schema **out, struct error *err)
 {
     struct schema *s = mem_zeroed(1, sizeof *s);
     if (!s) return no_memory(err);
@@ -523,7 +538,8 @@ enum status schema_build(const struct settings *settings, const struct raw_colum
 void schema_destroy(struct schema *s)
 {
     if (!s) return;
-    for (size_t i = 0; s->plan && i < s->plan->n_exprs; i++) expr_destroy(s->plan->exprs[i]);
+    for (size_t i = 0; s->plan && i < s->plan->n_exprs; i++)
+        expr_destroy(s->plan->exprs[i]);
     arena_destroy(s->arena);
     mem_free(s);
 }

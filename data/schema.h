@@ -51,25 +51,25 @@ struct schema_plan {
     struct schema_column *columns;
     size_t n_columns, max_columns;
     size_t n_single, n_multi, n_one_hot, n_number, n_bucket;
-    size_t *single;  /* [S] features */
-    size_t *multi;   /* [M] */
-    size_t *one_hot; /* [O] */
-    size_t *ids;     /* [n_ids] features in config order */
-    size_t group;    /* column, SIZE_MAX = none */
+    size_t *single;   /* [S] features */
+    size_t *multi;    /* [M] */
+    size_t *one_hot;  /* [O] */
+    size_t *ids;      /* [n_ids] features in config order */
+    size_t group;     /* column, SIZE_MAX = none */
     bool row_weights; /* some task has row_weight */
     bool labels_optional;
     const char **known; /* every column there is */
     const int *known_owner;
     size_t n_known;
-    const char *text; /* what is computed from what: part of the cache key */
+    const char *text;    /* what is computed from what: part of the cache key */
     struct expr **exprs; /* all of them, to be destroyed */
     size_t n_exprs;
 };
 
 /* Index of the column, added when new; SIZE_MAX with the error set when memory
  * is short. */
-size_t schema_column_add(struct schema *s, const char *name, const struct list_cfg *missing,
-                         struct error *err);
+size_t schema_column_add(struct schema *s, const char *name,
+                         const struct list_cfg *missing, struct error *err);
 /* Owner of a known column; -1 for main columns and unknown ones. */
 int schema_owner(const struct schema_plan *p, const char *name);
 

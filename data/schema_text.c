@@ -79,8 +79,8 @@ static void put_features(struct writing *w, const struct schema *s)
         if (c->has_missing) put_list(w, "missing", &c->missing);
         if (f->kind == FEATURE_DENSE) put(w, " width=%zu", f->width);
         if (f->kind == FEATURE_ID) {
-            put(w, " table=%zu key=%d multi=%d bucketize=%zu", f->table, (int)c->key, f->multi,
-                c->bucketize);
+            put(w, " table=%zu key=%d multi=%d bucketize=%zu", f->table, (int)c->key,
+                f->multi, c->bucketize);
             put_text(w, "split", c->split);
             if (f->multi) put(w, " keep=%d max_len=%zu", (int)c->keep, c->max_len);
         }

@@ -27,9 +27,10 @@ struct window {
 };
 
 struct lane {
-    uint64_t first, n;     /* positions of the epoch's sequence */
-    uint64_t step;         /* next one to build */
-    uint64_t current, loading; /* window in use; next one to read. Numbered over all epochs */
+    uint64_t first, n; /* positions of the epoch's sequence */
+    uint64_t step;     /* next one to build */
+    uint64_t current,
+        loading; /* window in use; next one to read. Numbered over all epochs */
     struct window window[2];
     struct batch_buffer *buffer[STREAM_SLOTS];
 };
@@ -44,7 +45,8 @@ struct epoch_order {
 struct stream {
     struct dataset *data;
     struct stream_spec spec;
-    uint64_t n_rows, steps_per_epoch, last_window; /* of the last step; windows end there */
+    uint64_t n_rows, steps_per_epoch,
+        last_window; /* of the last step; windows end there */
     size_t lane_rows, window_rows;
     uint64_t windows_per_epoch;
     size_t n_local;
@@ -52,9 +54,10 @@ struct stream {
     struct loading *loading;
     struct block *scratch;
     struct epoch_order order;
-    struct store *all; /* every selected row in file order; NULL: windows have their own */
+    struct store
+        *all; /* every selected row in file order; NULL: windows have their own */
     bool all_read;
-    uint32_t *places; /* [window_rows] of the window being ordered */
+    uint32_t *places;               /* [window_rows] of the window being ordered */
     struct builder **free_builders; /* [n_builders], the first n_free are free */
     size_t n_builders, n_free;
     pthread_t reader;
@@ -82,7 +85,8 @@ static uint64_t window_of_step(const struct stream *s, uint64_t step)
 }
 
 /* A lane's rows in a window: [0, n) of its part from `from` on. */
-static size_t rows_in_window(const struct stream *s, const struct lane *l, uint64_t window, uint64_t *from)
+static size_t rows_in_window(const struct stream *s, const struct lane *l,
+                             uint64_t window, uint64_t *from)
 {
     *from = window % s->windows_per_epoch * s->window_rows;
     if (*from >= l->n) return 0;
@@ -100,27 +104,29 @@ static void order_blocks(struct stream *s, uint64_t epoch)
     struct rng r = rng_make(s->spec.seed, RNG_BLOCK_ORDER, epoch);
     rng_permutation(&r, n, o->blocks);
     for (uint32_t i = 0; i < n; i++)
-        o->before[i + 1] = o->before[i] + (before[o->blocks[i] + 1] - before[o->blocks[i]]);
+        o->before[i + 1] =
+            o->before[i] + (before[o->blocks[i] + 1] - before[o->blocks[i]]);
     o->epoch = epoch;
 }
 
 static enum status read_all(struct stream *s, struct error *err)
 {
     if (!s->all || s->all_read) return ST_OK;
-    TRY(dataset_load(s->data, NULL, s->data->before, 0, s->n_rows, s->all, s->scratch, err));
+    TRY(dataset_load(s->data, NULL, s->data->before, 0, s->n_rows, s->all, s->scratch,
+                     err));
     TRY(store_seal(s->all, err));
     s->all_read = true;
     return ST_OK;
 }
 
 /* Rows [first, first + n) of the epoch's sequence into the window's own store. */
-static enum status read_rows(struct stream *s, struct store *store, uint64_t first, size_t n,
-                             struct error *err)
+static enum status read_rows(struct stream *s, struct store *store, uint64_t first,
+                             size_t n, struct error *err)
 {
     store_clear(store);
     if (n)
-        TRY(dataset_load(s->data, s->order.blocks, s->order.before, first, first + n, store,
-                         s->scratch, err));
+        TRY(dataset_load(s->data, s->order.blocks, s->order.before, first, first + n,
+                         store, s->scratch, err));
     return store_seal(store, err);
 }
 
@@ -198,8 +204,8 @@ static enum status make_window(struct stream *s, const struct lane *l, struct wi
     return w->order ? ST_OK : mem_error(err, "window", n * sizeof *w->order);
 }
 
-static enum status make_lane(struct stream *s, struct lane *l, size_t number, uint64_t first_window,
-                             struct error *err)
+static enum status make_lane(struct stream *s, struct lane *l, size_t number,
+                             uint64_t first_window, struct error *err)
 {
     struct range part = partition_part(s->n_rows, number, s->spec.n_lanes);
     l->first = part.first;
@@ -255,7 +261,8 @@ static enum status fill(struct stream *s, const struct fit *fit, struct error *e
     for (size_t i = 0; i < s->n_local; i++)
         TRY(make_lane(s, &s->lanes[i], s->spec.lane_first + i, first, err));
     if (pthread_create(&s->reader, NULL, reader_main, s))
-        return error_set(err, ST_INTERNAL, "cannot start the thread that reads training rows");
+        return error_set(err, ST_INTERNAL,
+                         "cannot start the thread that reads training rows");
     s->reading = true;
     return ST_OK;
 }
@@ -268,13 +275,16 @@ static void set_sizes(struct stream *s)
     s->lane_rows = spec->batch_size / spec->n_lanes;
     s->window_rows = window / s->lane_rows * s->lane_rows;
     if (!s->window_rows) s->window_rows = s->lane_rows;
-    s->steps_per_epoch = stream_steps_per_epoch(s->n_rows, spec->batch_size, spec->n_lanes);
+    s->steps_per_epoch =
+        stream_steps_per_epoch(s->n_rows, spec->batch_size, spec->n_lanes);
     s->windows_per_epoch = (longest + s->window_rows - 1) / s->window_rows;
-    s->last_window = spec->end_step > spec->start_step ? window_of_step(s, spec->end_step - 1) : 0;
+    s->last_window =
+        spec->end_step > spec->start_step ? window_of_step(s, spec->end_step - 1) : 0;
 }
 
-enum status stream_open(struct dataset *train, const struct fit *fit, const struct stream_spec *spec,
-                        struct stream **out, struct error *err)
+enum status stream_open(struct dataset *train, const struct fit *fit,
+                        const struct stream_spec *spec, struct stream **out,
+                        struct error *err)
 {
     if (!dataset_rows(train)) return error_set(err, ST_DATA, "no rows to train on");
     struct stream *s = mem_zeroed(1, sizeof *s);
@@ -356,7 +366,8 @@ static enum status take_window(struct stream *s, struct lane *l, uint64_t window
     *out = &l->window[window % 2];
     if (!(*out)->ready) {
         double start = now_s();
-        while (!(*out)->ready && s->status == ST_OK) pthread_cond_wait(&s->changed, &s->lock);
+        while (!(*out)->ready && s->status == ST_OK)
+            pthread_cond_wait(&s->changed, &s->lock);
         s->wait_s += now_s() - start;
     }
     enum status st = (*out)->ready ? ST_OK : s->status;
@@ -375,8 +386,8 @@ static void give_builder(struct stream *s, struct builder *builder)
     pthread_mutex_unlock(&s->lock);
 }
 
-enum status stream_next(struct stream *s, size_t lane, size_t slot, const struct batch **out,
-                        struct error *err)
+enum status stream_next(struct stream *s, size_t lane, size_t slot,
+                        const struct batch **out, struct error *err)
 {
     struct lane *l = &s->lanes[lane - s->spec.lane_first];
     uint64_t position = l->step % s->steps_per_epoch * s->lane_rows, from;

@@ -44,7 +44,8 @@ void data_sample_file(const struct data_sample *s, const char *name, const char 
     tmpdir_write(&s->dir, name, text);
 }
 
-void data_sample_rows(const struct data_sample *s, const char *name, size_t first, size_t n)
+void data_sample_rows(const struct data_sample *s, const char *name, size_t first,
+                      size_t n)
 {
     char *text = malloc(64 + n * 96), *at = text;
     assert_non_null(text);
@@ -56,7 +57,8 @@ void data_sample_rows(const struct data_sample *s, const char *name, size_t firs
         *at++ = ',';
         if (i % 7) at += sprintf(at, "%g", (double)(item * 3 % 20) / 4);
         *at++ = ',';
-        for (size_t k = 0; k < i % 4; k++) at += sprintf(at, "%st%zu", k ? " " : "", (item + 5 * k) % 11);
+        for (size_t k = 0; k < i % 4; k++)
+            at += sprintf(at, "%st%zu", k ? " " : "", (item + 5 * k) % 11);
         at += sprintf(at, ",%d\n", (user % 5 + item % 7) > 5);
     }
     tmpdir_write(&s->dir, name, text);
@@ -65,7 +67,8 @@ void data_sample_rows(const struct data_sample *s, const char *name, size_t firs
 
 /* ---- opening ---- */
 
-enum status data_sample_config(struct data_sample *s, const char *body, const char *const *sets)
+enum status data_sample_config(struct data_sample *s, const char *body,
+                               const char *const *sets)
 {
     char text[16384], cache[512], dir[512];
     const char *all[16] = {cache, dir};
@@ -142,7 +145,8 @@ void data_sample_train(struct data_sample *s, const char *body, const char *cons
 
 /* ---- batches ---- */
 
-static const struct schema_feature *feature_named(const struct data_sample *s, const char *name)
+static const struct schema_feature *feature_named(const struct data_sample *s,
+                                                  const char *name)
 {
     for (size_t i = 0; i < s->schema->n_features; i++)
         if (!strcmp(s->schema->features[i].name, name)) return &s->schema->features[i];
@@ -150,7 +154,8 @@ static const struct schema_feature *feature_named(const struct data_sample *s, c
     return NULL;
 }
 
-size_t batch_values(const struct data_sample *s, const struct batch *b, const char *name, size_t r)
+size_t batch_values(const struct data_sample *s, const struct batch *b, const char *name,
+                    size_t r)
 {
     const struct batch_id *id = &b->ids[feature_named(s, name)->place];
     return id->off ? id->off[r + 1] - id->off[r] : 1;
@@ -167,7 +172,8 @@ uint64_t batch_key(const struct data_sample *s, const struct batch *b, const cha
 
 static void check_id(const struct batch *b, const struct batch_id *id, uint32_t *count)
 {
-    assert_true(id->off ? id->off[0] == 0 && id->off[b->n_rows] == id->n : id->n == b->n_rows);
+    assert_true(id->off ? id->off[0] == 0 && id->off[b->n_rows] == id->n
+                        : id->n == b->n_rows);
     for (size_t u = 1; u < id->n_distinct; u++) assert_true(id->row[u - 1] < id->row[u]);
     assert_int_equal(id->t_off[0], 0);
     assert_int_equal(id->t_off[id->n_distinct], id->n);
@@ -242,7 +248,8 @@ uint64_t data_sample_hash(struct data_sample *s, size_t batch_rows)
     struct scan *scan;
     const struct batch *b;
     uint64_t h = 0;
-    expect_ok(s, scan_open(s->data, s->fit, 0, dataset_rows(s->data), batch_rows, &scan, &s->err));
+    expect_ok(s, scan_open(s->data, s->fit, 0, dataset_rows(s->data), batch_rows, &scan,
+                           &s->err));
     for (;;) {
         expect_ok(s, scan_next(scan, &b, &s->err));
         if (!b) break;

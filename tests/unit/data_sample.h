@@ -37,12 +37,14 @@ void data_sample_close(struct data_sample *s);
 void data_sample_file(const struct data_sample *s, const char *name, const char *text);
 /* n rows "row,user,item,price,tags,click": row counts from first; a learnable mix
  * with missing values. */
-void data_sample_rows(const struct data_sample *s, const char *name, size_t first, size_t n);
+void data_sample_rows(const struct data_sample *s, const char *name, size_t first,
+                      size_t n);
 
 /* Read this configuration: head ("version", "name", "vars", model, cache) is put
  * in front, so `body` holds data (without cache), features and tasks; sets are
  * more --set values ("a=b"), ended by NULL; may be NULL. */
-enum status data_sample_config(struct data_sample *s, const char *body, const char *const *sets);
+enum status data_sample_config(struct data_sample *s, const char *body,
+                               const char *const *sets);
 /* Columns of data.train (data.eval when `use` is USE_EVAL) and the schema. */
 enum status data_sample_schema(struct data_sample *s, enum use use);
 enum status data_sample_prepare(struct data_sample *s, enum use use);

@@ -4,14 +4,15 @@
 #include "data/dataset_stats.h"
 #include "tests/unit/data_sample.h"
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, data_sample_setup, data_sample_teardown)
+#define TEST(f)                                                                          \
+    cmocka_unit_test_setup_teardown(f, data_sample_setup, data_sample_teardown)
 
-#define BODY                                                                               \
-    "data: {train: {files: [\"${dir}/a.csv\"]}, eval: {files: [\"${dir}/a.csv\"]}, "       \
-    "group: user}\n"                                                                       \
-    "features: [{names: [user, item]}, {name: tags, split: ' ', pool: mean}, "             \
-    "{name: more, column: tags, split: ' ', table: item}, {name: row}, "                   \
-    "{name: price, kind: dense}]\n"                                                        \
+#define BODY                                                                             \
+    "data: {train: {files: [\"${dir}/a.csv\"]}, eval: {files: [\"${dir}/a.csv\"]}, "     \
+    "group: user}\n"                                                                     \
+    "features: [{names: [user, item]}, {name: tags, split: ' ', pool: mean}, "           \
+    "{name: more, column: tags, split: ' ', table: item}, {name: row}, "                 \
+    "{name: price, kind: dense}]\n"                                                      \
     "tasks: {click: {label: click}}\n"
 #define SETS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
@@ -36,8 +37,8 @@ static uint64_t selected(struct data_sample *s, enum use use, const char *const 
     dataset_close(s->data);
     s->data = NULL;
     const struct data_cfg *d = &s->settings->data;
-    expect_ok(s, dataset_open(s->path, s->schema, use == USE_EVAL ? &d->eval : &d->train, use,
-                              &s->data, &s->err));
+    expect_ok(s, dataset_open(s->path, s->schema, use == USE_EVAL ? &d->eval : &d->train,
+                              use, &s->data, &s->err));
     assert_int_equal(dataset_rows_all(s->data), ROWS);
     expect_ok(s, scan_open(s->data, s->fit, 0, UINT64_MAX, 64, &scan, &s->err));
     uint64_t n = 0, last = 0;
@@ -64,12 +65,15 @@ static void test_where(void **state)
     static uint8_t rows[ROWS];
     data_sample_rows(s, "a.csv", 0, ROWS);
     assert_int_equal(selected(s, USE_TRAIN, NULL, rows), ROWS);
-    assert_int_equal(selected(s, USE_TRAIN, SETS("data.train.where=row % 3 == 1"), rows), ROWS / 3);
+    assert_int_equal(selected(s, USE_TRAIN, SETS("data.train.where=row % 3 == 1"), rows),
+                     ROWS / 3);
     for (size_t i = 0; i < ROWS; i++) assert_int_equal(rows[i], i % 3 == 1);
     /* every 9th row has no item */
     selected(s, USE_TRAIN, SETS("data.train.where=item != \"i1\""), rows);
     for (size_t i = 0; i < ROWS; i += 9) assert_int_equal(rows[i], 0);
-    assert_int_equal(selected(s, USE_EVAL, SETS("data.eval.where=row >= 4090 and row < 4100"), rows), 10);
+    assert_int_equal(
+        selected(s, USE_EVAL, SETS("data.eval.where=row >= 4090 and row < 4100"), rows),
+        10);
     for (size_t i = 0; i < ROWS; i++) assert_int_equal(rows[i], i >= 4090 && i < 4100);
 }
 
@@ -87,7 +91,8 @@ static void test_where_column(void **state)
 }
 
 /* The validation part leaves training: together they are all rows, apart none. */
-static void expect_parts(struct data_sample *s, const char *valid, double low, double high)
+static void expect_parts(struct data_sample *s, const char *valid, double low,
+                         double high)
 {
     static uint8_t train[ROWS], part[ROWS];
     const char *where = "data.train.where=row % 2 == 0";
@@ -152,8 +157,9 @@ static void test_kept_texts(void **state)
     const char *const keep[] = {"row", "tags", "city"};
     data_sample_rows(s, "a.csv", 0, ROWS);
     data_sample_file(s, "users.csv", "user,city\nu0,\"Bonn, am Rhein\"\nu1,y\n");
-    expect_ok(s, data_sample_config(
-                     s, BODY, SETS("data.joins=[{files: [\"${dir}/users.csv\"], key: user}]")));
+    expect_ok(
+        s, data_sample_config(
+               s, BODY, SETS("data.joins=[{files: [\"${dir}/users.csv\"], key: user}]")));
     s->opt.keep = keep;
     s->opt.n_keep = 3;
     expect_ok(s, data_sample_open(s, USE_TRAIN));
@@ -216,8 +222,10 @@ static void test_batches_hold_the_rows(void **state)
                              i % 9 ? hash_of("i", item) : hash_id("missing", 7));
             assert_int_equal(batch_values(s, b, "tags", r), i % 4);
             for (size_t k = 0; k < i % 4; k++) {
-                assert_int_equal(batch_key(s, b, "tags", r, k), hash_of("t", (item + 5 * k) % 11));
-                assert_int_equal(batch_key(s, b, "more", r, k), hash_of("t", (item + 5 * k) % 11));
+                assert_int_equal(batch_key(s, b, "tags", r, k),
+                                 hash_of("t", (item + 5 * k) % 11));
+                assert_int_equal(batch_key(s, b, "more", r, k),
+                                 hash_of("t", (item + 5 * k) % 11));
             }
             float price = i % 7 ? (float)(item * 3 % 20) / 4 : 0;
             assert_true(b->dense[r] == price);
@@ -281,8 +289,8 @@ static void test_failing_allocations(void **state)
     uint64_t live = mem_live_bytes();
     for (uint64_t k = 1;; k++) {
         mem_fail_at(k);
-        enum status st = dataset_open(s->path, s->schema, &s->settings->data.train, USE_TRAIN,
-                                      &s->data, &s->err);
+        enum status st = dataset_open(s->path, s->schema, &s->settings->data.train,
+                                      USE_TRAIN, &s->data, &s->err);
         mem_fail_at(0);
         if (st == ST_OK) break;
         assert_int_equal(st, ST_NOMEM);
@@ -293,10 +301,18 @@ static void test_failing_allocations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_where),          TEST(test_where_column),     TEST(test_valid_parts),
-        TEST(test_valid_by),       TEST(test_nothing_selected), TEST(test_unknown_column),
-        TEST(test_kept_texts),     TEST(test_keep_unknown),     TEST(test_batches_hold_the_rows),
-        TEST(test_capacities),     TEST(test_stats),            TEST(test_failing_allocations),
+        TEST(test_where),
+        TEST(test_where_column),
+        TEST(test_valid_parts),
+        TEST(test_valid_by),
+        TEST(test_nothing_selected),
+        TEST(test_unknown_column),
+        TEST(test_kept_texts),
+        TEST(test_keep_unknown),
+        TEST(test_batches_hold_the_rows),
+        TEST(test_capacities),
+        TEST(test_stats),
+        TEST(test_failing_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,7 +6,8 @@
 #include "data/feature.h"
 #include "tests/unit/data_sample.h"
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, data_sample_setup, data_sample_teardown)
+#define TEST(f)                                                                          \
+    cmocka_unit_test_setup_teardown(f, data_sample_setup, data_sample_teardown)
 
 enum { MAX_COLUMNS = 16 };
 
@@ -21,14 +22,14 @@ static void build(struct data_sample *s, const char *features, const char *task)
     char body[4096];
     data_sample_file(s, "a.csv", "a,b,y\n");
     snprintf(body, sizeof body,
-             "data: {train: {files: [\"${dir}/a.csv\"]}}\nfeatures: %s\ntasks: {t: %s}\n", features,
-             task ? task : "{label: y}");
+             "data: {train: {files: [\"${dir}/a.csv\"]}}\nfeatures: %s\ntasks: {t: %s}\n",
+             features, task ? task : "{label: y}");
     if (data_sample_config(s, body, NULL) != ST_OK) fail_msg("%s", s->err.text);
     if (data_sample_schema(s, USE_TRAIN) != ST_OK) fail_msg("%s", s->err.text);
 }
 
-static void fill(const struct data_sample *s, struct row *row, const char *a, const char *b,
-                 const char *y)
+static void fill(const struct data_sample *s, struct row *row, const char *a,
+                 const char *b, const char *y)
 {
     const struct schema_plan *p = s->schema->plan;
     for (size_t i = 0; i < p->n_columns; i++) {
@@ -39,8 +40,8 @@ static void fill(const struct data_sample *s, struct row *row, const char *a, co
     }
 }
 
-static enum status key_of(struct data_sample *s, size_t feature, const char *a, const char *b,
-                          uint64_t *key)
+static enum status key_of(struct data_sample *s, size_t feature, const char *a,
+                          const char *b, uint64_t *key)
 {
     struct row row;
     struct feature_scratch *x;
@@ -56,7 +57,8 @@ static uint64_t hash_text(const char *text)
     return hash_id(text, strlen(text));
 }
 
-static void expect_key(struct data_sample *s, size_t feature, const char *a, const char *text)
+static void expect_key(struct data_sample *s, size_t feature, const char *a,
+                       const char *text)
 {
     uint64_t key = 0;
     assert_int_equal(key_of(s, feature, a, "5", &key), ST_OK);
@@ -111,7 +113,9 @@ static void test_uint64_keys(void **state)
 static void test_crosses(void **state)
 {
     struct data_sample *s = *state;
-    build(s, "[{name: a}, {name: b}, {name: ab, cross: [a, b]}, {name: ba, cross: [b, a]}]", NULL);
+    build(s,
+          "[{name: a}, {name: b}, {name: ab, cross: [a, b]}, {name: ba, cross: [b, a]}]",
+          NULL);
     uint64_t ab, ba, am;
     assert_int_equal(key_of(s, 2, "x", "y", &ab), ST_OK);
     assert_int_equal(key_of(s, 3, "x", "y", &ba), ST_OK);
@@ -161,9 +165,12 @@ static void test_kept_end(void **state)
 {
     struct data_sample *s = *state;
     expect_list(s, "[{name: a, split: ' ', max_len: 2}]", "p q r", LIST("p", "q"));
-    expect_list(s, "[{name: a, split: ' ', max_len: 2, keep: last}]", "p q r", LIST("q", "r"));
-    expect_list(s, "[{name: a, split: ' ', max_len: 3, keep: last}]", "p q r", LIST("p", "q", "r"));
-    expect_list(s, "[{name: a, split: ' ', max_len: 4, keep: last}]", "p q r", LIST("p", "q", "r"));
+    expect_list(s, "[{name: a, split: ' ', max_len: 2, keep: last}]", "p q r",
+                LIST("q", "r"));
+    expect_list(s, "[{name: a, split: ' ', max_len: 3, keep: last}]", "p q r",
+                LIST("p", "q", "r"));
+    expect_list(s, "[{name: a, split: ' ', max_len: 4, keep: last}]", "p q r",
+                LIST("p", "q", "r"));
 }
 
 static enum status number_of(struct data_sample *s, const char *a, float *out)
@@ -197,8 +204,8 @@ static void test_numbers(void **state)
     assert_true(isnan(v));
 }
 
-static enum status label_of(struct data_sample *s, const char *task, const char *a, const char *b,
-                            const char *y, float *label, float *weight)
+static enum status label_of(struct data_sample *s, const char *task, const char *a,
+                            const char *b, const char *y, float *label, float *weight)
 {
     struct row row;
     struct feature_scratch *x;
@@ -244,7 +251,8 @@ static void test_labels(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const struct label_case *c = &cases[i];
         float label = 9, weight = 9;
-        assert_int_equal(label_of(*state, c->task, c->a, c->b, c->y, &label, &weight), c->status);
+        assert_int_equal(label_of(*state, c->task, c->a, c->b, c->y, &label, &weight),
+                         c->status);
         if (c->status != ST_OK) continue;
         assert_true(isnan(c->label) ? isnan(label) : label == c->label);
         assert_true(weight == c->weight);
@@ -254,8 +262,9 @@ static void test_labels(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_text_ids), TEST(test_expression_ids), TEST(test_uint64_keys), TEST(test_crosses),
-        TEST(test_lists),    TEST(test_kept_end),       TEST(test_numbers),     TEST(test_labels),
+        TEST(test_text_ids), TEST(test_expression_ids), TEST(test_uint64_keys),
+        TEST(test_crosses),  TEST(test_lists),          TEST(test_kept_end),
+        TEST(test_numbers),  TEST(test_labels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,7 +6,8 @@
 #include "data/fit_impl.h"
 #include "tests/unit/data_sample.h"
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, data_sample_setup, data_sample_teardown)
+#define TEST(f)                                                                          \
+    cmocka_unit_test_setup_teardown(f, data_sample_setup, data_sample_teardown)
 #define SETS(...) ((const char *const[]){__VA_ARGS__, NULL})
 #define DATA "data: {train: {files: [\"${dir}/a.csv\"]}}\n"
 
@@ -17,7 +18,8 @@ static void expect_ok(const struct data_sample *s, enum status st)
     if (st != ST_OK) fail_msg("%s", s->err.text);
 }
 
-static void train(struct data_sample *s, const char *rows, const char *features, const char *tasks)
+static void train(struct data_sample *s, const char *rows, const char *features,
+                  const char *tasks)
 {
     char body[4096];
     data_sample_file(s, "a.csv", rows);
@@ -36,19 +38,22 @@ static const struct batch *all_rows(struct data_sample *s, struct scan **scan)
 }
 
 /* Column 0 of the dense input of every row; NAN in want is "not looked at". */
-static void expect_dense(struct data_sample *s, size_t n, const double *want, double tolerance)
+static void expect_dense(struct data_sample *s, size_t n, const double *want,
+                         double tolerance)
 {
     struct scan *scan;
     const struct batch *b = all_rows(s, &scan);
     assert_int_equal(b->n_rows, n);
     for (size_t i = 0; i < n; i++)
-        if (!isnan(want[i]) && fabs((double)b->dense[i * b->n_dense] - want[i]) > tolerance)
-            fail_msg("row %zu: %.9g is not %.9g", i, (double)b->dense[i * b->n_dense], want[i]);
+        if (!isnan(want[i]) &&
+            fabs((double)b->dense[i * b->n_dense] - want[i]) > tolerance)
+            fail_msg("row %zu: %.9g is not %.9g", i, (double)b->dense[i * b->n_dense],
+                     want[i]);
     scan_close(scan);
 }
 
 #define X_ROWS "x,click\n1,0\n3,1\n,0\n8,1\n"
-#define EXPECT(tolerance, ...) \
+#define EXPECT(tolerance, ...)                                                           \
     expect_dense(s, 4, (const double[]){__VA_ARGS__}, tolerance)
 /* A float's rounding: results are doubles rounded once. */
 #define ROUNDED 1e-6
@@ -85,7 +90,8 @@ static void test_chains(void **state)
 {
     struct data_sample *s = *state;
     /* clip to 1, 3, 1, 4, then minmax: (x - 1) / 3 */
-    train(s, X_ROWS, "[{name: x, kind: dense, transform: [{clip: [1, 4]}, minmax]}]", NULL);
+    train(s, X_ROWS, "[{name: x, kind: dense, transform: [{clip: [1, 4]}, minmax]}]",
+          NULL);
     EXPECT(ROUNDED, 0, 2.0 / 3, 0, 1);
     /* minmax to 1/8, 3/8, 0, 1, then mean 3/8 and deviation sqrt(9.5) / 8 */
     train(s, X_ROWS, "[{name: x, kind: dense, transform: [minmax, standardize]}]", NULL);
@@ -93,7 +99,9 @@ static void test_chains(void **state)
     double y[4] = {log(2), log(4), log(5), log(9)}, mean = 0, variance = 0;
     for (size_t i = 0; i < 4; i++) mean += y[i] / 4;
     for (size_t i = 0; i < 4; i++) variance += (y[i] - mean) * (y[i] - mean) / 4;
-    train(s, X_ROWS, "[{name: x, kind: dense, default: mean, transform: [log1p, standardize]}]", NULL);
+    train(s, X_ROWS,
+          "[{name: x, kind: dense, default: mean, transform: [log1p, standardize]}]",
+          NULL);
     EXPECT(ROUNDED, (y[0] - mean) / sqrt(variance), (y[1] - mean) / sqrt(variance),
            (y[2] - mean) / sqrt(variance), (y[3] - mean) / sqrt(variance));
 }
@@ -138,10 +146,11 @@ static void test_log_domain(void **state)
 {
     struct data_sample *s = *state;
     data_sample_file(s, "a.csv", "x,click\n-1,0\n3,1\n");
-    expect_ok(s, data_sample_config(s,
-                                    DATA "features: [{name: x, kind: dense, transform: [log1p]}]\n"
-                                         "tasks: {click: {label: click}}\n",
-                                    NULL));
+    expect_ok(s, data_sample_config(
+                     s,
+                     DATA "features: [{name: x, kind: dense, transform: [log1p]}]\n"
+                          "tasks: {click: {label: click}}\n",
+                     NULL));
     expect_ok(s, data_sample_open(s, USE_TRAIN));
     assert_int_equal(data_sample_fit(s, 16), ST_DATA);
     assert_non_null(strstr(s->err.text, "feature x"));
@@ -233,9 +242,10 @@ static void test_presence_and_base(void **state)
 static void test_useless_labels(void **state)
 {
     struct data_sample *s = *state;
-    static const char *const bad[] = {"{click: {label: click}, t: {label: one}}",
-                                      "{click: {label: click}, t: {label: none}}",
-                                      "{click: {label: click}, t: {label: click, present: 'one > 1'}}"};
+    static const char *const bad[] = {
+        "{click: {label: click}, t: {label: one}}",
+        "{click: {label: click}, t: {label: none}}",
+        "{click: {label: click}, t: {label: click, present: 'one > 1'}}"};
     for (size_t i = 0; i < 3; i++) {
         char body[512];
         data_sample_file(s, "a.csv", "x,click,one,none\na,1,1,\nb,0,1,\n");
@@ -254,12 +264,14 @@ static void test_repetition(void **state)
 {
     struct data_sample *s = *state;
     data_sample_rows(s, "a.csv", 0, 4000);
-    data_sample_train(s, DATA "features: [{names: [user, row]}, {name: tags, split: ' '}]\n"
-                              "tasks: {click: {label: click}}\n",
+    data_sample_train(s,
+                      DATA "features: [{names: [user, row]}, {name: tags, split: ' '}]\n"
+                           "tasks: {click: {label: click}}\n",
                       NULL);
     expect_ok(s, data_sample_fit(s, 100));
     assert_true(fit_distinct_share(s->fit, 1) == 1);
-    assert_true(fit_distinct_share(s->fit, 0) > 0.2 && fit_distinct_share(s->fit, 0) <= 0.53);
+    assert_true(fit_distinct_share(s->fit, 0) > 0.2 &&
+                fit_distinct_share(s->fit, 0) <= 0.53);
     assert_true(fit_distinct_share(s->fit, 2) <= 0.11);
     assert_true(fit_mean_per_row(s->fit, 0) == 1);
     assert_true(fit_mean_per_row(s->fit, 2) == 1.5);
@@ -267,7 +279,8 @@ static void test_repetition(void **state)
 
 /* ---- through a checkpoint ---- */
 
-static enum status no_rows(void *arg, size_t table, struct ckpt_rows *rows, struct error *err)
+static enum status no_rows(void *arg, size_t table, struct ckpt_rows *rows,
+                           struct error *err)
 {
     (void)arg;
     (void)table;
@@ -282,15 +295,22 @@ static struct ckpt *through_checkpoint(struct data_sample *s, const struct fit *
     struct ckpt_save *save;
     struct ckpt_file_info info[3];
     struct ckpt_row_source source = {NULL, no_rows};
-    struct ckpt_meta meta = {.step = 1, .lanes = 1, .batch_size = 1, .config = "", .run_uuid = "u",
-                             .data_digest = "d", .build = "b"};
+    struct ckpt_meta meta = {.step = 1,
+                             .lanes = 1,
+                             .batch_size = 1,
+                             .config = "",
+                             .run_uuid = "u",
+                             .data_digest = "d",
+                             .build = "b"};
     size_t n;
     const struct named_array *arrays = fit_arrays(fit, &n);
     float w = 1;
     struct named_array tensor = {"w", DTYPE_F32, 1, 1, 0, &w};
-    expect_ok(s, ckpt_begin(tmpdir_path(&s->dir, "ckpt", dir, sizeof dir), 1, 1, 0, &save, &s->err));
+    expect_ok(s, ckpt_begin(tmpdir_path(&s->dir, "ckpt", dir, sizeof dir), 1, 1, 0, &save,
+                            &s->err));
     const char *temp = ckpt_save_path(save);
-    expect_ok(s, ckpt_sparse_write(temp, 0, 1, NULL, 0, &source, NULL, NULL, &info[0], &s->err));
+    expect_ok(s, ckpt_sparse_write(temp, 0, 1, NULL, 0, &source, NULL, NULL, &info[0],
+                                   &s->err));
     expect_ok(s, ckpt_dense_write(temp, &tensor, 1, NULL, NULL, 0, &info[1], &s->err));
     expect_ok(s, ckpt_state_write(temp, arrays, n, &info[2], &s->err));
     expect_ok(s, ckpt_commit(save, &meta, NULL, 0, info, 3, NULL, NULL, &path, &s->err));
@@ -301,12 +321,13 @@ static struct ckpt *through_checkpoint(struct data_sample *s, const struct fit *
     return c;
 }
 
-#define EVERYTHING                                                                        \
-    "features: [{names: [user]}, {name: tags, split: ' '}, "                              \
-    "{name: price, kind: dense, default: mean, transform: [log1p, standardize]}, "        \
-    "{name: twice, kind: dense, expr: 'price * 2', transform: [minmax]}, "                \
-    "{name: plain, kind: dense, expr: 'price + 1'}, "                                     \
-    "{name: item, kind: one_hot, max_levels: 5}, {name: bucket, column: price, bucketize: 6}]\n" \
+#define EVERYTHING                                                                       \
+    "features: [{names: [user]}, {name: tags, split: ' '}, "                             \
+    "{name: price, kind: dense, default: mean, transform: [log1p, standardize]}, "       \
+    "{name: twice, kind: dense, expr: 'price * 2', transform: [minmax]}, "               \
+    "{name: plain, kind: dense, expr: 'price + 1'}, "                                    \
+    "{name: item, kind: one_hot, max_levels: 5}, {name: bucket, column: price, "         \
+    "bucketize: 6}]\n"                                                                   \
     "tasks: {click: {label: click}, price: {label: price, loss: mse}}\n"
 
 /* Statistics that went through a checkpoint give the same bits. */
@@ -343,19 +364,23 @@ static void test_checkpoint_of_other_features(void **state)
     struct data_sample *s = *state;
     struct fit *fit;
     data_sample_rows(s, "a.csv", 0, 300);
-    data_sample_train(s, DATA "features: [{name: user}, {name: price, kind: dense, transform: "
-                              "[minmax]}]\ntasks: {click: {label: click}}\n",
+    data_sample_train(s,
+                      DATA
+                      "features: [{name: user}, {name: price, kind: dense, transform: "
+                      "[minmax]}]\ntasks: {click: {label: click}}\n",
                       NULL);
     struct ckpt *c = through_checkpoint(s, s->fit);
     double low = s->fit->columns[0].stat[0][0], high = s->fit->columns[0].stat[0][1];
-    data_sample_train(s, DATA "features: [{name: price, kind: dense, transform: [minmax]}, "
-                              "{name: user}]\ntasks: {click: {label: click}}\n",
+    data_sample_train(s,
+                      DATA "features: [{name: price, kind: dense, transform: [minmax]}, "
+                           "{name: user}]\ntasks: {click: {label: click}}\n",
                       NULL);
     expect_ok(s, fit_from_arrays(s->schema, c, &fit, &s->err));
     assert_true(fit->columns[0].stat[0][0] == low && fit->columns[0].stat[0][1] == high);
     fit_destroy(fit);
-    data_sample_train(s, DATA "features: [{name: user}, {name: item}]\n"
-                              "tasks: {click: {label: click}}\n",
+    data_sample_train(s,
+                      DATA "features: [{name: user}, {name: item}]\n"
+                           "tasks: {click: {label: click}}\n",
                       NULL);
     assert_int_equal(fit_from_arrays(s->schema, c, &fit, &s->err), ST_MISMATCH);
     assert_non_null(strstr(s->err.text, "item"));
@@ -384,14 +409,22 @@ static void test_failing_allocations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_defaults),        TEST(test_transforms),
-        TEST(test_chains),          TEST(test_constant_column),
-        TEST(test_large_offset),    TEST(test_training_rows_only),
-        TEST(test_log_domain),      TEST(test_levels),
-        TEST(test_buckets),         TEST(test_bucket_search),
-        TEST(test_presence_and_base), TEST(test_useless_labels),
-        TEST(test_repetition),      TEST(test_checkpoint),
-        TEST(test_checkpoint_of_other_features), TEST(test_failing_allocations),
+        TEST(test_defaults),
+        TEST(test_transforms),
+        TEST(test_chains),
+        TEST(test_constant_column),
+        TEST(test_large_offset),
+        TEST(test_training_rows_only),
+        TEST(test_log_domain),
+        TEST(test_levels),
+        TEST(test_buckets),
+        TEST(test_bucket_search),
+        TEST(test_presence_and_base),
+        TEST(test_useless_labels),
+        TEST(test_repetition),
+        TEST(test_checkpoint),
+        TEST(test_checkpoint_of_other_features),
+        TEST(test_failing_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

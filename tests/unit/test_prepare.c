@@ -9,13 +9,14 @@
 #include "data/prepare_file.h"
 #include "tests/unit/data_sample.h"
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, data_sample_setup, data_sample_teardown)
+#define TEST(f)                                                                          \
+    cmocka_unit_test_setup_teardown(f, data_sample_setup, data_sample_teardown)
 
-#define FEATURES                                                                     \
-    "features: [{names: [user, item]}, {name: tags, split: ' ', pool: mean}, "       \
-    "{name: item2, column: item, table: item}, "                                     \
-    "{name: price, kind: dense, transform: [log1p, standardize]}, "                  \
-    "{name: level, column: item, kind: one_hot}, "                                   \
+#define FEATURES                                                                         \
+    "features: [{names: [user, item]}, {name: tags, split: ' ', pool: mean}, "           \
+    "{name: item2, column: item, table: item}, "                                         \
+    "{name: price, kind: dense, transform: [log1p, standardize]}, "                      \
+    "{name: level, column: item, kind: one_hot}, "                                       \
     "{name: bucket, column: price, bucketize: 4, table: user}]\n"
 #define TASKS "tasks: {click: {label: click}}\n"
 #define BODY "data: {train: {files: [\"${dir}/a.csv\"]}, group: user}\n" FEATURES TASKS
@@ -153,7 +154,8 @@ static void test_force(void **state)
 }
 
 static const char *const bad_lines[] = {
-    "7,u1,i1,x,,1\n", "8,u1,i1,1,,2\n", "9,u1\n", "10,\"u1,i1,1,,1\n", "11,u1,i1,1e999,t1,0\n",
+    "7,u1,i1,x,,1\n",    "8,u1,i1,1,,2\n",        "9,u1\n",
+    "10,\"u1,i1,1,,1\n", "11,u1,i1,1e999,t1,0\n",
 };
 enum { N_BAD = sizeof bad_lines / sizeof *bad_lines };
 
@@ -225,8 +227,9 @@ static void test_bad_rows_limit(void **state)
 static void test_where_checks_numbers(void **state)
 {
     struct data_sample *s = *state;
-    data_sample_file(s, "a.csv",
-                     "row,user,item,price,tags,click\n1,5,i,1,t,0\n2,x,i,1,t,1\n3,7,i,1,t,1\n");
+    data_sample_file(
+        s, "a.csv",
+        "row,user,item,price,tags,click\n1,5,i,1,t,0\n2,x,i,1,t,1\n3,7,i,1,t,1\n");
     prepare_with(s, NULL);
     assert_int_equal(s->bad.n_bad, 0);
     const char *const *sets = SETS("data.train.where=user > 5", "data.bad_rows.max=1");
@@ -247,7 +250,8 @@ static void test_without_dictionary(void **state)
     data_sample_rows(s, "a.csv", 0, 5000);
     data_sample_train(s, BODY, NULL);
     uint64_t want = data_sample_hash(s, 32);
-    static const char *const limits[] = {"data.dictionary_limit=40", "data.dictionary_limit=12",
+    static const char *const limits[] = {"data.dictionary_limit=40",
+                                         "data.dictionary_limit=12",
                                          "data.dictionary_limit=1"};
     for (size_t i = 0; i < 3; i++) {
         data_sample_train(s, BODY, SETS(limits[i]));
@@ -287,7 +291,8 @@ static void test_joins(void **state)
     assert_int_equal(batch_values(s, b, "seen", 2), 0);
     assert_int_equal(batch_key(s, b, "seen", 3, 1), hash_id("b", 1));
     assert_int_equal(batch_key(s, b, "both", 2, 0), hash_pair(u9, missing));
-    assert_true(b->dense[0] == 30 && b->dense[1] == -1 && b->dense[2] == -1 && b->dense[3] == 30);
+    assert_true(b->dense[0] == 30 && b->dense[1] == -1 && b->dense[2] == -1 &&
+                b->dense[3] == 30);
     scan_close(scan);
 }
 
@@ -319,7 +324,8 @@ static void test_no_rows(void **state)
     assert_int_equal(data_sample_fit(s, 16), ST_DATA);
 }
 
-static void count_calls(void *arg, uint64_t done, uint64_t total, uint64_t rows, const char *phase)
+static void count_calls(void *arg, uint64_t done, uint64_t total, uint64_t rows,
+                        const char *phase)
 {
     assert_true(done <= total && rows <= 200 && *phase);
     ++*(size_t *)arg;
@@ -364,11 +370,20 @@ int main(void)
 {
     log_setup("", 0, LOG_ERROR); /* damaged files are warned of */
     const struct CMUnitTest tests[] = {
-        TEST(test_dictionaries),    TEST(test_cache_is_found),     TEST(test_cache_is_not_found),
-        TEST(test_damaged_file),    TEST(test_force),              TEST(test_bad_rows),
-        TEST(test_bad_rows_limit),  TEST(test_where_checks_numbers), TEST(test_without_dictionary),
-        TEST(test_joins),           TEST(test_bad_side_row),       TEST(test_no_rows),
-        TEST(test_progress),        TEST(test_failing_allocations),
+        TEST(test_dictionaries),
+        TEST(test_cache_is_found),
+        TEST(test_cache_is_not_found),
+        TEST(test_damaged_file),
+        TEST(test_force),
+        TEST(test_bad_rows),
+        TEST(test_bad_rows_limit),
+        TEST(test_where_checks_numbers),
+        TEST(test_without_dictionary),
+        TEST(test_joins),
+        TEST(test_bad_side_row),
+        TEST(test_no_rows),
+        TEST(test_progress),
+        TEST(test_failing_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,7 +2,8 @@
 #include "common/base/mem.h"
 #include "tests/unit/data_sample.h"
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, data_sample_setup, data_sample_teardown)
+#define TEST(f)                                                                          \
+    cmocka_unit_test_setup_teardown(f, data_sample_setup, data_sample_teardown)
 
 #define BODY                                                                             \
     "data: {train: {files: [\"${dir}/a.csv\"], where: \"row % 3 == 0\"}}\n"              \
@@ -15,7 +16,8 @@ static void expect_ok(const struct data_sample *s, enum status st)
 }
 
 /* Rows first .. end, batch_rows at a time, are those of the file in order. */
-static void expect_rows(struct data_sample *s, uint64_t first, uint64_t end, size_t batch_rows)
+static void expect_rows(struct data_sample *s, uint64_t first, uint64_t end,
+                        size_t batch_rows)
 {
     struct scan *scan;
     const struct batch *b;
@@ -67,7 +69,8 @@ static void test_rows_are_independent(void **state)
         assert_int_equal(batch_key(s, a, "row", 0, 0), batch_key(s, b, "row", r, 0));
         assert_int_equal(batch_values(s, a, "tags", 0), batch_values(s, b, "tags", r));
         for (size_t j = 0; j < batch_values(s, a, "tags", 0); j++)
-            assert_int_equal(batch_key(s, a, "tags", 0, j), batch_key(s, b, "tags", r, j));
+            assert_int_equal(batch_key(s, a, "tags", 0, j),
+                             batch_key(s, b, "tags", r, j));
         assert_true(a->labels[0] == b->labels[r]);
     }
     scan_close(one);
@@ -97,7 +100,8 @@ static void test_failing_allocations(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_input_order), TEST(test_rows_are_independent),
+    const struct CMUnitTest tests[] = {TEST(test_input_order),
+                                       TEST(test_rows_are_independent),
                                        TEST(test_failing_allocations)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

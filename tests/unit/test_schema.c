@@ -3,7 +3,8 @@
 #include "data/schema.h"
 #include "tests/unit/data_sample.h"
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, data_sample_setup, data_sample_teardown)
+#define TEST(f)                                                                          \
+    cmocka_unit_test_setup_teardown(f, data_sample_setup, data_sample_teardown)
 
 /* The configuration's features over a header line. */
 static enum status build(struct data_sample *s, const char *header, const char *features)
@@ -12,7 +13,8 @@ static enum status build(struct data_sample *s, const char *header, const char *
     snprintf(file, sizeof file, "%s\n", header);
     data_sample_file(s, "a.csv", file);
     snprintf(body, sizeof body,
-             "data: {train: {files: [\"${dir}/a.csv\"]}}\n%s\ntasks: {click: {label: click}}\n",
+             "data: {train: {files: [\"${dir}/a.csv\"]}}\n%s\ntasks: {click: {label: "
+             "click}}\n",
              features);
     enum status st = data_sample_config(s, body, NULL);
     return st == ST_OK ? data_sample_schema(s, USE_TRAIN) : st;
@@ -52,10 +54,11 @@ static void test_groups_expand(void **state)
 static void test_patterns_skip(void **state)
 {
     struct data_sample *s = *state;
-    assert_int_equal(build(s, "click,a,b,c,d,e",
-                           "features: [{names: ['*'], except: [e]}, {name: x, expr: b + 1}, "
-                           "{name: c, kind: dense}]"),
-                     ST_OK);
+    assert_int_equal(
+        build(s, "click,a,b,c,d,e",
+              "features: [{names: ['*'], except: [e]}, {name: x, expr: b + 1}, "
+              "{name: c, kind: dense}]"),
+        ST_OK);
     expect_names(s, (const char *const[]){"a", "d", "x", "c", NULL});
 }
 
@@ -63,7 +66,8 @@ static void test_patterns_skip(void **state)
 static void test_pattern_without_match(void **state)
 {
     struct data_sample *s = *state;
-    expect_error(s, build(s, "click,a", "features: [{names: ['z*']}]"), "\"z*\" matches no column");
+    expect_error(s, build(s, "click,a", "features: [{names: ['z*']}]"),
+                 "\"z*\" matches no column");
     expect_error(s, build(s, "click,a", "features: [{name: a}, {names: ['c*']}]"),
                  "read elsewhere");
 }
@@ -72,7 +76,8 @@ static void test_pattern_without_match(void **state)
 static void test_unknown_column(void **state)
 {
     struct data_sample *s = *state;
-    expect_error(s, build(s, "click,user_id", "features: [{name: usr_id}]"), "\"usr_id\"");
+    expect_error(s, build(s, "click,user_id", "features: [{name: usr_id}]"),
+                 "\"usr_id\"");
     assert_non_null(strstr(s->err.text, "test.yaml:"));
     assert_non_null(strstr(s->err.hint, "user_id"));
 }
@@ -117,7 +122,8 @@ static void test_places(void **state)
 static void test_crosses(void **state)
 {
     struct data_sample *s = *state;
-    assert_int_equal(build(s, "click,a,b", "features: [{name: a}, {name: b}, {name: ab, cross: [a, b]}]"),
+    assert_int_equal(build(s, "click,a,b",
+                           "features: [{name: a}, {name: b}, {name: ab, cross: [a, b]}]"),
                      ST_OK);
     assert_int_equal(s->schema->n_ids, 3);
     static const struct {
@@ -127,17 +133,20 @@ static void test_crosses(void **state)
                  {"{name: b, kind: dense}", "id feature"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[256];
-        snprintf(text, sizeof text, "features: [{name: a}, %s, {name: ab, cross: [a, b]}]", cases[i].b);
+        snprintf(text, sizeof text,
+                 "features: [{name: a}, %s, {name: ab, cross: [a, b]}]", cases[i].b);
         expect_error(s, build(s, "click,a,b", text), cases[i].why);
     }
-    expect_error(s, build(s, "click,a", "features: [{name: a}, {name: ab, cross: [a, z]}]"), "z");
+    expect_error(
+        s, build(s, "click,a", "features: [{name: a}, {name: ab, cross: [a, z]}]"), "z");
 }
 
 /* The same name twice, also by a pattern, is an error. */
 static void test_duplicates(void **state)
 {
     struct data_sample *s = *state;
-    expect_error(s, build(s, "click,a,b", "features: [{name: a}, {name: a, column: b}]"), "a");
+    expect_error(s, build(s, "click,a,b", "features: [{name: a}, {name: a, column: b}]"),
+                 "a");
 }
 
 /* To score, a label's column may be absent; to train, it may not. */
@@ -145,13 +154,14 @@ static void test_optional_labels(void **state)
 {
     struct data_sample *s = *state;
     data_sample_file(s, "a.csv", "x\n1\n");
-    assert_int_equal(data_sample_config(s,
-                                        "data: {train: {files: [\"${dir}/a.csv\"]}, "
-                                        "eval: {files: [\"${dir}/a.csv\"]}}\n"
-                                        "features: [{name: x}]\n"
-                                        "tasks: {click: {label: click, present: \"y > 0\"}}\n",
-                                        NULL),
-                     ST_OK);
+    assert_int_equal(
+        data_sample_config(s,
+                           "data: {train: {files: [\"${dir}/a.csv\"]}, "
+                           "eval: {files: [\"${dir}/a.csv\"]}}\n"
+                           "features: [{name: x}]\n"
+                           "tasks: {click: {label: click, present: \"y > 0\"}}\n",
+                           NULL),
+        ST_OK);
     expect_error(s, data_sample_schema(s, USE_TRAIN), "click");
     assert_int_equal(data_sample_schema(s, USE_INPUT), ST_OK);
     assert_null(s->schema->plan->tasks[0].label.expr);
@@ -162,9 +172,13 @@ static void test_optional_labels(void **state)
 static void test_description(void **state)
 {
     struct data_sample *s = *state;
-    assert_int_equal(build(s, "click,a", "features: [{name: a, kind: dense, transform: [log1p]}]"), ST_OK);
+    assert_int_equal(
+        build(s, "click,a", "features: [{name: a, kind: dense, transform: [log1p]}]"),
+        ST_OK);
     char *before = mem_strdup(s->schema->plan->text);
-    assert_int_equal(build(s, "click,a", "features: [{name: a, kind: dense, transform: [minmax]}]"), ST_OK);
+    assert_int_equal(
+        build(s, "click,a", "features: [{name: a, kind: dense, transform: [minmax]}]"),
+        ST_OK);
     assert_string_equal(s->schema->plan->text, before);
     assert_int_equal(build(s, "click,a", "features: [{name: a}]"), ST_OK);
     assert_string_not_equal(s->schema->plan->text, before);
@@ -196,10 +210,17 @@ static void test_failing_allocations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_groups_expand),   TEST(test_patterns_skip), TEST(test_pattern_without_match),
-        TEST(test_unknown_column),  TEST(test_tables),        TEST(test_places),
-        TEST(test_crosses),         TEST(test_duplicates),    TEST(test_optional_labels),
-        TEST(test_description),     TEST(test_failing_allocations),
+        TEST(test_groups_expand),
+        TEST(test_patterns_skip),
+        TEST(test_pattern_without_match),
+        TEST(test_unknown_column),
+        TEST(test_tables),
+        TEST(test_places),
+        TEST(test_crosses),
+        TEST(test_duplicates),
+        TEST(test_optional_labels),
+        TEST(test_description),
+        TEST(test_failing_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

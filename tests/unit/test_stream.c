@@ -4,13 +4,14 @@
 #include "common/base/mem.h"
 #include "tests/unit/data_sample.h"
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, data_sample_setup, data_sample_teardown)
+#define TEST(f)                                                                          \
+    cmocka_unit_test_setup_teardown(f, data_sample_setup, data_sample_teardown)
 
-#define BODY                                                                               \
-    "data: {train: {files: [\"${dir}/a.csv\"]}, group: user}\n"                            \
-    "features: [{names: [user, item]}, {name: tags, split: ' ', pool: mean}, "             \
-    "{name: more, column: tags, split: ' ', table: item}, "                                \
-    "{name: price, kind: dense, transform: [standardize]}]\n"                              \
+#define BODY                                                                             \
+    "data: {train: {files: [\"${dir}/a.csv\"]}, group: user}\n"                          \
+    "features: [{names: [user, item]}, {name: tags, split: ' ', pool: mean}, "           \
+    "{name: more, column: tags, split: ' ', table: item}, "                              \
+    "{name: price, kind: dense, transform: [standardize]}]\n"                            \
     "tasks: {click: {label: click}}\n"
 #define SETS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
@@ -29,8 +30,9 @@ static struct stream *open_stream(struct data_sample *s, struct stream_spec spec
 }
 
 /* Hash of steps [start, end) of lane `lane`, read by a worker of lanes [first, last). */
-static uint64_t lane_hash(struct data_sample *s, size_t n_lanes, size_t first, size_t last,
-                          size_t lane, size_t batch, uint64_t start, uint64_t end)
+static uint64_t lane_hash(struct data_sample *s, size_t n_lanes, size_t first,
+                          size_t last, size_t lane, size_t batch, uint64_t start,
+                          uint64_t end)
 {
     struct stream_spec spec = {5, n_lanes, first, last, batch, start, end};
     struct stream *stream = open_stream(s, spec);
@@ -57,8 +59,8 @@ static void test_each_row_once(void **state)
         uint64_t per_epoch = stream_steps_per_epoch(8000, 64, lanes), same = 0;
         static uint32_t seen[3][ROWS], place[3][ROWS];
         memset(seen, 0, sizeof seen);
-        struct stream *stream =
-            open_stream(s, (struct stream_spec){5, lanes, 0, lanes, 64, 0, 3 * per_epoch});
+        struct stream *stream = open_stream(
+            s, (struct stream_spec){5, lanes, 0, lanes, 64, 0, 3 * per_epoch});
         for (uint64_t step = 0; step < 3 * per_epoch; step++)
             for (size_t l = 0; l < lanes; l++) {
                 const struct batch *b;
@@ -83,14 +85,16 @@ static void test_lanes_are_independent(void **state)
 {
     struct data_sample *s = *state;
     data_sample_rows(s, "a.csv", 0, ROWS);
-    static const char *const windows[] = {"data.shuffle_window=65536", "data.shuffle_window=500",
-                                          "data.shuffle_window=100", "data.shuffle_window=1"};
+    static const char *const windows[] = {
+        "data.shuffle_window=65536", "data.shuffle_window=500", "data.shuffle_window=100",
+        "data.shuffle_window=1"};
     for (size_t w = 0; w < 4; w++) {
         data_sample_train(s, BODY, SETS(windows[w]));
         for (size_t lane = 0; lane < 8; lane += 3) {
             uint64_t all = lane_hash(s, 8, 0, 8, lane, 128, 0, 170);
             assert_int_equal(lane_hash(s, 8, lane, lane + 1, lane, 128, 0, 170), all);
-            assert_int_equal(lane_hash(s, 8, lane / 2 * 2, lane / 2 * 2 + 2, lane, 128, 0, 170), all);
+            assert_int_equal(
+                lane_hash(s, 8, lane / 2 * 2, lane / 2 * 2 + 2, lane, 128, 0, 170), all);
         }
     }
 }
@@ -138,7 +142,8 @@ static void test_seeds(void **state)
     data_sample_train(s, BODY, NULL);
     uint64_t h[2];
     for (uint64_t seed = 0; seed < 2; seed++) {
-        struct stream *stream = open_stream(s, (struct stream_spec){seed, 1, 0, 1, 64, 0, 1});
+        struct stream *stream =
+            open_stream(s, (struct stream_spec){seed, 1, 0, 1, 64, 0, 1});
         const struct batch *b;
         expect_ok(s, stream_next(stream, 0, 0, &b, &s->err));
         h[seed] = batch_hash(b, 0);
@@ -204,7 +209,8 @@ static void test_slots(void **state)
             h[l][slot] = batch_hash(b[l][slot], 0);
         }
     for (size_t slot = 0; slot < STREAM_SLOTS; slot++)
-        for (size_t l = 0; l < 2; l++) assert_int_equal(batch_hash(b[l][slot], 0), h[l][slot]);
+        for (size_t l = 0; l < 2; l++)
+            assert_int_equal(batch_hash(b[l][slot], 0), h[l][slot]);
     stream_close(stream);
 }
 
@@ -213,7 +219,8 @@ static void test_no_allocation(void **state)
 {
     struct data_sample *s = *state;
     data_sample_rows(s, "a.csv", 0, ROWS);
-    static const char *const windows[] = {"data.shuffle_window=65536", "data.shuffle_window=128"};
+    static const char *const windows[] = {"data.shuffle_window=65536",
+                                          "data.shuffle_window=128"};
     for (size_t w = 0; w < 2; w++) {
         data_sample_train(s, BODY, SETS(windows[w]));
         uint64_t per_epoch = stream_steps_per_epoch(ROWS, 64, 4), calls = 0;
@@ -255,16 +262,19 @@ static void test_threads(void **state)
 {
     struct data_sample *s = *state;
     data_sample_rows(s, "a.csv", 0, ROWS);
-    static const char *const windows[] = {"data.shuffle_window=65536", "data.shuffle_window=128"};
+    static const char *const windows[] = {"data.shuffle_window=65536",
+                                          "data.shuffle_window=128"};
     for (size_t w = 0; w < 2; w++) {
         data_sample_train(s, BODY, SETS(windows[w]));
         uint64_t steps = 2 * stream_steps_per_epoch(ROWS, 64, 4);
-        struct stream *stream = open_stream(s, (struct stream_spec){5, 4, 0, 4, 64, 0, steps});
+        struct stream *stream =
+            open_stream(s, (struct stream_spec){5, 4, 0, 4, 64, 0, steps});
         struct worker workers[4];
         pthread_t threads[4];
         for (size_t l = 0; l < 4; l++) {
             workers[l] = (struct worker){s, stream, l, steps, 0, ST_OK};
-            assert_int_equal(pthread_create(&threads[l], NULL, read_lane, &workers[l]), 0);
+            assert_int_equal(pthread_create(&threads[l], NULL, read_lane, &workers[l]),
+                             0);
         }
         for (size_t l = 0; l < 4; l++) pthread_join(threads[l], NULL);
         stream_close(stream);
@@ -282,7 +292,8 @@ static void test_closing_early(void **state)
     data_sample_rows(s, "a.csv", 0, ROWS);
     data_sample_train(s, BODY, SETS("data.shuffle_window=128"));
     for (int i = 0; i < 20; i++) {
-        struct stream *stream = open_stream(s, (struct stream_spec){5, 4, 0, 4, 64, 0, 1000});
+        struct stream *stream =
+            open_stream(s, (struct stream_spec){5, 4, 0, 4, 64, 0, 1000});
         const struct batch *b;
         for (int k = 0; k < i; k++) expect_ok(s, stream_next(stream, 0, 0, &b, &s->err));
         stream_close(stream);
@@ -296,7 +307,8 @@ static void test_without_dictionary(void **state)
     data_sample_rows(s, "a.csv", 0, 4000);
     data_sample_train(s, BODY, SETS("data.shuffle_window=128"));
     uint64_t want = lane_hash(s, 4, 0, 4, 1, 64, 0, 130);
-    data_sample_train(s, BODY, SETS("data.shuffle_window=128", "data.dictionary_limit=12"));
+    data_sample_train(s, BODY,
+                      SETS("data.shuffle_window=128", "data.dictionary_limit=12"));
     assert_int_equal(lane_hash(s, 4, 0, 4, 1, 64, 0, 130), want);
     assert_int_equal(lane_hash(s, 4, 1, 2, 1, 64, 0, 130), want);
 }
@@ -328,10 +340,18 @@ static void test_failing_allocations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_each_row_once), TEST(test_lanes_are_independent), TEST(test_resuming),
-        TEST(test_seeds),         TEST(test_fewer_rows_than_lanes), TEST(test_short_ends),
-        TEST(test_slots),         TEST(test_no_allocation),         TEST(test_threads),
-        TEST(test_closing_early), TEST(test_without_dictionary),    TEST(test_failing_allocations),
+        TEST(test_each_row_once),
+        TEST(test_lanes_are_independent),
+        TEST(test_resuming),
+        TEST(test_seeds),
+        TEST(test_fewer_rows_than_lanes),
+        TEST(test_short_ends),
+        TEST(test_slots),
+        TEST(test_no_allocation),
+        TEST(test_threads),
+        TEST(test_closing_early),
+        TEST(test_without_dictionary),
+        TEST(test_failing_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
