@@ -5,5 +5,6 @@ set -euo pipefail
 export LC_ALL=C
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 launch/install.sh test
-launch/build.sh build/tests -DCMAKE_BUILD_TYPE=RelWithDebInfo -DMTPS_TESTS=ON -DMTPS_WERROR=ON
+# Assertions are part of the tests: no NDEBUG.
+launch/build.sh build/tests -DCMAKE_BUILD_TYPE=RelWithDebInfo "-DCMAKE_C_FLAGS_RELWITHDEBINFO=-O2 -g" -DMTPS_TESTS=ON -DMTPS_WERROR=ON
 exec ctest --test-dir build/tests -j2 -LE thorough --output-on-failure --no-tests=error "$@" </dev/null
