@@ -17,7 +17,8 @@ const struct chain_kernels *const chain_kernels_all[] = {
 #endif
     &chain_kernels_plain, NULL};
 
-static void pack(size_t k, const float *b, size_t ldb, size_t cols, size_t padded, float *to)
+static void pack(size_t k, const float *b, size_t ldb, size_t cols, size_t padded,
+                 float *to)
 {
     for (size_t p = 0; p < k; p++) {
         memcpy(to + p * padded, b + p * ldb, cols * sizeof *to);
@@ -25,8 +26,8 @@ static void pack(size_t k, const float *b, size_t ldb, size_t cols, size_t padde
     }
 }
 
-static void packed_panel(const struct chain_kernels *kernels, struct chain_panel t, size_t m,
-                         size_t cols)
+static void packed_panel(const struct chain_kernels *kernels, struct chain_panel t,
+                         size_t m, size_t cols)
 {
     _Alignas(64) float b[K_BLOCK * PACK_COLS];
     pack(t.k, t.b, t.ldb, cols, cols, b);
@@ -37,11 +38,12 @@ static void packed_panel(const struct chain_kernels *kernels, struct chain_panel
 
 /* Fewer columns than a vector: b, bias and c by copies padded with zeros, a tile
  * of rows at a time. What the padding computes is dropped. */
-static void narrow_panel(const struct chain_kernels *kernels, struct chain_panel t, size_t m,
-                         size_t cols)
+static void narrow_panel(const struct chain_kernels *kernels, struct chain_panel t,
+                         size_t m, size_t cols)
 {
     size_t padded = kernels->vector, ldc = t.ldc;
-    _Alignas(64) float b[K_BLOCK * MAX_VECTOR], c[CHAIN_ROWS * MAX_VECTOR], bias[MAX_VECTOR];
+    _Alignas(64) float b[K_BLOCK * MAX_VECTOR], c[CHAIN_ROWS * MAX_VECTOR],
+        bias[MAX_VECTOR];
     float *to = t.c;
     pack(t.k, t.b, t.ldb, cols, padded, b);
     if (t.bias) pack(1, t.bias, 0, cols, padded, bias);
@@ -67,11 +69,12 @@ static size_t panel_cols(const struct chain_kernels *kernels, size_t m, size_t r
 }
 
 void chain_gemm_with(const struct chain_kernels *kernels, size_t m, size_t n, size_t k,
-                     const float *a, size_t lda, const float *b, size_t ldb, const float *bias,
-                     bool accumulate, float *c, size_t ldc)
+                     const float *a, size_t lda, const float *b, size_t ldb,
+                     const float *bias, bool accumulate, float *c, size_t ldc)
 {
     if (m == 0 || n == 0) return;
-    size_t block = m == 1 && n > kernels->wide_cols ? K_BLOCK_ONE_ROW : K_BLOCK, first = 0;
+    size_t block = m == 1 && n > kernels->wide_cols ? K_BLOCK_ONE_ROW : K_BLOCK,
+           first = 0;
     do { /* also once for k = 0, which leaves the bias */
         size_t end = k - first > block ? first + block : k;
         for (size_t j = 0, cols; j < n; j += cols) {
@@ -87,24 +90,28 @@ void chain_gemm_with(const struct chain_kernels *kernels, size_t m, size_t n, si
                 .c = c + j,
                 .ldc = ldc,
             };
-            if (cols < kernels->vector) narrow_panel(kernels, t, m, cols);
-            else if (m >= PACK_ROWS) packed_panel(kernels, t, m, cols);
-            else kernels->panel(&t, m, cols);
+            if (cols < kernels->vector)
+                narrow_panel(kernels, t, m, cols);
+            else if (m >= PACK_ROWS)
+                packed_panel(kernels, t, m, cols);
+            else
+                kernels->panel(&t, m, cols);
         }
         first = end;
     } while (first < k);
 }
 
-void chain_gemm(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb,
-                const float *bias, bool accumulate, float *c, size_t ldc)
+void chain_gemm(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b,
+                size_t ldb, const float *bias, bool accumulate, float *c, size_t ldc)
 {
     const struct chain_kernels *const *kernels = chain_kernels_all;
     while (!(*kernels)->runs_here()) kernels++;
     chain_gemm_with(*kernels, m, n, k, a, lda, b, ldb, bias, accumulate, c, ldc);
 }
 
-void chain_gemm_reference(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b,
-                          size_t ldb, const float *bias, bool accumulate, float *c, size_t ldc)
+void chain_gemm_reference(size_t m, size_t n, size_t k, const float *a, size_t lda,
+                          const float *b, size_t ldb, const float *bias, bool accumulate,
+                          float *c, size_t ldc)
 {
     for (size_t i = 0; i < m; i++)
         for (size_t j = 0; j < n; j++) {

@@ -13,10 +13,11 @@
  * When `accumulate`, the chain goes on from what c holds and no bias is added.
  * Any size may be 0. c overlaps no input. Processors without a fused
  * multiply-add instruction give the same bits slowly. */
-void chain_gemm(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb,
-                const float *bias, bool accumulate, float *c, size_t ldc);
+void chain_gemm(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b,
+                size_t ldb, const float *bias, bool accumulate, float *c, size_t ldc);
 /* The same as three plain loops of fmaf: the reference for tests. */
-void chain_gemm_reference(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b,
-                          size_t ldb, const float *bias, bool accumulate, float *c, size_t ldc);
+void chain_gemm_reference(size_t m, size_t n, size_t k, const float *a, size_t lda,
+                          const float *b, size_t ldb, const float *bias, bool accumulate,
+                          float *c, size_t ldc);
 
 #endif

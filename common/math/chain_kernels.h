@@ -5,7 +5,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { CHAIN_ROWS = 6 /* most rows of a tile */, CHAIN_MAX_COLS = 128 /* of any kernel's panel */ };
+enum {
+    CHAIN_ROWS = 6 /* most rows of a tile */,
+    CHAIN_MAX_COLS = 128 /* of any kernel's panel */
+};
 
 /* Columns of c that go through together: whole vectors, b packed or in place. */
 struct chain_panel {
@@ -20,9 +23,9 @@ struct chain_panel {
 
 struct chain_kernels {
     const char *name;
-    size_t vector;     /* floats; a panel's columns are a multiple of it ... */
-    size_t cols;       /* ... up to this many for a tile of several rows */
-    size_t wide_cols;  /* ... or this many for one row */
+    size_t vector;    /* floats; a panel's columns are a multiple of it ... */
+    size_t cols;      /* ... up to this many for a tile of several rows */
+    size_t wide_cols; /* ... or this many for one row */
     bool (*runs_here)(void);
     /* All m rows of a panel of `cols` columns. */
     void (*panel)(const struct chain_panel *p, size_t m, size_t cols);
@@ -38,7 +41,7 @@ extern const struct chain_kernels *const chain_kernels_all[];
 
 /* chain_gemm with given kernels (tests). */
 void chain_gemm_with(const struct chain_kernels *kernels, size_t m, size_t n, size_t k,
-                     const float *a, size_t lda, const float *b, size_t ldb, const float *bias,
-                     bool accumulate, float *c, size_t ldc);
+                     const float *a, size_t lda, const float *b, size_t ldb,
+                     const float *bias, bool accumulate, float *c, size_t ldc);
 
 #endif

@@ -83,7 +83,8 @@ static void test_errors_stay_within_the_documented_bounds(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         double error = worst(cases[i].f, cases[i].want, cases[i].low, cases[i].high);
-        if (error > cases[i].bound) fail_msg("case %zu: %g > %g", i, error, cases[i].bound);
+        if (error > cases[i].bound)
+            fail_msg("case %zu: %g > %g", i, error, cases[i].bound);
     }
 }
 
@@ -139,10 +140,14 @@ static void test_sigmoid_and_tanh_at_the_ends(void **state)
 
 /* ---- every kernel ---- */
 
-static kernel *const forward[] = {vec_exp, vec_sigmoid, vec_tanh, vec_relu, vec_gelu, vec_silu};
+static kernel *const forward[] = {vec_exp,  vec_sigmoid, vec_tanh,
+                                  vec_relu, vec_gelu,    vec_silu};
 static backward_kernel *const backward[] = {vec_relu_backward, vec_gelu_backward,
                                             vec_silu_backward, vec_tanh_backward};
-enum { N_FORWARD = sizeof forward / sizeof *forward, N_BACKWARD = sizeof backward / sizeof *backward };
+enum {
+    N_FORWARD = sizeof forward / sizeof *forward,
+    N_BACKWARD = sizeof backward / sizeof *backward
+};
 
 static void fill(float *x, size_t n, uint32_t which)
 {
@@ -165,7 +170,8 @@ static void test_forward_kernels_are_elementwise(void **state)
                 forward[f](n, (n & 1 ? x : y) + shift, y + shift);
                 assert_memory_equal(y, x, shift * sizeof *y);
                 assert_memory_equal(y + shift, alone + shift, n * sizeof *y);
-                assert_memory_equal(y + shift + n, x + shift + n, (SIZE - shift - n) * sizeof *y);
+                assert_memory_equal(y + shift + n, x + shift + n,
+                                    (SIZE - shift - n) * sizeof *y);
             }
     }
 }
@@ -185,7 +191,8 @@ static void test_backward_kernels_are_elementwise(void **state)
                 backward[f](n, x + shift, (n & 1 ? dy : dx) + shift, dx + shift);
                 assert_memory_equal(dx, dy, shift * sizeof *dx);
                 assert_memory_equal(dx + shift, alone + shift, n * sizeof *dx);
-                assert_memory_equal(dx + shift + n, dy + shift + n, (SIZE - shift - n) * sizeof *dx);
+                assert_memory_equal(dx + shift + n, dy + shift + n,
+                                    (SIZE - shift - n) * sizeof *dx);
             }
     }
 }
@@ -209,12 +216,14 @@ static void test_backward_is_the_slope(void **state)
     judge *const judges[N_BACKWARD] = {relu, gelu, silu, tanhl};
     for (size_t f = 0; f < N_BACKWARD; f++)
         for (float x = -9.985f; x < 10; x += 0.0291f) {
-            long double h = 1e-6L, slope = (judges[f](x + h) - judges[f](x - h)) / (2 * h);
+            long double h = 1e-6L,
+                        slope = (judges[f](x + h) - judges[f](x - h)) / (2 * h);
             bool of_y = f == 0 || f == 3;
             float from = of_y ? (float)judges[f](x) : x, dy = 3, dx;
             backward[f](1, &from, &dy, &dx);
             if (fabsl(dx - dy * slope) >= 3e-6L)
-                fail_msg("kernel %zu at %g: %g, not %Lg", f, (double)x, (double)dx, dy * slope);
+                fail_msg("kernel %zu at %g: %g, not %Lg", f, (double)x, (double)dx,
+                         dy * slope);
         }
 }
 
@@ -275,8 +284,10 @@ static void test_softmax_rows_stand_alone(void **state)
 static void test_softmax_of_extreme_rows(void **state)
 {
     (void)state;
-    float x[4][3] = {{3e38f, 3e38f, -3e38f}, {-3e38f, -3e38f, -3e38f},
-                     {-INFINITY, 5, 5},      {0x1p-149f, 0, -0x1p-149f}};
+    float x[4][3] = {{3e38f, 3e38f, -3e38f},
+                     {-3e38f, -3e38f, -3e38f},
+                     {-INFINITY, 5, 5},
+                     {0x1p-149f, 0, -0x1p-149f}};
     vec_softmax_rows(4, 3, &x[0][0], 3);
     assert_true(x[0][0] == 0.5f && x[0][1] == 0.5f && x[0][2] == 0);
     assert_true(x[1][0] == x[1][2] && fabsf(x[1][0] - 1 / 3.0f) < 1e-7f);

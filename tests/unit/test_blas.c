@@ -34,8 +34,8 @@ static void same(bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, fl
     blas_gemm_reference(ta, tb, m, n, k, alpha, x.a, lda, x.b, ldb, beta, x.want, ldc);
     for (size_t i = 0; i < SIZE; i++)
         if (!(fabsf(x.c[i] - x.want[i]) <= 2e-6f))
-            fail_msg("%d%d m %zu n %zu k %zu: place %zu is %g, not %g", ta, tb, m, n, k, i,
-                     (double)x.c[i], (double)x.want[i]);
+            fail_msg("%d%d m %zu n %zu k %zu: place %zu is %g, not %g", ta, tb, m, n, k,
+                     i, (double)x.c[i], (double)x.want[i]);
 }
 
 /* All four forms, at sizes around those of kernels, with gaps between rows, agree
@@ -47,8 +47,8 @@ static void test_gemm_follows_the_reference(void **state)
     enum { N = sizeof sizes / sizeof *sizes };
     for (size_t i = 0; i < N * N * N; i++)
         for (unsigned form = 0; form < 4; form++)
-            same(form & 1, form & 2, sizes[i % N], sizes[i / N % N], sizes[i / N / N], 1.0f,
-                 i % 2 ? 1.0f : 0.0f);
+            same(form & 1, form & 2, sizes[i % N], sizes[i / N % N], sizes[i / N / N],
+                 1.0f, i % 2 ? 1.0f : 0.0f);
 }
 
 /* alpha and beta scale. */
@@ -56,7 +56,8 @@ static void test_gemm_scales(void **state)
 {
     (void)state;
     static const float factors[] = {0, 1, -1, 0.5f, 3};
-    for (unsigned i = 0; i < 25; i++) same(i & 1, i & 2, 9, 11, 13, factors[i % 5], factors[i / 5]);
+    for (unsigned i = 0; i < 25; i++)
+        same(i & 1, i & 2, 9, 11, 13, factors[i % 5], factors[i / 5]);
 }
 
 /* Sizes of zero: nothing to write, or (k = 0) c times beta. */
@@ -66,8 +67,8 @@ static void test_gemm_takes_zero_sizes(void **state)
     for (unsigned form = 0; form < 4; form++)
         for (unsigned zero = 0; zero < 8; zero++)
             for (int beta = 0; beta < 3; beta++)
-                same(form & 1, form & 2, zero & 1 ? 0 : 5, zero & 2 ? 0 : 6, zero & 4 ? 0 : 7, 1,
-                     (float)beta);
+                same(form & 1, form & 2, zero & 1 ? 0 : 5, zero & 2 ? 0 : 6,
+                     zero & 4 ? 0 : 7, 1, (float)beta);
     float c[6] = {1, 2, 3, 4, 5, 6};
     blas_gemm(false, false, 2, 3, 0, 1, NULL, 0, NULL, 3, 0, c, 3);
     for (size_t i = 0; i < 6; i++) assert_true(c[i] == 0);

@@ -15,7 +15,8 @@ enum { MAX_M = 27, MAX_N = 300, MAX_K = 600, SHIFTS = 17, GAP = 3 };
 static const float guard = -12345.5f; /* where nothing may be written */
 
 struct space {
-    float a[(MAX_K + GAP) * MAX_M + SHIFTS], b[MAX_K * (MAX_N + GAP) + SHIFTS], bias[MAX_N + SHIFTS];
+    float a[(MAX_K + GAP) * MAX_M + SHIFTS], b[MAX_K * (MAX_N + GAP) + SHIFTS],
+        bias[MAX_N + SHIFTS];
     float c[MAX_M * (MAX_N + GAP) + SHIFTS], want[MAX_M * (MAX_N + GAP) + SHIFTS];
 };
 
@@ -25,7 +26,8 @@ static int set_up(void **state)
     if (!s) return -1;
     struct rng r = rng_make(1, RNG_TEST, 0);
     float *all = (float *)s;
-    for (size_t i = 0; i < sizeof *s / sizeof *all; i++) all[i] = (float)rng_uniform(&r, i, 0) - 0.5f;
+    for (size_t i = 0; i < sizeof *s / sizeof *all; i++)
+        all[i] = (float)rng_uniform(&r, i, 0) - 0.5f;
     *state = s;
     return 0;
 }
@@ -43,18 +45,21 @@ struct shape {
 
 /* Kernels and reference from the same start give the same bits, in and between the
  * rows of c. */
-static void same_as_reference(struct space *s, const struct chain_kernels *kernels, struct shape d)
+static void same_as_reference(struct space *s, const struct chain_kernels *kernels,
+                              struct shape d)
 {
     size_t lda = d.k + GAP, ldb = d.n + GAP, ldc = d.n + GAP, size = d.m * ldc;
-    const float *a = s->a + d.shift, *b = s->b + d.shift, *bias = d.bias ? s->bias + d.shift : NULL;
+    const float *a = s->a + d.shift, *b = s->b + d.shift,
+                *bias = d.bias ? s->bias + d.shift : NULL;
     float *c = s->c + d.shift, *want = s->want + d.shift;
-    for (size_t i = 0; i < size; i++) c[i] = i % ldc < d.n ? (float)(i % 89) - 44.3f : guard;
+    for (size_t i = 0; i < size; i++)
+        c[i] = i % ldc < d.n ? (float)(i % 89) - 44.3f : guard;
     memcpy(want, c, size * sizeof *c);
     chain_gemm_reference(d.m, d.n, d.k, a, lda, b, ldb, bias, d.accumulate, want, ldc);
     chain_gemm_with(kernels, d.m, d.n, d.k, a, lda, b, ldb, bias, d.accumulate, c, ldc);
     if (memcmp(c, want, size * sizeof *c))
-        fail_msg("%s m %zu n %zu k %zu shift %zu bias %d accumulate %d", kernels->name, d.m, d.n, d.k,
-                 d.shift, d.bias, d.accumulate);
+        fail_msg("%s m %zu n %zu k %zu shift %zu bias %d accumulate %d", kernels->name,
+                 d.m, d.n, d.k, d.shift, d.bias, d.accumulate);
 }
 
 static void every_kernel(struct space *s, struct shape d)
@@ -67,14 +72,15 @@ static void every_kernel(struct space *s, struct shape d)
  * and cut, with and without bias, from +0 and going on. */
 static void test_bits_are_those_of_plain_loops(void **state)
 {
-    static const size_t n[] = {1,  2,  3,  4,  5,  7,  8,  9,  15, 16, 17,  24,  31, 32,
+    static const size_t n[] = {1,  2,  3,  4,  5,  7,  8,  9,  15, 16,  17,  24,  31, 32,
                                33, 40, 47, 48, 63, 64, 65, 80, 95, 127, 128, 129, 144};
     static const size_t k[] = {0, 1, 2, 7, 8, 9, 16, 31};
     for (size_t m = 1; m <= MAX_M; m += m < 13 ? 1 : 5)
         for (size_t i = 0; i < sizeof n / sizeof *n; i++)
             for (size_t j = 0; j < sizeof k / sizeof *k; j++)
                 for (unsigned how = 0; how < 4; how++)
-                    every_kernel(*state, (struct shape){m, n[i], k[j], 0, how & 1, how & 2});
+                    every_kernel(*state,
+                                 (struct shape){m, n[i], k[j], 0, how & 1, how & 2});
 }
 
 /* Cutting a long k in blocks does not touch the chain. */
@@ -85,7 +91,8 @@ static void test_long_chains_stay_whole(void **state)
     for (size_t h = 0; h < sizeof k / sizeof *k; h++)
         for (size_t i = 0; i < sizeof m / sizeof *m; i++)
             for (size_t j = 0; j < sizeof n / sizeof *n; j++)
-                every_kernel(*state, (struct shape){m[i], n[j], k[h], h % 5, h % 2, h % 3 == 0});
+                every_kernel(*state,
+                             (struct shape){m[i], n[j], k[h], h % 5, h % 2, h % 3 == 0});
 }
 
 /* Where the arrays start does not matter. */
@@ -107,8 +114,8 @@ static void test_rows_do_not_depend_on_the_batch(void **state)
     for (size_t step = 1; step < M; step++) {
         memset(s->c, 0, M * N * sizeof *s->c);
         for (size_t i = 0; i < M; i += step)
-            chain_gemm(i + step < M ? step : M - i, N, K, s->a + i * K, K, s->b, N, s->bias, false,
-                       s->c + i * N, N);
+            chain_gemm(i + step < M ? step : M - i, N, K, s->a + i * K, K, s->b, N,
+                       s->bias, false, s->c + i * N, N);
         assert_memory_equal(s->c, s->want, M * N * sizeof *s->c);
     }
 }
@@ -122,8 +129,8 @@ static void test_columns_do_not_depend_on_the_width(void **state)
     for (size_t step = 1; step < N; step += 6) {
         memset(s->c, 0, M * N * sizeof *s->c);
         for (size_t j = 0; j < N; j += step)
-            chain_gemm(M, j + step < N ? step : N - j, K, s->a, K, s->b + j, N, s->bias + j, false,
-                       s->c + j, N);
+            chain_gemm(M, j + step < N ? step : N - j, K, s->a, K, s->b + j, N,
+                       s->bias + j, false, s->c + j, N);
         assert_memory_equal(s->c, s->want, M * N * sizeof *s->c);
     }
 }
@@ -136,7 +143,8 @@ static void test_accumulate_goes_on_with_the_chain(void **state)
     chain_gemm(M, N, K, s->a, K, s->b, N, NULL, false, s->want, N);
     for (size_t first = 0; first <= K; first++) {
         chain_gemm(M, N, first, s->a, K, s->b, N, NULL, false, s->c, N);
-        chain_gemm(M, N, K - first, s->a + first, K, s->b + first * N, N, s->bias, true, s->c, N);
+        chain_gemm(M, N, K - first, s->a + first, K, s->b + first * N, N, s->bias, true,
+                   s->c, N);
         assert_memory_equal(s->c, s->want, M * N * sizeof *s->c);
     }
 }

@@ -48,17 +48,25 @@ static void test_errors_stay_within_the_documented_bounds(void **state)
         judge *want;
         double low, high, bound;
     } cases[] = {
-        {fmath_exp, expl, -708, 709.7, 0.8},     {fmath_exp, expl, -1, 1, 0.8},
-        {fmath_log, logl, 1e-300, 1e300, 0.8},   {fmath_log, logl, 0.5, 2, 0.8},
-        {fmath_log, logl, 1e-310, 2e-308, 0.8},  {fmath_log1p, log1pl, -0.99, 3, 1.3},
-        {fmath_log1p, log1pl, -1e-6, 1e-6, 1.3}, {fmath_log1p, log1pl, -1e-17, 1e-17, 1.3},
-        {fmath_log2, log2l, 1e-3, 100, 1.6},     {fmath_log2, log2l, 0.9, 1.1, 1.6},
-        {fmath_sigmoid, sigmoid, -700, 40, 1.6}, {fmath_sigmoid, sigmoid, -1, 1, 1.6},
-        {fmath_softplus, softplus, -700, 50, 2}, {fmath_softplus, softplus, -2, 2, 2},
+        {fmath_exp, expl, -708, 709.7, 0.8},
+        {fmath_exp, expl, -1, 1, 0.8},
+        {fmath_log, logl, 1e-300, 1e300, 0.8},
+        {fmath_log, logl, 0.5, 2, 0.8},
+        {fmath_log, logl, 1e-310, 2e-308, 0.8},
+        {fmath_log1p, log1pl, -0.99, 3, 1.3},
+        {fmath_log1p, log1pl, -1e-6, 1e-6, 1.3},
+        {fmath_log1p, log1pl, -1e-17, 1e-17, 1.3},
+        {fmath_log2, log2l, 1e-3, 100, 1.6},
+        {fmath_log2, log2l, 0.9, 1.1, 1.6},
+        {fmath_sigmoid, sigmoid, -700, 40, 1.6},
+        {fmath_sigmoid, sigmoid, -1, 1, 1.6},
+        {fmath_softplus, softplus, -700, 50, 2},
+        {fmath_softplus, softplus, -2, 2, 2},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         double error = worst(cases[i].f, cases[i].want, cases[i].low, cases[i].high);
-        if (error > cases[i].bound) fail_msg("case %zu: %g > %g", i, error, cases[i].bound);
+        if (error > cases[i].bound)
+            fail_msg("case %zu: %g > %g", i, error, cases[i].bound);
     }
 }
 
@@ -91,15 +99,17 @@ static void test_exp_uses_the_whole_range(void **state)
     assert_true(fmath_exp(-INFINITY) == 0);
     assert_true(fmath_exp(0) == 1 && fmath_exp(-0.0) == 1);
     for (double x = -744; x < -708; x += 0.37)
-        assert_true(fabsl(fmath_exp(x) - expl(x)) <= 0.51L * 0x1p-1074L + 0.8L * 0x1p-52L * expl(x));
+        assert_true(fabsl(fmath_exp(x) - expl(x)) <=
+                    0.51L * 0x1p-1074L + 0.8L * 0x1p-52L * expl(x));
 }
 
 /* NaN comes out of every function that NaN goes into. */
 static void test_nan_stays_nan(void **state)
 {
     (void)state;
-    static function *const all[] = {fmath_exp,     fmath_log,      fmath_log1p,         fmath_log2,
-                                    fmath_sigmoid, fmath_softplus, fmath_normal_quantile};
+    static function *const all[] = {
+        fmath_exp,     fmath_log,      fmath_log1p,          fmath_log2,
+        fmath_sigmoid, fmath_softplus, fmath_normal_quantile};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         assert_true(isnan(all[i](NAN)));
         assert_true(isnan(all[i](-NAN)));
@@ -150,7 +160,8 @@ static void test_normal_quantile_inverts_erfc(void **state)
         assert_true(error <= 1e-15 * fmax(1, fabs(x)));
     }
     assert_true(fmath_normal_quantile(0.5) == 0);
-    assert_true(fmath_normal_quantile(0) == -INFINITY && fmath_normal_quantile(1) == INFINITY);
+    assert_true(fmath_normal_quantile(0) == -INFINITY &&
+                fmath_normal_quantile(1) == INFINITY);
     assert_true(isnan(fmath_normal_quantile(-0.1)) && isnan(fmath_normal_quantile(1.1)));
 }
 

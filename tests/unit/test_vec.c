@@ -24,11 +24,20 @@ enum kernel { ADD, AXPY, SCALE, MUL_ADD, N_KERNELS };
 static void run(enum kernel kernel, size_t n, const float *a, const float *b, float *y)
 {
     switch (kernel) {
-    case ADD: vec_add(n, a, y); break;
-    case AXPY: vec_axpy(n, 0.7f, a, y); break;
-    case SCALE: vec_scale(n, 0.7f, y); break;
-    case MUL_ADD: vec_mul_add(n, a, b, y); break;
-    case N_KERNELS: break;
+    case ADD:
+        vec_add(n, a, y);
+        break;
+    case AXPY:
+        vec_axpy(n, 0.7f, a, y);
+        break;
+    case SCALE:
+        vec_scale(n, 0.7f, y);
+        break;
+    case MUL_ADD:
+        vec_mul_add(n, a, b, y);
+        break;
+    case N_KERNELS:
+        break;
     }
 }
 
@@ -37,9 +46,12 @@ static float expected(enum kernel kernel, float a, float b, float y)
 {
     volatile float product = kernel == AXPY ? 0.7f * a : a * b;
     switch (kernel) {
-    case ADD: return y + a;
-    case SCALE: return 0.7f * y;
-    default: return y + product;
+    case ADD:
+        return y + a;
+    case SCALE:
+        return 0.7f * y;
+    default:
+        return y + product;
     }
 }
 
@@ -106,7 +118,8 @@ static void test_sums_do_not_depend_on_alignment(void **state)
         for (size_t shift = 0; shift < SHIFTS; shift++) {
             memcpy(x + shift, a, sizeof a);
             memcpy(y + SHIFTS - shift, b, sizeof b);
-            float dot = vec_dot(n, a, b), moved = vec_dot(n, x + shift, y + SHIFTS - shift);
+            float dot = vec_dot(n, a, b),
+                  moved = vec_dot(n, x + shift, y + SHIFTS - shift);
             assert_memory_equal(&dot, &moved, sizeof dot);
             double sum = vec_sum_squares(n, a), there = vec_sum_squares(n, x + shift);
             assert_memory_equal(&sum, &there, sizeof sum);
