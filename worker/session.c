@@ -233,6 +233,14 @@ static enum status forms_from(struct session *s, struct ckpt *ckpt, struct error
     return ST_OK;
 }
 
+static void fill_table_dims(struct session *s)
+{
+    const struct settings *settings = s->spec.settings;
+    for (size_t t = 0; t < s->schema->n_tables; t++)
+        s->table_dim[t] = model_row_dim(settings->model.type, s->schema->tables[t]->dim,
+                                        settings->n_tasks);
+}
+
 enum status session_model(struct session *s, struct ckpt *ckpt, struct error *err)
 {
     const struct schema *schema = s->schema;
@@ -240,9 +248,7 @@ enum status session_model(struct session *s, struct ckpt *ckpt, struct error *er
     s->project = mem_zeroed(schema->n_features, 1);
     s->table_dim = mem_array(schema->n_tables, sizeof *s->table_dim);
     if (!s->project || !s->table_dim) return mem_error(err, "model", schema->n_features);
-    for (size_t t = 0; t < schema->n_tables; t++)
-        s->table_dim[t] =
-            model_row_dim(settings->model.type, schema->tables[t]->dim, settings->n_tasks);
+    fill_table_dims(s);
     if (ckpt) {
         TRY(ckpt_read_state(ckpt, err));
         TRY(fit_from_arrays(schema, ckpt, &s->fit, err));
@@ -252,6 +258,25 @@ enum status session_model(struct session *s, struct ckpt *ckpt, struct error *er
         TRY(choose_forms(s, err));
     }
     return make_model(s, &s->model, err);
+}
+
+enum status session_count_params(const struct session *s, const struct settings *settings,
+                                 size_t *params, struct error *err)
+{
+    struct session view = *s;
+    struct model *model = NULL;
+    view.spec.settings = settings;
+    view.table_dim = mem_array(s->schema->n_tables, sizeof *view.table_dim);
+    if (!view.table_dim) return mem_error(err, "model", s->schema->n_tables);
+    fill_table_dims(&view);
+    enum status st = make_model(&view, &model, err);
+    size_t n = 0;
+    const struct model_tensor *tensors = st == ST_OK ? model_tensors(model, &n) : NULL;
+    *params = 0;
+    for (size_t i = 0; i < n; i++) *params += tensors[i].rows * tensors[i].cols;
+    model_destroy(model);
+    mem_free(view.table_dim);
+    return st;
 }
 
 uint64_t session_total_steps(const struct session *s)

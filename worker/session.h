@@ -44,6 +44,12 @@ enum status session_model(struct session *s, struct ckpt *ckpt, struct error *er
 size_t session_lane_rows(const struct settings *s);
 uint64_t session_total_steps(const struct session *s);
 
+/* Dense parameters (what checkpoints hold, no padding) of the model that these
+ * settings make of the session's features and statistics. They may differ from
+ * the session's own in `model`, `train` and the tasks' parts. After session_model. */
+enum status session_count_params(const struct session *s, const struct settings *settings,
+                                 size_t *params, struct error *err) MUST_USE;
+
 /* Capacities for model_work_create and infer for batches of `rows`; arrays live
  * in the session's caps, freed with it. */
 struct session_caps {
