@@ -50,6 +50,7 @@ struct batch {
     const float *dense;  /* [B, n_dense] transformed; features in config order, widths added up */
     const float *labels; /* [B, n_tasks]; NaN = absent */
     const float *weights; /* [B, n_tasks] row weights, 1 by default */
+    const float *durations; /* [B, n_tasks], 0 = none; NULL when no task has a duration */
     const uint64_t *group; /* [B] hash of the group column; NULL without data.group */
     const uint64_t *row;   /* [B] number of the row among all rows of the prepared file */
 };

@@ -105,7 +105,7 @@ enum status fit_compute(struct dataset *train, size_t lane_rows, struct fit **ou
 void fit_destroy(struct fit *f);
 /* r: sum of row weights over present labels / rows. */
 double fit_presence(const struct fit *f, size_t task);
-/* Positive rate or mean label, weighted. */
+/* Mean target (common/math/target.h), weighted: a rate, or the mean label. */
 double fit_base(const struct fit *f, size_t task);
 size_t fit_levels(const struct fit *f, size_t one_hot);
 double fit_distinct_share(const struct fit *f, size_t id); /* U_f / B in a lane batch */

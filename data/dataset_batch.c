@@ -52,7 +52,7 @@ struct batch_buffer {
     struct batch_id *ids;
     struct batch_table *tables;
     uint32_t **one_hot;
-    float *dense, *labels, *weights;
+    float *dense, *labels, *weights, *durations;
     uint64_t *group, *row;
 };
 
@@ -243,6 +243,7 @@ static bool buffer_fill(struct batch_buffer *b, const struct dataset *d, size_t 
     b->dense = take(rows * s->n_dense, sizeof *b->dense, &ok);
     b->labels = take(rows * tasks, sizeof *b->labels, &ok);
     b->weights = take(rows * tasks, sizeof *b->weights, &ok);
+    if (s->plan->durations) b->durations = take(rows * tasks, sizeof *b->durations, &ok);
     b->row = take(rows, sizeof *b->row, &ok);
     if (s->plan->group != SIZE_MAX) b->group = take(rows, sizeof *b->group, &ok);
     for (size_t i = 0; ok && i < rows * tasks; i++) b->weights[i] = 1;
@@ -280,6 +281,7 @@ enum status batch_buffer_create(const struct loading *l, size_t max_rows,
                               .dense = b->dense,
                               .labels = b->labels,
                               .weights = b->weights,
+                              .durations = b->durations,
                               .group = b->group,
                               .row = b->row};
     *out = b;
@@ -304,8 +306,9 @@ void batch_buffer_destroy(struct batch_buffer *b)
     }
     for (size_t i = 0; b->one_hot && i < b->schema->n_one_hot; i++)
         mem_free(b->one_hot[i]);
-    void *blocks[] = {b->id,    b->table,  b->ids,     b->tables, b->one_hot,
-                      b->dense, b->labels, b->weights, b->group,  b->row};
+    void *blocks[] = {b->id,        b->table, b->ids,    b->tables,
+                      b->one_hot,   b->dense, b->labels, b->weights,
+                      b->durations, b->group, b->row};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) mem_free(blocks[i]);
     mem_free(b);
 }
@@ -367,6 +370,8 @@ static void gather_rest(const struct builder *b, const uint32_t *from, size_t r,
     memcpy(to->labels + r * tasks, from + w->labels, tasks * sizeof(float));
     if (w->has_weights)
         memcpy(to->weights + r * tasks, from + w->weights, tasks * sizeof(float));
+    if (w->has_durations)
+        memcpy(to->durations + r * tasks, from + w->durations, tasks * sizeof(float));
     memcpy(to->dense + r * dense, from + w->dense, dense * sizeof(float));
     for (size_t k = 0; k < schema->n_one_hot; k++)
         to->one_hot[k][r] = from[w->levels + k];

@@ -21,6 +21,7 @@ enum { BLOCK_ROWS = 4096 };
     X(NUMBERS, "numbers", F32)        /* [n, Q] untransformed; NaN missing */            \
     X(LABELS, "labels", F32)          /* [n, K]; NaN absent */                           \
     X(WEIGHTS, "weights", F32)        /* [n, K] when some task has row_weight */         \
+    X(DURATIONS, "durations", F32)    /* [n, K] when some task has duration, 0 none */   \
     X(GROUP, "group", U64)            /* [n, 1] hash of the group column */              \
     X(SIDE, "aux/side", U32)          /* [n, joins] place in the side columns */         \
     X(AUX_TEXT, "aux/codes", U32)     /* [n, A] texts kept for selections */             \

@@ -74,13 +74,13 @@ void loading_destroy(struct loading *l);
 /* Where things lie in the record of a row, in words of 32 bits. Everything of a
  * row lies together because batches read rows in any order:
  *
- *   ids[S'] lengths[M] levels[O] dense[D] labels[K] (weights[K]) (group, 2 words) row
- * values[...]
+ *   ids[S'] lengths[M] levels[O] dense[D] labels[K] (weights[K]) (durations[K])
+ * (group, 2 words) row values[...]
  *
  * S' are the single-valued id features in config order, bucketized ones too. */
 struct record {
-    size_t lengths, levels, dense, labels, weights, group, row, values;
-    bool has_weights, has_group;
+    size_t lengths, levels, dense, labels, weights, durations, group, row, values;
+    bool has_weights, has_durations, has_group;
 };
 const struct record *loading_record(const struct loading *l);
 

@@ -106,13 +106,15 @@ static void lay_out(struct loading *l)
     struct record *r = &l->record;
     size_t tasks = s->settings->n_tasks;
     r->has_weights = l->shape.width[COL_WEIGHTS] > 0;
+    r->has_durations = l->shape.width[COL_DURATIONS] > 0;
     r->has_group = l->shape.width[COL_GROUP] > 0;
     r->lengths = l->n_singles;
     r->levels = r->lengths + s->plan->n_multi;
     r->dense = r->levels + s->n_one_hot;
     r->labels = r->dense + s->n_dense;
     r->weights = r->labels + tasks;
-    r->group = r->weights + (r->has_weights ? tasks : 0);
+    r->durations = r->weights + (r->has_weights ? tasks : 0);
+    r->group = r->durations + (r->has_durations ? tasks : 0);
     r->row = r->group + (r->has_group ? 2 : 0);
     r->values = r->row + 1;
 }
@@ -398,6 +400,9 @@ static void load_rest(struct cursor *c, size_t i, uint64_t row, uint32_t *to)
            tasks * sizeof(float));
     if (r->has_weights)
         memcpy(to + r->weights, block_f32(c->b, COL_WEIGHTS) + i * tasks,
+               tasks * sizeof(float));
+    if (r->has_durations)
+        memcpy(to + r->durations, block_f32(c->b, COL_DURATIONS) + i * tasks,
                tasks * sizeof(float));
     if (r->has_group)
         memcpy(to + r->group, block_u64(c->b, COL_GROUP) + i, sizeof(uint64_t));

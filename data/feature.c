@@ -6,6 +6,7 @@
 
 #include "common/base/hash.h"
 #include "common/base/mem.h"
+#include "common/math/target.h"
 
 enum { ID_TEXT = 64 };
 
@@ -359,6 +360,34 @@ static enum status is_present(const struct schema_expr *e, const struct raw_fiel
     return ST_OK;
 }
 
+enum status feature_duration(const struct schema *s, size_t task,
+                             const struct raw_field *fields, struct feature_scratch *x,
+                             float *duration, struct error *err)
+{
+    *duration = 0;
+    TRY(expr_float(&s->plan->tasks[task].duration, fields, s->settings->tasks[task].name,
+                   x, duration, err));
+    if (!(*duration > 0)) *duration = 0;
+    return ST_OK;
+}
+
+/* Labels of times are at least 0; a completion is no label without a duration. */
+static enum status check_time(const struct schema *s, size_t task,
+                              const struct raw_field *fields, struct feature_scratch *x,
+                              float *y, struct error *err)
+{
+    const struct task_cfg *t = &s->settings->tasks[task];
+    const struct task_plan *p = &s->plan->tasks[task];
+    if (*y < 0)
+        return bad(x, p->label.n == 1 ? p->label.inputs[0] : SIZE_MAX, err,
+                   "label below 0", t->name);
+    if (!p->duration.expr) return ST_OK;
+    float d;
+    TRY(feature_duration(s, task, fields, x, &d, err));
+    if (d == 0) *y = NAN;
+    return ST_OK;
+}
+
 static enum status label_and_weight(const struct schema *s, size_t task,
                                     const struct raw_field *fields,
                                     struct feature_scratch *x, float *label,
@@ -378,6 +407,8 @@ static enum status label_and_weight(const struct schema *s, size_t task,
     if (t->loss == LOSS_BCE && (y < 0 || y > 1))
         return bad(x, p->label.n == 1 ? p->label.inputs[0] : SIZE_MAX, err,
                    "label outside of [0, 1]", t->name);
+    if (target_is_time(t->loss)) TRY(check_time(s, task, fields, x, &y, err));
+    if (isnan(y)) return ST_OK;
     if (p->weight.expr) TRY(expr_float(&p->weight, fields, t->name, x, &w, err));
     if (isnan(w)) return ST_OK;
     if (w < 0)

@@ -60,5 +60,9 @@ enum status feature_texts(const struct schema *s, size_t feature,
 enum status feature_label(const struct schema *s, size_t task,
                           const struct raw_field *fields, struct feature_scratch *x,
                           float *label, float *weight, struct error *err) MUST_USE;
+/* Of a task with a duration; 0 when it is missing or not above 0. */
+enum status feature_duration(const struct schema *s, size_t task,
+                             const struct raw_field *fields, struct feature_scratch *x,
+                             float *duration, struct error *err) MUST_USE;
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "common/base/mem.h"
 #include "common/math/fmath.h"
+#include "common/math/target.h"
 #include "data/dataset_impl.h"
 #include "data/fit_impl.h"
 
@@ -285,6 +286,7 @@ static void count_labels(struct fitting *g, size_t i)
     size_t n = g->fit->schema->settings->n_tasks;
     const float *label = block_f32(g->block, COL_LABELS) + i * n;
     const float *weight = block_f32(g->block, COL_WEIGHTS);
+    const float *duration = block_f32(g->block, COL_DURATIONS);
     for (size_t k = 0; k < n; k++) {
         float y = label[k];
         double w = weight ? weight[i * n + k] : 1;
@@ -292,7 +294,9 @@ static void count_labels(struct fitting *g, size_t i)
         if (g->label_low[k] > y) g->label_low[k] = y;
         if (g->label_high[k] < y) g->label_high[k] = y;
         g->weight[k] += w;
-        g->weighted_label[k] += w * y;
+        g->weighted_label[k] +=
+            w * target_of_label(g->fit->schema->settings->tasks[k].loss, y,
+                                duration ? duration[i * n + k] : 0);
     }
 }
 
@@ -394,6 +398,11 @@ static enum status take_labels(struct fitting *g, struct error *err)
         }
         g->fit->presence[k] = g->weight[k] / (double)g->n_rows;
         g->fit->base[k] = g->weighted_label[k] / g->weight[k];
+        if (isfinite(target_logit(t->loss, g->fit->base[k]))) continue;
+        error_set(err, ST_DATA, "task %s: the mean of the training rows is %g", t->name,
+                  g->fit->base[k]);
+        return error_hint(err, ST_DATA,
+                          "nothing can be learned from it: look at `label`");
     }
     return ST_OK;
 }

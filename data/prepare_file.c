@@ -206,6 +206,7 @@ static void place(struct prepared *p)
     shape->width[COL_NUMBERS] = plan->n_number;
     shape->width[COL_LABELS] = s->settings->n_tasks;
     shape->width[COL_WEIGHTS] = plan->row_weights ? s->settings->n_tasks : 0;
+    shape->width[COL_DURATIONS] = plan->durations ? s->settings->n_tasks : 0;
     shape->width[COL_GROUP] = plan->group != SIZE_MAX;
     shape->width[COL_SIDE] = s->settings->data.n_joins;
 }

@@ -76,6 +76,7 @@ static void place_features(struct prep *p)
     shape->width[COL_NUMBERS] = plan->n_number;
     shape->width[COL_LABELS] = p->schema->settings->n_tasks;
     shape->width[COL_WEIGHTS] = plan->row_weights ? p->schema->settings->n_tasks : 0;
+    shape->width[COL_DURATIONS] = plan->durations ? p->schema->settings->n_tasks : 0;
     shape->width[COL_GROUP] = plan->group != SIZE_MAX;
     shape->width[COL_SIDE] = p->n_parts - 1;
     for (size_t i = 0; i < p->aux.n; i++)
@@ -205,6 +206,23 @@ static enum status read_labels(struct prep *p, const struct raw_row *row, size_t
     return ST_OK;
 }
 
+static enum status read_durations(struct prep *p, const struct raw_row *row,
+                                  size_t *column, struct error *err)
+{
+    size_t n = p->shape.width[COL_DURATIONS];
+    if (!n) return ST_OK;
+    float *to = block_f32(p->block, COL_DURATIONS) + p->block->n * n;
+    for (size_t k = 0; k < n; k++) {
+        to[k] = 0;
+        if (!p->schema->plan->tasks[k].duration.expr) continue;
+        enum status st =
+            feature_duration(p->schema, k, row->fields, p->scratch, &to[k], err);
+        *column = p->scratch->bad_column;
+        if (st != ST_OK) return st;
+    }
+    return ST_OK;
+}
+
 /* ST_DATA: a bad row. Nothing is kept of it. */
 static enum status read_row(struct prep *p, const struct raw_row *row, size_t *column,
                             struct error *err)
@@ -216,7 +234,8 @@ static enum status read_row(struct prep *p, const struct raw_row *row, size_t *c
         if (part->owner < 0 || part->state[r] == PART_NEW || part->state[r] == PART_BAD)
             TRY(part_read(p, part, r, row->fields, column, err));
     }
-    return read_labels(p, row, column, err);
+    TRY(read_labels(p, row, column, err));
+    return read_durations(p, row, column, err);
 }
 
 static enum status put_values(struct prep *p, const struct part *part, size_t r, size_t i,

@@ -153,6 +153,10 @@ static enum status build_tasks(struct schema *s, struct error *err)
     for (size_t k = 0; k < settings->n_tasks; k++) {
         const struct task_cfg *t = &settings->tasks[k];
         struct task_plan *plan = &p->tasks[k];
+        if (t->duration.text) {
+            TRY(parse(s, &t->duration, NULL, &plan->duration, err));
+            p->durations = true;
+        }
         if (p->labels_optional && label_is_absent(s, t)) continue;
         TRY(parse(s, &t->label, NULL, &plan->label, err));
         if (p->labels_optional) {

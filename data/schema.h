@@ -43,6 +43,7 @@ struct feature_plan {
 
 struct task_plan {
     struct schema_expr label, present, weight; /* label.expr NULL: absent (predict) */
+    struct schema_expr duration;
 };
 
 struct schema_plan {
@@ -57,6 +58,7 @@ struct schema_plan {
     size_t *ids;      /* [n_ids] features in config order */
     size_t group;     /* column, SIZE_MAX = none */
     bool row_weights; /* some task has row_weight */
+    bool durations;   /* some task has duration */
     bool labels_optional;
     const char **known; /* every column there is */
     const int *known_owner;

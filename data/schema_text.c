@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "common/math/target.h"
 #include "data/schema.h"
 
 /* A text that grows. */
@@ -103,6 +104,8 @@ static void put_tasks(struct writing *w, const struct schema *s)
         if (p->label.expr) put_text(w, "label", t->label.text);
         if (p->present.expr) put_text(w, "present", t->present.text);
         if (p->weight.expr) put_text(w, "row_weight", t->row_weight.text);
+        if (target_is_time(t->loss)) put(w, " time=1");
+        if (p->duration.expr) put_text(w, "duration", t->duration.text);
         put(w, "\n");
     }
 }

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "common/math/fmath.h"
+#include "common/math/target.h"
 
 /* With e = exp(-|z|): softplus(z) = max(z, 0) + log1p(e), sigmoid(z) = 1/(1+e) or
  * e/(1+e). */
@@ -11,6 +12,16 @@ static double bce(double z, double y, double *dz)
     double e = fmath_exp(z < 0 ? z : -z);
     *dz = (z < 0 ? e : 1) / (1 + e) - y;
     return (z > 0 ? z : 0) + fmath_log1p(e) - y * z;
+}
+
+/* (1 + y) softplus(z) - y z: y softplus(-z) is y (softplus(z) - z). */
+static double weighted_logistic(double z, double y, double *dz)
+{
+    double e = fmath_exp(z < 0 ? z : -z);
+    double p = (z < 0 ? e : 1) / (1 + e), q = (z < 0 ? 1 : e) / (1 + e);
+    *dz = p - y * q;
+    double log1p = fmath_log1p(e);
+    return z < 0 ? log1p + y * (log1p - z) : log1p + z + y * log1p;
 }
 
 static double huber(double delta, double z, double y, double *dz)
@@ -28,10 +39,14 @@ double loss_value(enum loss_kind kind, double delta, double z, double y, double 
 {
     switch (kind) {
     case LOSS_BCE:
+    case LOSS_COMPLETION:
         return bce(z, y, dz);
+    case LOSS_WEIGHTED_LOGISTIC:
+        return weighted_logistic(z, y, dz);
     case LOSS_HUBER:
         return huber(delta, z, y, dz);
     case LOSS_MSE:
+    case LOSS_LOG_MSE:
         break;
     }
     *dz = 2 * (z - y);
@@ -43,12 +58,13 @@ void loss_forward_backward(enum loss_kind kind, double delta,
                            double *sum, float *dz)
 {
     for (size_t r = 0; r < rows->n; r++) {
-        float y = rows->label[r * rows->ld];
+        float label = rows->label[r * rows->ld];
         double d = 0;
-        if (!isnan(y)) {
+        if (!isnan(label)) {
             double w = (double)rows->weight[r * rows->ld] * scale;
-            *sum += w * loss_value(kind, delta, (double)rows->z[r * rows->ldz], (double)y,
-                                   &d);
+            double duration = rows->duration ? (double)rows->duration[r * rows->ld] : 0;
+            double y = target_of_label(kind, (double)label, duration);
+            *sum += w * loss_value(kind, delta, (double)rows->z[r * rows->ldz], y, &d);
             d *= w * task_weight;
         }
         dz[r * rows->ldz] = (float)d;

@@ -1,8 +1,11 @@
-/* Losses of one task over rows: value in double, gradient by the logit.
+/* Losses of one task over rows: value in double, gradient by the logit; y is the
+ * target of the label (common/math/target.h).
  *
- *   bce    softplus(z) - y z, y in [0, 1]   (MODELS: one logit a task, no clipping)
- *   mse    (z - y)^2
- *   huber  e^2 / 2 where |e| <= delta, delta (|e| - delta / 2) beyond
+ *   bce, completion    softplus(z) - y z, y in [0, 1]   (one logit a task, no clipping)
+ *   mse, log_mse       (z - y)^2
+ *   huber              e^2 / 2 where |e| <= delta, delta (|e| - delta / 2) beyond
+ *   weighted_logistic  y softplus(-z) + softplus(z), y >= 0: a positive of weight y
+ *                      and a negative of weight 1; least where e^z is the mean of y
  *
  * A row whose label is NaN has no loss and a zero gradient. */
 #ifndef MTPS_MODEL_LOSS_H
@@ -19,6 +22,7 @@ struct loss_rows {
     const float *label;  /* stride ld */
     const float *weight; /* stride ld */
     size_t ld;
+    const float *duration; /* stride ld; NULL when the loss is not completion */
 };
 
 /* Adds weight * loss * scale to *sum, row after row, and writes
@@ -27,7 +31,7 @@ void loss_forward_backward(enum loss_kind kind, double delta,
                            const struct loss_rows *rows, double scale, double task_weight,
                            double *sum, float *dz);
 
-/* Loss and derivative of one row. */
+/* Loss and derivative of one row with target y. */
 double loss_value(enum loss_kind kind, double delta, double z, double y, double *dz);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "common/base/mem.h"
 #include "common/math/fmath.h"
+#include "model/metric_pairs.h"
 
 enum { PACK_MAGIC = 0x6d657472, DIGIT_BITS = 11, DIGITS = 1 << DIGIT_BITS };
 
@@ -234,6 +235,7 @@ struct rows {
     uint64_t *group; /* NULL without groups */
     uint64_t *key;
     uint32_t *order, *spare;
+    uint32_t *pair_label, *pair_score; /* of rows whose pairs are counted */
 };
 
 /* Stable: order[] by key[order[i]], 64 bits in digits; equal digits cost one pass
@@ -286,29 +288,82 @@ static double area(const struct rows *r, size_t first, size_t end)
     return positives > 0 && below > 0 ? sum / (positives * below) : (double)NAN;
 }
 
-static void grouped(struct rows *r, struct metric_result *out)
+/* Share of pairs in order over order[first, end), which is in ascending order of
+ * (label, score). NaN with one label. */
+static double pairs(const struct rows *r, size_t first, size_t end)
+{
+    for (size_t i = first; i < end; i++) {
+        r->pair_label[i - first] = (uint32_t)sortable(r->label[r->order[i]]);
+        r->pair_score[i - first] = (uint32_t)sortable(r->score[r->order[i]]);
+    }
+    struct metric_pairs p =
+        metric_count_pairs(end - first, r->pair_label, r->pair_score, r->spare);
+    return metric_pairs_share(&p);
+}
+
+/* Mean of a figure over groups, weighted by their rows; rows come in the order that
+ * the figure needs. */
+static double grouped(struct rows *r,
+                      double (*figure)(const struct rows *, size_t, size_t),
+                      uint64_t *groups)
 {
     double sum = 0, rows = 0;
     for (size_t i = 0; i < r->n; i++) r->key[i] = r->group[i];
-    radix_sort(r); /* stable, so each group is in score order */
+    radix_sort(r); /* stable, so each group stays in order */
+    *groups = 0;
     for (size_t first = 0, end; first < r->n; first = end) {
         uint64_t g = r->group[r->order[first]];
         for (end = first + 1; end < r->n && r->group[r->order[end]] == g;) end++;
-        double a = area(r, first, end);
-        if (isnan(a)) continue;
-        sum += a * (double)(end - first);
+        double v = figure(r, first, end);
+        if (isnan(v)) continue;
+        sum += v * (double)(end - first);
         rows += (double)(end - first);
-        out->groups++;
+        ++*groups;
     }
-    out->gauc = rows > 0 ? sum / rows : (double)NAN;
+    return rows > 0 ? sum / rows : (double)NAN;
 }
 
-/* Scores that are numbers and labels that are shares of a positive. */
+/* Labels that are shares of a positive; whole when all are 0 or 1. */
+enum label_kind { LABELS_CLASSES, LABELS_SHARES, LABELS_ANY };
+static enum label_kind kind_of_labels(const struct rows *r)
+{
+    enum label_kind kind = LABELS_CLASSES;
+    for (size_t i = 0; i < r->n; i++) {
+        float y = r->label[i];
+        if (y < 0 || y > 1) return LABELS_ANY;
+        if (y > 0 && y < 1) kind = LABELS_SHARES;
+    }
+    return kind;
+}
+
 static bool can_rank(const struct rows *r)
 {
     for (size_t i = 0; i < r->n; i++)
-        if (isnan(r->score[i]) || r->label[i] < 0 || r->label[i] > 1) return false;
+        if (isnan(r->score[i])) return false;
     return true;
+}
+
+/* Areas of classes and shares; pairs of shares and numbers. Two classes have the same
+ * area and share of pairs. */
+static void rank_task(struct rows *r, struct metric_result *out)
+{
+    enum label_kind kind = kind_of_labels(r);
+    if (kind != LABELS_ANY) {
+        radix_sort(r);
+        out->auc = area(r, 0, r->n);
+        if (r->group != NULL) out->gauc = grouped(r, area, &out->groups);
+    }
+    if (kind == LABELS_CLASSES) {
+        out->xauc = out->auc;
+        out->gxauc = out->gauc;
+        return;
+    }
+    for (size_t i = 0; i < r->n; i++)
+        r->key[i] = sortable(r->label[i]) << 32 | sortable(r->score[i]);
+    radix_sort(r);
+    out->xauc = pairs(r, 0, r->n);
+    uint64_t groups;
+    if (r->group != NULL) out->gxauc = grouped(r, pairs, &groups);
 }
 
 static void collect(const struct metric *m, size_t k, struct rows *r)
@@ -345,6 +400,8 @@ static void finish_task(const struct metric *m, size_t k, struct rows *r,
     double n = s.rows > 0 ? (double)s.rows : (double)NAN;
     *out = (struct metric_result){.auc = (double)NAN,
                                   .gauc = (double)NAN,
+                                  .xauc = (double)NAN,
+                                  .gxauc = (double)NAN,
                                   .logloss = s.logloss / n,
                                   .pcoc = s.labels > 0 ? s.predictions / s.labels
                                                        : (double)NAN,
@@ -353,10 +410,7 @@ static void finish_task(const struct metric *m, size_t k, struct rows *r,
                                   .positives = s.labels,
                                   .rows = s.rows};
     collect(m, k, r);
-    if (!can_rank(r)) return;
-    radix_sort(r);
-    out->auc = area(r, 0, r->n);
-    if (r->group != NULL) grouped(r, out);
+    if (can_rank(r)) rank_task(r, out);
 }
 
 enum status metric_finalize(struct metric *m, struct metric_result *out,
@@ -374,8 +428,11 @@ enum status metric_finalize(struct metric *m, struct metric_result *out,
                      .group = groups ? mem_array(n, sizeof(uint64_t)) : NULL,
                      .key = mem_array(n, sizeof(uint64_t)),
                      .order = mem_array(n, sizeof(uint32_t)),
-                     .spare = mem_array(n, sizeof(uint32_t))};
-    bool ok = r.score && r.label && r.key && r.order && r.spare && (!groups || r.group);
+                     .spare = mem_array(n, sizeof(uint32_t)),
+                     .pair_label = mem_array(n, sizeof(uint32_t)),
+                     .pair_score = mem_array(n, sizeof(uint32_t))};
+    bool ok = r.score && r.label && r.key && r.order && r.spare && r.pair_label &&
+              r.pair_score && (!groups || r.group);
     for (size_t k = 0; k < m->n_tasks && ok; k++) finish_task(m, k, &r, &out[k]);
     mem_free(r.score);
     mem_free(r.label);
@@ -383,5 +440,7 @@ enum status metric_finalize(struct metric *m, struct metric_result *out,
     mem_free(r.key);
     mem_free(r.order);
     mem_free(r.spare);
-    return ok ? ST_OK : mem_error(err, "metrics", n * 32);
+    mem_free(r.pair_label);
+    mem_free(r.pair_score);
+    return ok ? ST_OK : mem_error(err, "metrics", n * 40);
 }

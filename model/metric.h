@@ -10,10 +10,15 @@
  *   gauc     mean of the groups' aucs weighted by their rows; groups with one
  *            class are left out
  *   mae, rmse  of predictions against labels
+ *   xauc     share of the pairs of rows with different labels whose predictions are
+ *            in the labels' order; equal predictions count one half
+ *   gxauc    mean of the groups' xaucs weighted by their rows; groups with one label
+ *            are left out
  *
  * A row counts for a task when its label is present (not NaN). Row weights of
  * training are not used. Values that do not exist (auc of one class or of labels
- * outside [0, 1], pcoc without positives) are NaN. Not thread-safe. */
+ * outside [0, 1], xauc of one label, pcoc without positives) are NaN. Not
+ * thread-safe. */
 #ifndef MTPS_MODEL_METRIC_H
 #define MTPS_MODEL_METRIC_H
 
@@ -24,7 +29,7 @@
 #include "common/base/status.h"
 
 struct metric_result {
-    double auc, logloss, pcoc, gauc, mae, rmse;
+    double auc, logloss, pcoc, gauc, mae, rmse, xauc, gxauc;
     double positives; /* sum of labels */
     uint64_t rows;    /* with a label */
     uint64_t groups;  /* that count in gauc */

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "common/math/fmath.h"
+#include "common/math/target.h"
 
 size_t model_row_dim(enum model_type type, size_t cfg_dim, size_t n_tasks)
 {
@@ -249,5 +249,5 @@ size_t model_layer1_width(const struct model *m)
 
 float model_link(const struct model *m, size_t task, float z)
 {
-    return m->tasks[task].loss == LOSS_BCE ? (float)fmath_sigmoid((double)z) : z;
+    return (float)target_value(m->tasks[task].loss, (double)z, 1);
 }

@@ -133,6 +133,7 @@ static void chunk_losses(const struct model *m, const struct batch *b, size_t fi
                                  .ldz = m->net.buffers[h->buf].width,
                                  .label = b->labels + at,
                                  .weight = b->weights + at,
+                                 .duration = b->durations ? b->durations + at : NULL,
                                  .ld = m->n_tasks};
         loss_forward_backward(t->loss, t->huber_delta, &rows, scale[k], t->weight,
                               &loss[k], c->grad[h->buf] + h->col);

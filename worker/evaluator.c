@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "common/base/mem.h"
+#include "common/math/target.h"
 
 struct evaluation {
     const struct session *session;
@@ -18,7 +19,7 @@ static enum status add_block(void *arg, uint64_t block, const struct batch *b, c
     for (size_t i = 0; i < b->n_rows; i++)
         for (size_t k = 0; k < e->n_tasks; k++)
             e->scores[i * e->n_tasks + k] =
-                model_link(e->session->model, k, logits[i * e->n_tasks + k]);
+                scorer_value(e->session, b, i, k, logits[i * e->n_tasks + k]);
     return metric_add(e->metric, block, b->n_rows, e->scores, logits, b->labels, b->group, err);
 }
 
@@ -46,10 +47,12 @@ void evaluator_drop_meaningless(const struct settings *s, struct metric_result *
 {
     for (size_t k = 0; k < s->n_tasks; k++) {
         struct metric_result *r = &results[k];
-        if (s->tasks[k].loss == LOSS_BCE)
-            r->mae = r->rmse = NAN;
-        else
-            r->auc = r->logloss = r->gauc = r->pcoc = NAN;
+        if (s->tasks[k].loss == LOSS_BCE) {
+            r->mae = r->rmse = r->xauc = r->gxauc = NAN;
+            continue;
+        }
+        r->auc = r->logloss = r->gauc = NAN;
+        if (!target_is_time(s->tasks[k].loss)) r->pcoc = NAN;
     }
 }
 

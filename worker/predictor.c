@@ -16,7 +16,7 @@ struct scores {
     size_t n;
     uint64_t *rows; /* [n] row of the prepared file */
     float *values;  /* [n, n_tasks] what users see */
-    const struct model *model;
+    const struct session *session;
 };
 
 static enum status keep_block(void *arg, uint64_t block, const struct batch *b, const float *logits,
@@ -29,7 +29,7 @@ static enum status keep_block(void *arg, uint64_t block, const struct batch *b, 
         s->rows[at + i] = b->row[i];
         for (size_t k = 0; k < s->n_tasks; k++)
             s->values[(at + i) * s->n_tasks + k] =
-                model_link(s->model, k, logits[i * s->n_tasks + k]);
+                scorer_value(s->session, b, i, k, logits[i * s->n_tasks + k]);
     }
     return ST_OK;
 }
@@ -150,7 +150,7 @@ static enum status make_scores(const struct predict_spec *spec, struct scores *s
     *s = (struct scores){.n_tasks = model_n_tasks(spec->scorer.session->model),
                          .first = first,
                          .n = (size_t)(end - first),
-                         .model = spec->scorer.session->model};
+                         .session = spec->scorer.session};
     size_t per_row = sizeof *s->rows + s->n_tasks * sizeof *s->values;
     *block = mem_array(s->n, per_row);
     if (!*block) return mem_error(err, "scores", s->n * per_row);

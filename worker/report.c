@@ -183,14 +183,18 @@ json_t *report_metric_json(const struct metric_result *m)
     set_number(o, "gauc", m->gauc);
     set_number(o, "mae", m->mae);
     set_number(o, "rmse", m->rmse);
+    set_number(o, "xauc", m->xauc);
+    set_number(o, "gxauc", m->gxauc);
     json_object_set_new(o, "rows", json_integer((json_int_t)m->rows));
     return o;
 }
 
 char *report_metric_line(const char *task, const struct metric_result *m)
 {
-    static const char *const names[] = {"auc", "logloss", "pcoc", "gauc", "mae", "rmse"};
-    const double values[] = {m->auc, m->logloss, m->pcoc, m->gauc, m->mae, m->rmse};
+    static const char *const names[] = {"auc", "logloss", "pcoc",  "gauc",
+                                        "mae", "rmse",    "xauc", "gxauc"};
+    const double values[] = {m->auc, m->logloss, m->pcoc, m->gauc,
+                             m->mae, m->rmse,    m->xauc, m->gxauc};
     char text[512];
     int n = snprintf(text, sizeof text, "%-12s", task);
     for (size_t i = 0; i < sizeof values / sizeof *values; i++)

@@ -192,6 +192,8 @@ static double metric_of(const struct metric_result *m, const char *name)
     if (!strcmp(name, "gauc")) return m->gauc;
     if (!strcmp(name, "mae")) return m->mae;
     if (!strcmp(name, "rmse")) return m->rmse;
+    if (!strcmp(name, "xauc")) return m->xauc;
+    if (!strcmp(name, "gxauc")) return m->gxauc;
     return m->auc;
 }
 
@@ -199,7 +201,8 @@ static double metric_of(const struct metric_result *m, const char *name)
 static double watched(const struct run *r)
 {
     const struct train_cfg *t = &r->settings->train;
-    bool larger = !strcmp(t->early_stop_metric, "auc") || !strcmp(t->early_stop_metric, "gauc");
+    size_t n_name = strlen(t->early_stop_metric);
+    bool larger = n_name >= 3 && !strcmp(t->early_stop_metric + n_name - 3, "auc");
     bool mean = !strcmp(t->early_stop_task, "mean");
     double sum = 0;
     size_t n = 0;

@@ -28,6 +28,14 @@ struct range scorer_blocks(const struct dataset *d, size_t worker, size_t n_work
     return partition_part((size_t)n, worker, n_workers);
 }
 
+float scorer_value(const struct session *s, const struct batch *b, size_t row, size_t task,
+                   float z)
+{
+    float value = model_link(s->model, task, z);
+    if (s->spec.settings->tasks[task].loss != LOSS_COMPLETION) return value;
+    return value * b->durations[row * b->n_tasks + task];
+}
+
 /* ---- making ---- */
 
 static enum status make_infer(struct scorer *s, struct error *err)

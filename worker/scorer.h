@@ -21,6 +21,10 @@ struct scorer_spec {
     struct threads *threads;
 };
 
+/* What users see of output z of a task on row `row` of the batch. */
+float scorer_value(const struct session *s, const struct batch *b, size_t row, size_t task,
+                   float z);
+
 /* Blocks [first, end) of the data that a worker scores. */
 struct range scorer_blocks(const struct dataset *d, size_t worker, size_t n_workers);
 

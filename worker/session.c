@@ -4,7 +4,7 @@
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
-#include "common/math/fmath.h"
+#include "common/math/target.h"
 #include "model/layer1.h"
 
 /* ---- data ---- */
@@ -129,13 +129,6 @@ size_t session_lane_rows(const struct settings *s)
     return s->train.batch_size / s->train.lanes;
 }
 
-static double task_base(const struct fit *fit, const struct settings *settings, size_t task)
-{
-    double base = fit_base(fit, task);
-    if (settings->tasks[task].loss != LOSS_BCE) return base;
-    return fmath_log(base) - fmath_log(1 - base);
-}
-
 static size_t input_width(const struct session *s, const struct schema_feature *f)
 {
     if (f->kind == FEATURE_ID) return s->table_dim[f->table];
@@ -172,7 +165,7 @@ static void fill_tasks(const struct session *s, struct model_task *tasks)
                                        .tower = t->tower,
                                        .gate = t->gate,
                                        .own = t->own,
-                                       .base = task_base(s->fit, settings, k)};
+                                       .base = target_logit(t->loss, fit_base(s->fit, k))};
     }
 }
 

@@ -69,7 +69,7 @@ static enum status add_bin(struct slicing *s, size_t bin, uint64_t block, const 
         for (size_t k = 0; k < K; k++) {
             float z = logits[i * K + k];
             s->logits[n * K + k] = z;
-            s->scores[n * K + k] = model_link(s->spec->session->model, k, z);
+            s->scores[n * K + k] = scorer_value(s->spec->session, b, i, k, z);
             s->labels[n * K + k] = b->labels[i * K + k];
         }
         s->group[n++] = b->group ? b->group[i] : 0;

@@ -155,6 +155,20 @@ static enum status warn_unused(struct settings *s, const struct task_cfg *t, str
     return ST_OK;
 }
 
+static enum status check_duration(const struct task_cfg *t, struct error *err)
+{
+    if (t->loss == LOSS_COMPLETION && !t->duration.text) {
+        config_fail(err, t->at, "tasks.%s: loss completion needs `duration`", t->name);
+        return error_hint(err, ST_USAGE, "for example duration: duration_ms / 1000");
+    }
+    if (t->loss != LOSS_COMPLETION && t->duration.text) {
+        config_fail(err, t->duration.at, "tasks.%s.duration: only loss completion reads it",
+                    t->name);
+        return error_hint(err, ST_USAGE, "take it out, or set loss: completion");
+    }
+    return ST_OK;
+}
+
 static enum status check_tasks(struct settings *s, struct error *err)
 {
     for (size_t k = 0; k < s->n_tasks; k++) {
@@ -164,6 +178,7 @@ static enum status check_tasks(struct settings *s, struct error *err)
             config_fail(err, t->at, "tasks: '%s' has a meaning of its own", t->name);
             return error_hint(err, ST_USAGE, "choose another name for the task");
         }
+        TRY(check_duration(t, err));
         TRY(warn_unused(s, t, err));
     }
     return ST_OK;
@@ -222,7 +237,8 @@ static enum status check_lanes(struct settings *s, struct error *err)
 
 static bool metric_fits(const char *metric, const struct task_cfg *t)
 {
-    bool regression = !strcmp(metric, "mae") || !strcmp(metric, "rmse");
+    bool regression = !strcmp(metric, "mae") || !strcmp(metric, "rmse") ||
+                      !strcmp(metric, "xauc") || !strcmp(metric, "gxauc");
     return regression == (t->loss != LOSS_BCE);
 }
 
@@ -243,16 +259,18 @@ static enum status unknown_task(const struct settings *s, struct error *err)
 
 static enum status check_metric(const struct settings *s, struct error *err)
 {
-    static const char *const metrics[] = {"auc", "logloss", "gauc", "mae", "rmse"};
+    static const char *const metrics[] = {"auc",  "logloss", "gauc", "mae",
+                                          "rmse", "xauc",    "gxauc"};
+    enum { N_METRICS = sizeof metrics / sizeof *metrics };
     const char *metric = s->train.early_stop_metric, *task = s->train.early_stop_task;
     bool is_default;
     struct origin at = config_origin(s, "train.early_stop.metric", &is_default);
     size_t m = 0;
-    while (m < 5 && strcmp(metrics[m], metric) != 0) m++;
-    if (m == 5) {
+    while (m < N_METRICS && strcmp(metrics[m], metric) != 0) m++;
+    if (m == N_METRICS) {
         config_fail(err, at, "train.early_stop.metric: '%s' is unknown: expected auc | logloss "
-                    "| gauc | mae | rmse", metric);
-        const char *nearest = nearest_word(metric, metrics, 5);
+                    "| gauc | mae | rmse | xauc | gxauc", metric);
+        const char *nearest = nearest_word(metric, metrics, N_METRICS);
         return nearest ? error_hint(err, ST_USAGE, "did you mean '%s'?", nearest) : ST_USAGE;
     }
     bool found = false, fits = false;
@@ -265,11 +283,11 @@ static enum status check_metric(const struct settings *s, struct error *err)
     if (!fits) {
         config_fail(err, at, "train.early_stop.metric: %s is no metric of this task's loss",
                     metric);
-        return error_hint(err, ST_USAGE, "auc, logloss and gauc are for bce; mae and rmse for "
-                                         "mse and huber");
+        return error_hint(err, ST_USAGE, "auc, logloss and gauc are for bce; mae, rmse, xauc "
+                                         "and gxauc for the other losses");
     }
-    if (!strcmp(metric, "gauc") && !s->data.group.text)
-        return config_fail(err, at, "train.early_stop.metric: gauc needs data.group");
+    if ((!strcmp(metric, "gauc") || !strcmp(metric, "gxauc")) && !s->data.group.text)
+        return config_fail(err, at, "train.early_stop.metric: %s needs data.group", metric);
     return ST_OK;
 }
 

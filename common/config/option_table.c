@@ -32,7 +32,8 @@ static const char *const feature_kinds[] = {"id", "dense", "one_hot", NULL};
 static const char *const keep_sides[] = {"first", "last", NULL};
 static const char *const pools[] = {"sum", "mean", "sqrtn", NULL};
 static const char *const key_kinds[] = {"hash", "uint64", NULL};
-static const char *const losses[] = {"bce", "mse", "huber", NULL};
+static const char *const losses[] = {"bce",        "mse",     "huber", "weighted_logistic",
+                                     "completion", "log_mse", NULL};
 static const char *const activations[] = {"relu", "gelu", "silu", "tanh", NULL};
 static const char *const model_types[] = {"lr",   "dnn", "share_bottom", "omoe",
                                           "mmoe", "cgc", "ple",          NULL};
@@ -391,7 +392,16 @@ static const struct option task_rows[] = {
      .help = "Column or expression: factor of a row's loss in this task, at least 0."},
     {"loss", OPTION_ENUM, .def = "bce", .names = losses, AT(task_cfg, loss),
      .help = "bce: binary cross entropy, the output is a probability. mse, huber: "
-             "regression, the output is a number."},
+             "regression, the output is a number. The others learn times, labels from 0 on, "
+             "and predict a time. weighted_logistic: a positive of weight `label` and a "
+             "negative of weight 1 in every row, so that the odds are the mean time; "
+             "completion: bce of the share of `duration` that was watched, at most 1; "
+             "log_mse: mse of log(1 + label)."},
+    {"duration", OPTION_TEXT, .def_text = "none; an error when the loss is completion",
+     AT(task_cfg, duration),
+     .help = "Column or expression, in the label's unit: the length of what is watched. A "
+             "row where it is missing or not above 0 has no label, and its prediction is 0. "
+             "For loss: completion only."},
     {"huber_delta", OPTION_REAL, .def = "1", .min = 0, .max = 1e6, AT(task_cfg, huber_delta),
      .flags = OPTION_ABOVE_MIN, .help = "Where huber turns from squares to lines."},
     {"tower", OPTION_GROUP, .group = &mlp, AT(task_cfg, tower), .models = TOWERS,
@@ -446,7 +456,8 @@ static const struct option early_stop_rows[] = {
      .flags = OPTION_NOT_EMPTY, .help = "Name of a task, or `mean` over the tasks."},
     {"metric", OPTION_STRING, .def = "auc", AT(train_cfg, early_stop_metric),
      .flags = OPTION_NOT_EMPTY,
-     .help = "auc, logloss, gauc (needs data.group); mae, rmse for regression."},
+     .help = "auc, logloss, gauc (needs data.group); mae, rmse, xauc, gxauc (needs data.group) "
+             "for the other losses."},
     {"patience", OPTION_COUNT, .def = "2", .min = 0, .max = 1e6, .unit = "evaluations",
      AT(train_cfg, early_stop_patience),
      .help = "Evaluations in a row without a better value before training stops."},
@@ -509,6 +520,10 @@ static const struct option cluster_rows[] = {
     {"threads", OPTION_COUNT, .def = "auto", .min = 1, .max = 4096, .word = "auto",
      .unit = "threads", AT(cluster_cfg, threads),
      .help = "Computing threads of a worker. auto: the host's cores divided by its workers."},
+    {"server_threads", OPTION_COUNT, .def = "auto", .min = 1, .max = 4096, .word = "auto",
+     .unit = "threads", AT(cluster_cfg, server_threads),
+     .help = "Threads of a server rank. auto: the host's cores divided by its servers, at most "
+             "8."},
     {"deadline", OPTION_SECONDS, .def = "120 s", .min = 0.1, .max = 604800, .unit = "s",
      AT(cluster_cfg, deadline_s),
      .help = "A rank that makes no progress for so long ends the whole job with exit code "

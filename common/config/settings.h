@@ -168,7 +168,14 @@ struct table_cfg {
 
 /* ---- tasks and model ---- */
 
-enum loss_kind { LOSS_BCE, LOSS_MSE, LOSS_HUBER };
+enum loss_kind {
+    LOSS_BCE,
+    LOSS_MSE,
+    LOSS_HUBER,
+    LOSS_WEIGHTED_LOGISTIC, /* the last three are watch times: common/math/target.h */
+    LOSS_COMPLETION,
+    LOSS_LOG_MSE
+};
 enum activation { ACT_RELU, ACT_GELU, ACT_SILU, ACT_TANH };
 
 /* A stack of layers; the parts a task or the model may set. */
@@ -181,6 +188,7 @@ struct mlp_cfg {
 struct task_cfg {
     const char *name;
     struct text_cfg label, present, row_weight; /* present, row_weight may be NULL */
+    struct text_cfg duration;                   /* of completion, else NULL */
     double weight;
     enum loss_kind loss;
     double huber_delta;
@@ -238,7 +246,7 @@ struct train_cfg {
     struct every_cfg eval_every; /* on data.valid */
     bool early_stop;
     const char *early_stop_task; /* a task's name or "mean" */
-    const char *early_stop_metric; /* auc | logloss | gauc | mae | rmse */
+    const char *early_stop_metric; /* auc | logloss | gauc | mae | rmse | xauc | gxauc */
     size_t early_stop_patience;
 };
 
@@ -249,7 +257,8 @@ struct checkpoint_cfg {
 
 struct cluster_cfg {
     size_t servers;
-    size_t threads; /* 0 = auto */
+    size_t threads;        /* of a worker; 0 = auto */
+    size_t server_threads; /* 0 = auto */
     double deadline_s;
 };
 

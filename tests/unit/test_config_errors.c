@@ -240,11 +240,29 @@ static void early_stop_needs_what_it_watches(void **state)
     strcat(text, "train: {early_stop: {task: time, metric: auc}}\n");
     config_refused(text, NULL,
                    "c.yaml:5:42: train.early_stop.metric: auc is no metric of this task's loss",
-                   "mae and rmse");
+                   "xauc");
     strcpy(text, with_valid);
     strcat(text, "train: {early_stop: {metric: gauc}}\n");
     config_refused(text, NULL, "c.yaml:5:30: train.early_stop.metric: gauc needs data.group",
                    NULL);
+}
+
+/* A completion is a share of something; the other losses have no use for it. */
+static void duration_belongs_to_completion(void **state)
+{
+    (void)state;
+    static const char head[] = "data: {train: {files: a}}\nfeatures: [{name: u}]\n"
+                               "model: {type: lr}\n";
+    char text[512];
+    strcpy(text, head);
+    strcat(text, "tasks: {time: {label: y, loss: completion}}\n");
+    config_refused(text, NULL, "c.yaml:4:15: tasks.time: loss completion needs `duration`",
+                   "duration_ms");
+    strcpy(text, head);
+    strcat(text, "tasks: {time: {label: y, loss: log_mse, duration: d}}\n");
+    config_refused(text, NULL,
+                   "c.yaml:4:51: tasks.time.duration: only loss completion reads it",
+                   "take it out");
 }
 
 /* data.valid is one of three things. */
@@ -333,6 +351,7 @@ int main(void)
         cmocka_unit_test(features_do_not_contradict_themselves),
         cmocka_unit_test(a_table_has_one_dim),
         cmocka_unit_test(early_stop_needs_what_it_watches),
+        cmocka_unit_test(duration_belongs_to_completion),
         cmocka_unit_test(validation_is_one_of_three_things),
         cmocka_unit_test(reserved_names_are_refused),
         cmocka_unit_test(lists_are_bounded),

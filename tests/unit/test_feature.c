@@ -224,7 +224,8 @@ struct label_case {
 };
 
 /* A label is absent when it or `present` is missing or false; a label that is not
- * there is not looked at; a bce label outside of [0, 1] is a bad row. */
+ * there is not looked at; a bce label outside of [0, 1] and a time below 0 are bad rows;
+ * a completion without a duration is no label. */
 static void test_labels(void **state)
 {
     static const struct label_case cases[] = {
@@ -247,6 +248,15 @@ static void test_labels(void **state)
         {"{label: y, row_weight: b}", "1", "2.5", "1", ST_OK, 1, 2.5f},
         {"{label: y, row_weight: b}", "1", NULL, "1", ST_OK, NAN, 0},
         {"{label: y, row_weight: b}", "1", "-1", "1", ST_DATA, 0, 0},
+        {"{label: y, loss: log_mse}", "1", "1", "7", ST_OK, 7, 1},
+        {"{label: y, loss: log_mse}", "1", "1", "-7", ST_DATA, 0, 0},
+        {"{label: y, loss: weighted_logistic}", "1", "1", "-7", ST_DATA, 0, 0},
+        {"{label: y, loss: completion, duration: b}", "1", "9", "70", ST_OK, 70, 1},
+        {"{label: y, loss: completion, duration: b}", "1", NULL, "7", ST_OK, NAN, 0},
+        {"{label: y, loss: completion, duration: b}", "1", "0", "7", ST_OK, NAN, 0},
+        {"{label: y, loss: completion, duration: b}", "1", "-3", "7", ST_OK, NAN, 0},
+        {"{label: y, loss: completion, duration: b}", "1", "long", "7", ST_DATA, 0, 0},
+        {"{label: y, loss: completion, duration: b}", "1", "9", "-7", ST_DATA, 0, 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const struct label_case *c = &cases[i];

@@ -238,6 +238,21 @@ static void test_presence_and_base(void **state)
     assert_true(fit_base(s->fit, 2) == 1);
 }
 
+/* Bases of times are means of what the loss compares with: times, shares of the
+ * duration, logarithms. */
+static void test_base_of_times(void **state)
+{
+    struct data_sample *s = *state;
+    train(s, "x,t,d,click\na,3,4,1\nb,10,5,0\nc,1,0,1\nd,2,,0\n", "[{name: x}]",
+          "{click: {label: click}, odds: {label: t, loss: weighted_logistic}, "
+          "share: {label: t, loss: completion, duration: d}, "
+          "logs: {label: t, loss: log_mse}}");
+    assert_true(fit_base(s->fit, 1) == 4);
+    assert_true(fit_base(s->fit, 2) == (0.75 + 1) / 2);
+    assert_true(fit_presence(s->fit, 2) == 0.5);
+    assert_true(fabs(fit_base(s->fit, 3) - log(4.0 * 11 * 2 * 3) / 4) < 1e-15);
+}
+
 /* No label at all, or one class only, is refused with the task's name. */
 static void test_useless_labels(void **state)
 {
@@ -245,8 +260,10 @@ static void test_useless_labels(void **state)
     static const char *const bad[] = {
         "{click: {label: click}, t: {label: one}}",
         "{click: {label: click}, t: {label: none}}",
-        "{click: {label: click}, t: {label: click, present: 'one > 1'}}"};
-    for (size_t i = 0; i < 3; i++) {
+        "{click: {label: click}, t: {label: click, present: 'one > 1'}}",
+        "{click: {label: click}, t: {label: 'one - 1', loss: weighted_logistic}}",
+        "{click: {label: click}, t: {label: one, loss: completion, duration: one}}"};
+    for (size_t i = 0; i < 5; i++) {
         char body[512];
         data_sample_file(s, "a.csv", "x,click,one,none\na,1,1,\nb,0,1,\n");
         snprintf(body, sizeof body, DATA "features: [{name: x}]\ntasks: %s\n", bad[i]);
@@ -420,6 +437,7 @@ int main(void)
         TEST(test_buckets),
         TEST(test_bucket_search),
         TEST(test_presence_and_base),
+        TEST(test_base_of_times),
         TEST(test_useless_labels),
         TEST(test_repetition),
         TEST(test_checkpoint),

@@ -50,10 +50,43 @@ static void test_regression_values(void **state)
     assert_true(near(value(LOSS_HUBER, -3, -1), 0.5 * (2 - 0.25)));
 }
 
+/* -T log(p) - log(1 - p): a positive of weight T and a negative of weight 1. */
+static void test_weighted_logistic_values(void **state)
+{
+    (void)state;
+    for (double z = -5; z <= 5; z += 0.3)
+        for (double t = 0; t < 40; t += 7.5) {
+            double p = 1 / (1 + exp(-z)), q = 1 / (1 + exp(z));
+            assert_true(near(value(LOSS_WEIGHTED_LOGISTIC, z, t), -t * log(p) - log(q)));
+        }
+}
+
+/* Over rows with times 1, 3 and 11, the least loss is where the odds are their mean. */
+static void test_weighted_logistic_learns_the_mean(void **state)
+{
+    (void)state;
+    const double t[] = {1, 3, 11};
+    double sum = 0, d;
+    for (size_t i = 0; i < 3; i++) {
+        loss_value(LOSS_WEIGHTED_LOGISTIC, 0, log(5), t[i], &d);
+        sum += d;
+    }
+    assert_true(fabs(sum) < 1e-14);
+}
+
+static void test_weighted_logistic_is_stable_far_out(void **state)
+{
+    (void)state;
+    double d;
+    assert_true(loss_value(LOSS_WEIGHTED_LOGISTIC, 0, 1000, 7, &d) == 1000 && d == 1);
+    assert_true(loss_value(LOSS_WEIGHTED_LOGISTIC, 0, -1000, 7, &d) == 7000 && d == -7);
+    assert_true(loss_value(LOSS_WEIGHTED_LOGISTIC, 0, -1000, 0, &d) == 0 && d == 0);
+}
+
 static void test_derivatives_agree_with_differences(void **state)
 {
     (void)state;
-    for (int kind = LOSS_BCE; kind <= LOSS_HUBER; kind++)
+    for (int kind = LOSS_BCE; kind <= LOSS_LOG_MSE; kind++)
         for (double z = -3.02; z < 3; z += 0.7)
             for (double y = 0; y <= 1; y += 0.25) {
                 double d, h = 1e-6;
@@ -72,10 +105,34 @@ static void test_rows_are_weighted_and_absent_ones_skipped(void **state)
     const float z[] = {1, 9, 2}, y[] = {0, NAN, 4}, w[] = {2, 5, 0.5f};
     float dz[] = {7, 7, 7};
     double sum = 10;
-    struct loss_rows rows = {3, z, 1, y, w, 1};
+    struct loss_rows rows = {3, z, 1, y, w, 1, NULL};
     loss_forward_backward(LOSS_MSE, 0, &rows, 0.25, 3, &sum, dz);
     assert_true(near(sum, 10 + 2 * 0.25 * 1 + 0.5 * 0.25 * 4));
     assert_true(dz[0] == 3 && dz[1] == 0 && dz[2] == -1.5f);
+}
+
+/* Labels of times become targets on the way: the share of the row's duration, at most
+ * 1, and log(1 + time). A scalar reference of loss and gradient. */
+static void test_times_become_targets(void **state)
+{
+    (void)state;
+    const float z[] = {0.3f, -1.2f, 2}, t[] = {3, NAN, 50}, w[] = {2, 1, 0.5f},
+                d[] = {12, 0, 20};
+    struct loss_rows rows = {3, z, 1, t, w, 1, d};
+    double want = 0, sum = 0,
+           p[] = {1 / (1 + exp(-(double)z[0])), 0, 1 / (1 + exp(-2.0))};
+    float dz[3];
+    want = 2 * -(0.25 * log(p[0]) + 0.75 * log(1 - p[0])) + 0.5 * -log(p[2]);
+    loss_forward_backward(LOSS_COMPLETION, 0, &rows, 0.1, 3, &sum, dz);
+    assert_true(near(sum, 0.1 * want));
+    assert_true(fabs((double)dz[0] - 2 * 0.1 * 3 * (p[0] - 0.25)) < 1e-7);
+    assert_true(dz[1] == 0 && fabs((double)dz[2] - 0.5 * 0.1 * 3 * (p[2] - 1)) < 1e-7);
+    rows.duration = NULL;
+    sum = 0;
+    loss_forward_backward(LOSS_LOG_MSE, 0, &rows, 0.1, 3, &sum, dz);
+    double e0 = (double)z[0] - log(4), e2 = 2 - log(51);
+    assert_true(near(sum, 0.1 * (2 * e0 * e0 + 0.5 * e2 * e2)));
+    assert_true(fabs((double)dz[2] - 0.5 * 0.1 * 3 * 2 * e2) < 1e-7);
 }
 
 /* Strides: one column of logits, labels and weights each. */
@@ -85,7 +142,7 @@ static void test_strides_are_followed(void **state)
     const float z[] = {1, 8, 2, 8}, y[] = {0, 8, 8, 1, 8, 8}, w[] = {1, 8, 8, 1, 8, 8};
     float dz[] = {7, 7, 7, 7};
     double sum = 0;
-    struct loss_rows rows = {2, z, 2, y, w, 3};
+    struct loss_rows rows = {2, z, 2, y, w, 3, NULL};
     loss_forward_backward(LOSS_MSE, 0, &rows, 1, 1, &sum, dz);
     assert_true(near(sum, 2) && dz[0] == 2 && dz[1] == 7 && dz[2] == 2 && dz[3] == 7);
 }
@@ -98,7 +155,7 @@ static void test_non_finite_shows(void **state)
     for (size_t i = 0; i < 2; i++) {
         float dz;
         double sum = 0;
-        struct loss_rows rows = {1, z + i, 1, y + i, w, 1};
+        struct loss_rows rows = {1, z + i, 1, y + i, w, 1, NULL};
         loss_forward_backward(LOSS_BCE, 0, &rows, 1, 1, &sum, &dz);
         assert_false(isfinite(sum));
     }
@@ -110,6 +167,10 @@ int main(void)
         cmocka_unit_test(test_bce_values),
         cmocka_unit_test(test_bce_is_stable_far_out),
         cmocka_unit_test(test_regression_values),
+        cmocka_unit_test(test_weighted_logistic_values),
+        cmocka_unit_test(test_weighted_logistic_learns_the_mean),
+        cmocka_unit_test(test_weighted_logistic_is_stable_far_out),
+        cmocka_unit_test(test_times_become_targets),
         cmocka_unit_test(test_derivatives_agree_with_differences),
         cmocka_unit_test(test_rows_are_weighted_and_absent_ones_skipped),
         cmocka_unit_test(test_strides_are_followed),

@@ -102,6 +102,40 @@ static void test_fractional_labels(void **state)
     assert_true(isnan(one_block(2, s, big, NULL).auc)); /* a regression label */
 }
 
+/* Four watch times by hand: of the 5 pairs with different times 4 are in order and one
+ * has equal predictions. */
+static void test_xauc_by_hand(void **state)
+{
+    (void)state;
+    const float s[] = {0.2f, 0.5f, 0.5f, 0.4f}, y[] = {3, 8, 20, 8};
+    struct metric_result r = one_block(4, s, y, NULL);
+    assert_true(r.xauc == 4.5 / 5 && isnan(r.auc) && isnan(r.gxauc));
+    const float far[] = {-2, 5e30f, -0.0f, 0}, times[] = {-7, 1e30f, 0, 2};
+    assert_true(one_block(4, far, times, NULL).xauc == 5.5 / 6);
+}
+
+/* Without two different labels, or with a prediction that is no number, there is none. */
+static void test_xauc_that_cannot_be_said(void **state)
+{
+    (void)state;
+    const float s[] = {0.2f, 0.5f}, y[] = {3, 3}, bad[] = {NAN, 0.5f}, y2[] = {3, 4};
+    assert_true(isnan(one_block(2, s, y, NULL).xauc));
+    assert_true(isnan(one_block(1, s, y2, NULL).xauc));
+    assert_true(isnan(one_block(0, s, y, NULL).xauc));
+    assert_true(isnan(one_block(2, bad, y2, NULL).xauc));
+}
+
+/* Of two classes the pairs with different labels are those of the AUC. */
+static void test_xauc_of_classes_is_the_auc(void **state)
+{
+    (void)state;
+    const float s[] = {0.1f, 0.9f, 0.9f, 0.3f, 0.2f, 0.7f, 0.6f};
+    const float y[] = {0, 1, 0, 1, 0, 1, 1};
+    const uint64_t g[] = {7, 7, 9, 9, 9, 3, 3};
+    struct metric_result r = one_block(7, s, y, g);
+    assert_true(r.xauc == r.auc && r.gxauc == r.gauc);
+}
+
 /* ---- brute force, blocks and workers ---- */
 
 enum { N = 500, K = 2, BLOCK = 64 };
@@ -121,6 +155,32 @@ static void random_rows(struct rows *r)
         r->labels[i] = v < 0.1 ? NAN : rng_uniform(&g, i, 2) < u;
         r->group[i / K] = rng_u64(&g, i / K, 3) % 20 << 58;
     }
+}
+
+/* Task 1 with times instead of classes: few values, so that many are equal. */
+static void random_times(struct rows *r)
+{
+    struct rng g = rng_make(12, RNG_TEST, 0);
+    random_rows(r);
+    for (size_t i = 1; i < N * K; i += K)
+        if (!isnan(r->labels[i]))
+            r->labels[i] =
+                (float)floor(rng_uniform(&g, i, 0) * 30 + 10 * (double)r->scores[i]);
+}
+
+/* Task 1 over all pairs, of one group or of all. */
+static double brute_xauc(const struct rows *r, uint64_t group, bool all)
+{
+    double sum = 0, pairs = 0;
+    for (size_t i = 0; i < N; i++)
+        for (size_t j = 0; j < N; j++) {
+            if (!all && (r->group[i] != group || r->group[j] != group)) continue;
+            if (!(r->labels[i * K + 1] > r->labels[j * K + 1])) continue;
+            float a = r->scores[i * K + 1], b = r->scores[j * K + 1];
+            sum += a > b ? 1 : a == b ? 0.5 : 0;
+            pairs++;
+        }
+    return sum / pairs;
 }
 
 static double brute_auc(const struct rows *r, size_t k, uint64_t group, bool all)
@@ -193,17 +253,43 @@ static void test_auc_equals_brute_force(void **state)
     }
 }
 
+/* XAUC equals the count over all pairs with different labels, alone and by group. */
+static void test_xauc_equals_brute_force(void **state)
+{
+    (void)state;
+    static struct rows r;
+    struct metric_result got[K];
+    random_times(&r);
+    evaluate(&r, 1, got);
+    assert_true(got[1].xauc == brute_xauc(&r, 0, true));
+    double sum = 0, rows = 0;
+    for (uint64_t g = 0; g < 20; g++) {
+        double n = 0;
+        for (size_t i = 0; i < N; i++)
+            n += r.group[i] == g << 58 && !isnan(r.labels[i * K + 1]);
+        sum += n * brute_xauc(&r, g << 58, false);
+        rows += n;
+    }
+    assert_true(fabs(got[1].gxauc - sum / rows) < 1e-14);
+    assert_true(isnan(got[1].auc) && got[0].xauc == got[0].auc);
+}
+
 /* One worker or several, blocks in any order: the same bits. */
 static void test_result_does_not_depend_on_workers(void **state)
 {
     (void)state;
     static struct rows r;
     struct metric_result one[K], some[K];
-    random_rows(&r);
-    evaluate(&r, 1, one);
-    for (size_t w = 2; w <= 8; w++) {
-        evaluate(&r, w, some);
-        assert_memory_equal(one, some, sizeof one);
+    for (int times = 0; times < 2; times++) {
+        if (times)
+            random_times(&r);
+        else
+            random_rows(&r);
+        evaluate(&r, 1, one);
+        for (size_t w = 2; w <= 8; w++) {
+            evaluate(&r, w, some);
+            assert_memory_equal(one, some, sizeof one);
+        }
     }
 }
 
@@ -281,7 +367,11 @@ int main(void)
         cmocka_unit_test(test_absent_labels_do_not_count),
         cmocka_unit_test(test_gauc_by_hand),
         cmocka_unit_test(test_fractional_labels),
+        cmocka_unit_test(test_xauc_by_hand),
+        cmocka_unit_test(test_xauc_that_cannot_be_said),
+        cmocka_unit_test(test_xauc_of_classes_is_the_auc),
         cmocka_unit_test(test_auc_equals_brute_force),
+        cmocka_unit_test(test_xauc_equals_brute_force),
         cmocka_unit_test(test_result_does_not_depend_on_workers),
         cmocka_unit_test(test_block_scored_twice_is_an_error),
         cmocka_unit_test(test_bad_bytes_are_refused),

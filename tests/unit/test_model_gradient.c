@@ -219,7 +219,7 @@ static void test_gradient_gates_with_their_own_activation(void **state)
 static void test_gradient_losses(void **state)
 {
     (void)state;
-    for (int l = LOSS_BCE; l <= LOSS_HUBER; l++)
+    for (int l = LOSS_BCE; l <= LOSS_LOG_MSE; l++)
         check(&(struct toy_cfg){.type = MODEL_SHARE_BOTTOM,
                                 BASE,
                                 .bottom = {4},

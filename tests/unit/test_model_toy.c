@@ -12,6 +12,7 @@
 #include "common/base/mem.h"
 #include "common/base/rng.h"
 #include "common/math/blas.h"
+#include "common/math/target.h"
 #include "model/loss.h"
 #include "model/reference.h"
 
@@ -124,7 +125,7 @@ static void make_numbers(struct toy *t)
     uint32_t *level = keep(t, B, 4);
     const uint32_t **one_hot = keep(t, 1, sizeof *one_hot);
     float *dense = keep(t, 2 * B, 4), *labels = keep(t, B * K, 4),
-          *weights = keep(t, B * K, 4);
+          *weights = keep(t, B * K, 4), *durations = keep(t, B * K, 4);
     for (size_t i = 0; i < B; i++) {
         level[i] = (uint32_t)(rng_u64(&r, i, 0) % 5);
         if (level[i] == 4) level[i] = ONE_HOT_NONE;
@@ -136,6 +137,7 @@ static void make_numbers(struct toy *t)
             labels[i * K + k] = u < 0.25 ? NAN : (float)(whole ? v > 0.5 : v);
             if (t->cfg.loss != LOSS_BCE) labels[i * K + k] *= 4;
             weights[i * K + k] = (float)(0.5 + rng_uniform(&r, i, 19 + 4 * k));
+            durations[i * K + k] = (float)(1 + 4 * rng_uniform(&r, i, 5 + k));
         }
     }
     one_hot[0] = level;
@@ -145,6 +147,7 @@ static void make_numbers(struct toy *t)
     t->batch.n_dense = 2;
     t->batch.labels = labels;
     t->batch.weights = weights;
+    if (t->cfg.loss == LOSS_COMPLETION) t->batch.durations = durations;
     t->batch.n_tasks = K;
 }
 
@@ -311,6 +314,8 @@ double toy_reference_loss(struct toy *t)
         const struct model_task *task = &t->tasks[i % K];
         double y = (double)t->batch.labels[i];
         if (isnan(y)) continue;
+        y = target_of_label(task->loss, y,
+                            t->batch.durations ? (double)t->batch.durations[i] : 0);
         total += task->weight * t->scale[i % K] * (double)t->batch.weights[i] *
                  loss_value(task->loss, task->huber_delta, z[i], y, &unused);
     }

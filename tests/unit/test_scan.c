@@ -77,6 +77,29 @@ static void test_rows_are_independent(void **state)
     scan_close(many);
 }
 
+/* Durations go with their rows; where a row has none it is 0. */
+static void test_durations(void **state)
+{
+    struct data_sample *s = *state;
+    data_sample_file(s, "a.csv", "x,y,t,d\na,1,3,4\nb,0,10,5.5\nc,1,1,\nd,0,2,-1\n");
+    data_sample_train(
+        s,
+        "data: {train: {files: [\"${dir}/a.csv\"]}}\n"
+        "features: [{name: x}]\n"
+        "tasks: {y: {label: y}, t: {label: t, loss: completion, duration: d}}\n",
+        NULL);
+    struct scan *scan;
+    const struct batch *b;
+    const float want[] = {4, 5.5f, 0, 0};
+    expect_ok(s, scan_open(s->data, s->fit, 0, 4, 4, &scan, &s->err));
+    expect_ok(s, scan_next(scan, &b, &s->err));
+    for (size_t r = 0; r < 4; r++) {
+        assert_true(b->durations[2 * r] == 0 && b->durations[2 * r + 1] == want[r]);
+        assert_true((want[r] == 0) == (b->labels[2 * r + 1] != b->labels[2 * r + 1]));
+    }
+    scan_close(scan);
+}
+
 /* Whichever allocation fails, it is reported and nothing leaks. */
 static void test_failing_allocations(void **state)
 {
@@ -100,8 +123,8 @@ static void test_failing_allocations(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_input_order),
-                                       TEST(test_rows_are_independent),
-                                       TEST(test_failing_allocations)};
+    const struct CMUnitTest tests[] = {
+        TEST(test_input_order), TEST(test_rows_are_independent), TEST(test_durations),
+        TEST(test_failing_allocations)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
