@@ -8,7 +8,7 @@ for config in configs/*.yaml; do
     cp "$out" "$work/effective.yaml"
     expect_exit 0 "and is valid itself" "$MTPS" config check -c "$work/effective.yaml"
 done
-for name in kuairand-mmoe kuairand-w2 census-mmoe; do
+for name in kuairand-mmoe kuairand-w2 kuairand-watch census-mmoe; do
     expect_exit 0 "$name trains some steps" "$MTPS" train -c "configs/$name.yaml" --run-dir "$work/$name" -q \
         --set train.max_steps=4 --set data.eval=null --set data.cache="$work/cache"
 done
