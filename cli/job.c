@@ -14,6 +14,9 @@
 #include "common/math/blas.h"
 #include "worker/signals.h"
 
+/* Beyond these a step's shards are too small to be worth a wake-up. */
+enum { MOST_SERVER_THREADS = 8 };
+
 /* ---- ranks and roles ---- */
 
 enum status job_agree(struct job *j, enum status mine, const char *what, struct error *err)
@@ -59,8 +62,9 @@ static enum status make_topology(struct job *j, size_t n_servers, struct error *
     return st;
 }
 
-/* Cores this process may use, shared out among the workers of its host. A rank
- * that the launcher bound to some cores has its share already. */
+/* Cores this process may use, shared out among the ranks of its role on its host:
+ * servers work while workers wait, and the other way round. A rank that the
+ * launcher bound to some cores has its share already. */
 static size_t auto_threads(const struct job *j)
 {
     cpu_set_t set;
@@ -70,8 +74,9 @@ static size_t auto_threads(const struct job *j)
     if (!j->net || (long)allowed < online) return allowed;
     size_t here = 0;
     const char *host = transport_host(j->net, transport_rank(j->net));
-    for (size_t w = 0; w < j->topology.n_workers; w++)
-        here += !strcmp(host, transport_host(j->net, j->topology.worker_rank[w]));
+    size_t n = j->is_server ? j->topology.n_servers : j->topology.n_workers;
+    const int *rank = j->is_server ? j->topology.server_rank : j->topology.worker_rank;
+    for (size_t i = 0; i < n; i++) here += !strcmp(host, transport_host(j->net, rank[i]));
     return here && allowed > here ? allowed / here : 1;
 }
 
@@ -103,6 +108,13 @@ static enum status open_ranks(struct job *j, size_t n_servers, struct error *err
     j->crew = (struct crew){j->net, &j->topology, j->topology.index, j->topology.n_workers};
     j->leader = !j->is_server && j->topology.index == 0;
     return ST_OK;
+}
+
+static enum status setup_server(struct job *j, struct error *err)
+{
+    size_t threads = j->settings->cluster.server_threads, share = auto_threads(j);
+    if (!threads) threads = share < MOST_SERVER_THREADS ? share : MOST_SERVER_THREADS;
+    return threads_create(threads, &j->threads, err);
 }
 
 static enum status setup_worker(struct job *j, struct error *err)
@@ -139,7 +151,7 @@ enum status job_open(struct job *j, struct settings *settings, size_t n_servers,
     log_setup(j->is_server ? "s" : "w", number, level);
     log_quiet_terminal(!j->leader);
     signals_install();
-    enum status st = j->is_server ? ST_OK : setup_worker(j, err);
+    enum status st = j->is_server ? setup_server(j, err) : setup_worker(j, err);
     return job_agree(j, st, "starting", err);
 }
 
@@ -269,7 +281,7 @@ enum status job_model(struct job *j, struct ckpt *ckpt, struct error *err)
     mem_free(plan);
     TRY(job_agree(j, st, "starting servers", err));
     j->serving = true;
-    return j->is_server ? server_run(j->server, j->net, &j->topology, err) : ST_OK;
+    return j->is_server ? server_run(j->server, j->net, &j->topology, j->threads, err) : ST_OK;
 }
 
 /* ---- the end ---- */

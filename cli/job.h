@@ -19,7 +19,7 @@
 #include "worker/client.h"
 #include "worker/crew.h"
 #include "worker/session.h"
-#include "worker/threads.h"
+#include "common/base/threads.h"
 
 struct job {
     struct settings *settings;  /* borrowed */
@@ -27,7 +27,7 @@ struct job {
     struct topology topology;
     bool is_server, leader;
     struct crew crew;
-    struct threads *threads;    /* workers */
+    struct threads *threads;
     struct session *session;    /* workers */
     struct server *server;      /* servers, and the worker of one process */
     struct server_port port;    /* one process: the server as the client sees it */

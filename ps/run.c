@@ -1,6 +1,6 @@
-/* A server rank: one thread that takes step messages and control requests of all
- * workers as they come, does a step when all its messages are there, and leaves
- * when every worker has said goodbye. */
+/* A server rank: the main thread takes step messages and control requests of all
+ * workers as they come; when all messages of a step are there, all threads do the
+ * step, a shard each; the rank leaves when every worker has said goodbye. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,6 +23,7 @@ static const double MIN_REST = 400e-6, MAX_REST = 3e-3;
 struct run {
     struct server *server;
     struct transport *net;
+    struct threads *threads;
     const struct topology *topology;
     size_t *dims;
     struct visitor *visitors; /* [n_workers] */
@@ -144,15 +145,29 @@ static enum status answer_all(struct run *r, struct error *err)
     return ST_OK;
 }
 
+static void join_phase(void *arg, size_t thread)
+{
+    const struct run *r = arg;
+    for (size_t i = thread; i < r->server->spec.n_shards; i += threads_size(r->threads))
+        server_join(r->server, i);
+}
+
+static void apply_phase(void *arg, size_t thread)
+{
+    const struct run *r = arg;
+    for (size_t i = thread; i < r->server->spec.n_shards; i += threads_size(r->threads))
+        server_apply(r->server, i);
+}
+
 static enum status do_step(struct run *r, struct error *err)
 {
     struct server *s = r->server;
     double start = now();
     if (server_clips(s) && s->pushing) {
-        for (size_t i = 0; i < s->spec.n_shards; i++) server_join(s, i);
+        threads_run(r->threads, join_phase, r);
         TRY(exchange_norm(r, err));
     }
-    for (size_t i = 0; i < s->spec.n_shards; i++) server_apply(s, i);
+    threads_run(r->threads, apply_phase, r);
     TRY(answer_all(r, err));
     r->answered = now();
     s->stats.busy_s += r->answered - start;
@@ -294,9 +309,10 @@ static void on_progress(void *arg, uint64_t counter)
 }
 
 enum status server_run(struct server *s, struct transport *t,
-                       const struct topology *topology, struct error *err)
+                       const struct topology *topology, struct threads *threads,
+                       struct error *err)
 {
-    struct run r = {.server = s, .net = t, .topology = topology};
+    struct run r = {.server = s, .net = t, .topology = topology, .threads = threads};
     s->progress = on_progress;
     s->progress_arg = t;
     enum status st = run_make(&r, err);

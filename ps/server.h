@@ -2,9 +2,8 @@
  * dense blocks. Knows rows, states and steps; knows no model.
  *
  * The core is free of transport. Work of a step is split over shards (a bucket
- * sub-range and a dense sub-range each): in a server rank one thread runs them
- * one after another; in one process the computing threads own one shard each and
- * call server_apply(shard) in parallel between two barriers. Nothing numeric
+ * sub-range and a dense sub-range each), which the threads of a server rank, or the
+ * computing threads of the one process, do in parallel. Nothing numeric
  * depends on the number of shards, servers or workers (DESIGN section 4).
  *
  * One step, for all workers w:   server_accept(w, message)  (any order)
@@ -15,6 +14,7 @@
 #define MTPS_PS_SERVER_H
 
 #include "common/base/partition.h"
+#include "common/base/threads.h"
 #include "common/config/settings.h"
 #include "common/net/port.h"
 #include "common/net/topology.h"
@@ -76,9 +76,11 @@ enum status server_answer(struct server *s, size_t worker, struct wire_answer *o
                           struct error *err) MUST_USE;
 
 /* Run as a server rank: serve steps and control messages of all workers until
- * every worker has said goodbye. Collective with the workers' clients. */
+ * every worker has said goodbye. The threads share out the shards of a step; only
+ * the caller, thread 0, uses the transport. Collective with the workers' clients. */
 enum status server_run(struct server *s, struct transport *t,
-                       const struct topology *topology, struct error *err) MUST_USE;
+                       const struct topology *topology, struct threads *threads,
+                       struct error *err) MUST_USE;
 
 /* This server as a client in the same process sees it. */
 struct server_port server_port(struct server *s);

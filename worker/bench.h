@@ -8,7 +8,7 @@
 #include "worker/client.h"
 #include "worker/crew.h"
 #include "worker/session.h"
-#include "worker/threads.h"
+#include "common/base/threads.h"
 
 struct bench_spec {
     const struct session *session; /* with train data and model */

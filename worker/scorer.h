@@ -9,7 +9,7 @@
 #include "worker/client.h"
 #include "worker/crew.h"
 #include "worker/session.h"
-#include "worker/threads.h"
+#include "common/base/threads.h"
 
 enum { SCORE_BLOCK = 1024 };
 

@@ -12,7 +12,7 @@
 #define MTPS_WORKER_TRAINER_H
 
 #include "worker/client.h"
-#include "worker/threads.h"
+#include "common/base/threads.h"
 #include "worker/report.h"
 #include "worker/session.h"
 

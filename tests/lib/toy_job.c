@@ -18,7 +18,10 @@ static enum status serve(const struct toy_job *job, struct transport *t,
     spec.n_shards = job->n_shards;
     struct server *s;
     TRY(server_create(&spec, &s, err));
-    enum status st = server_run(s, t, topology, err);
+    struct threads *threads = NULL;
+    enum status st = threads_create(job->n_shards > 1 ? 2 : 1, &threads, err);
+    if (st == ST_OK) st = server_run(s, t, topology, threads, err);
+    threads_destroy(threads);
     server_destroy(s);
     return st;
 }

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "worker/threads.h"
+#include "common/base/threads.h"
 
 static _Atomic unsigned calls[8];
 

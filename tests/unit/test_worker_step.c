@@ -17,7 +17,7 @@
 #include "worker/client.h"
 #include "worker/saver.h"
 #include "worker/session.h"
-#include "worker/threads.h"
+#include "common/base/threads.h"
 #include "worker/trainer.h"
 
 enum { ROWS = 3000 };

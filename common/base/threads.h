@@ -1,8 +1,8 @@
 /* The computing threads of a process: fork, join, nothing else. The caller is
  * thread 0. Between runs threads spin briefly, then sleep. One run at a time;
  * only the thread that created the pool may start runs. */
-#ifndef MTPS_WORKER_THREADS_H
-#define MTPS_WORKER_THREADS_H
+#ifndef MTPS_BASE_THREADS_H
+#define MTPS_BASE_THREADS_H
 
 #include <stddef.h>
 

@@ -1,4 +1,4 @@
-#include "worker/threads.h"
+#include "common/base/threads.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
