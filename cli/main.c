@@ -17,6 +17,7 @@ static const struct command commands[] = {
     {"train", cmd_train, "train a model; goes on from its newest checkpoint"},
     {"eval", cmd_eval, "metrics of a checkpoint on held-out rows"},
     {"predict", cmd_predict, "a score for every row"},
+    {"importance", cmd_importance, "what each feature is worth to a checkpoint"},
     {"bench", cmd_bench, "measure this machine"},
 #ifdef MTPS_WITH_DATA
     {"data", cmd_data, "prepare data, look at rows and statistics"},
@@ -32,7 +33,7 @@ static void print_help(FILE *out)
     fputs("Usage: mtps COMMAND [OPTION...]\n"
           "Multi-task recommendation models on parameter servers.\n\n", out);
     for (size_t i = 0; i < N_COMMANDS; i++)
-        fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].help);
+        fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].help);
     fputs("\n'mtps COMMAND --help' says more about a command.\n"
           "Exit codes: 0 done, 64 usage or configuration, 65 bad data, 66 no usable input or\n"
           "checkpoint, 70 internal or numeric failure, 71 out of memory, 73 cannot create\n"

@@ -147,6 +147,22 @@ struct scan;
 enum status scan_open(struct dataset *d, const struct fit *fit, uint64_t first,
                       uint64_t end, size_t batch_rows, struct scan **out,
                       struct error *err) MUST_USE;
+/* All features of a list have their values moved to other rows, together, so that
+ * they say nothing about their row any more and keep their distribution. Rows are
+ * visited with blocks of 4,096 in permuted order and exchange values within windows
+ * of data.shuffle_window rows of that sequence (rounded up to whole batches); both
+ * depend on seed alone. */
+struct scan_exchange {
+    const size_t *features; /* of the schema */
+    size_t n;
+    uint64_t seed;
+};
+/* Positions [first, end) of that sequence; first is a multiple of batch_rows. what is
+ * borrowed. */
+enum status scan_open_exchanged(struct dataset *d, const struct fit *fit, uint64_t first,
+                                uint64_t end, size_t batch_rows,
+                                const struct scan_exchange *what, struct scan **out,
+                                struct error *err) MUST_USE;
 void scan_close(struct scan *s);
 /* *out NULL at the end; valid until the next call. */
 enum status scan_next(struct scan *s, const struct batch **out,

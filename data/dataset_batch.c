@@ -400,6 +400,53 @@ static void gather(const struct builder *b, const struct store *s, const uint32_
     }
 }
 
+/* ---- values of other rows ---- */
+
+static size_t index_of(const size_t *v, size_t id)
+{
+    size_t i = 0;
+    while (v[i] != id) i++;
+    return i;
+}
+
+static void exchange_list(const struct builder *b, const struct store *s, size_t id,
+                          const uint32_t *donor, size_t n, struct batch_buffer *to)
+{
+    size_t m = index_of(b->multi_id, id);
+    struct id_memory *f = &to->id[id];
+    for (size_t r = 0; r < n; r++) {
+        const uint32_t *from = record_of(s, b->record, donor[r]);
+        const uint32_t *lengths = from + b->record->lengths;
+        const uint32_t *v = from + b->record->values;
+        for (size_t i = 0; i < m; i++) v += lengths[i];
+        for (size_t j = 0; j < lengths[m]; j++) f->idx[f->off[r] + j] = v[j];
+        f->off[r + 1] = f->off[r] + lengths[m];
+    }
+}
+
+/* A feature's values from rows donor[] instead of the batch's own. */
+static void exchange(const struct builder *b, const struct store *s, size_t feature,
+                     const uint32_t *donor, size_t n, struct batch_buffer *to)
+{
+    const struct schema_feature *f = &b->schema->features[feature];
+    const struct record *w = b->record;
+    if (f->kind == FEATURE_ID && f->multi) {
+        exchange_list(b, s, f->place, donor, n, to);
+        return;
+    }
+    size_t single = f->kind == FEATURE_ID ? index_of(b->single_id, f->place) : 0;
+    for (size_t r = 0; r < n; r++) {
+        const uint32_t *from = record_of(s, w, donor[r]);
+        if (f->kind == FEATURE_ID)
+            to->id[f->place].idx[r] = from[single];
+        else if (f->kind == FEATURE_ONE_HOT)
+            to->one_hot[f->place][r] = from[w->levels + f->place];
+        else
+            memcpy(to->dense + r * b->schema->n_dense + f->place,
+                   from + w->dense + f->place, f->width * sizeof(float));
+    }
+}
+
 /* ---- distinct ids ---- */
 
 static size_t occurrences(const struct builder *b, const struct batch_buffer *to,
@@ -514,7 +561,17 @@ enum status builder_build(struct builder *b, const struct store *s, const uint32
                           size_t n, struct batch_buffer *to, const struct batch **out,
                           struct error *err)
 {
+    return builder_build_exchanged(b, s, order, NULL, n, NULL, 0, to, out, err);
+}
+
+enum status builder_build_exchanged(struct builder *b, const struct store *s,
+                                    const uint32_t *order, const uint32_t *donor,
+                                    size_t n, const size_t *features, size_t n_features,
+                                    struct batch_buffer *to, const struct batch **out,
+                                    struct error *err)
+{
     gather(b, s, order, n, to);
+    for (size_t i = 0; i < n_features; i++) exchange(b, s, features[i], donor, n, to);
     for (size_t t = 0; t < b->schema->n_tables; t++) {
         if (!fit_table(b, s, t)) return mem_error(err, "batch builder", s->n_keys[t] * 4);
         build_table(b, s, t, n, to);

@@ -138,5 +138,11 @@ void batch_buffer_destroy(struct batch_buffer *b);
 enum status builder_build(struct builder *b, const struct store *s, const uint32_t *order,
                           size_t n, struct batch_buffer *to, const struct batch **out,
                           struct error *err) MUST_USE;
+/* The same, but with the values that features[0..n_features) have on rows donor[0..n). */
+enum status builder_build_exchanged(struct builder *b, const struct store *s,
+                                    const uint32_t *order, const uint32_t *donor,
+                                    size_t n, const size_t *features, size_t n_features,
+                                    struct batch_buffer *to, const struct batch **out,
+                                    struct error *err) MUST_USE;
 
 #endif

@@ -58,13 +58,19 @@ void evaluator_drop_meaningless(const struct settings *s, struct metric_result *
 
 enum status evaluate(const struct scorer_spec *spec, struct metric_result *results, struct error *err)
 {
+    return evaluate_exchanged(spec, NULL, results, err);
+}
+
+enum status evaluate_exchanged(const struct scorer_spec *spec, const struct scan_exchange *what,
+                               struct metric_result *results, struct error *err)
+{
     const struct settings *settings = spec->session->spec.settings;
     struct evaluation e = {.session = spec->session, .n_tasks = settings->n_tasks};
     enum status st = ST_OK;
     e.scores = mem_array(SCORE_BLOCK * e.n_tasks, sizeof *e.scores);
     if (!e.scores) st = mem_error(err, "scores", SCORE_BLOCK * sizeof *e.scores);
     if (st == ST_OK) st = metric_create(e.n_tasks, &e.metric, err);
-    if (st == ST_OK) st = scorer_run(spec, add_block, &e, err);
+    if (st == ST_OK) st = scorer_run_exchanged(spec, what, add_block, &e, err);
     if (st == ST_OK) st = gather(spec->crew, &e, err);
     if (st == ST_OK && spec->crew->worker == 0) st = metric_finalize(e.metric, results, err);
     metric_destroy(e.metric);

@@ -10,6 +10,10 @@
 enum status evaluate(const struct scorer_spec *spec, struct metric_result *results,
                      struct error *err) MUST_USE;
 
+/* The same where some values come from other rows; what NULL: none. */
+enum status evaluate_exchanged(const struct scorer_spec *spec, const struct scan_exchange *what,
+                               struct metric_result *results, struct error *err) MUST_USE;
+
 /* Metrics of the other kind of task say nothing (a regression has no AUC): NaN. */
 void evaluator_drop_meaningless(const struct settings *s, struct metric_result *results);
 

@@ -16,6 +16,7 @@ struct hand {
 
 struct scorer {
     const struct scorer_spec *spec;
+    const struct scan_exchange *what; /* or NULL */
     struct infer *infer;
     struct hand *hands;
     const uint32_t **nowhere; /* [n_tables] NULL: rows lie in the batch's own order */
@@ -59,8 +60,11 @@ static enum status make_hand(struct scorer *s, struct hand *h, struct range bloc
     uint64_t rows = dataset_rows(data);
     uint64_t first = (uint64_t)blocks.first * SCORE_BLOCK, end = (uint64_t)blocks.end * SCORE_BLOCK;
     h->block = blocks.first;
-    TRY(scan_open(data, session->fit, first < rows ? first : rows, end < rows ? end : rows,
-                  SCORE_BLOCK, &h->scan, err));
+    if (first > rows) first = rows;
+    if (end > rows) end = rows;
+    TRY(s->what ? scan_open_exchanged(data, session->fit, first, end, SCORE_BLOCK, s->what,
+                                      &h->scan, err)
+                : scan_open(data, session->fit, first, end, SCORE_BLOCK, &h->scan, err));
     TRY(infer_work_create(s->infer, SCORE_BLOCK, &h->work, err));
     size_t n_tables = session->schema->n_tables;
     h->logits = mem_array(SCORE_BLOCK * model_n_tasks(session->model), sizeof *h->logits);
@@ -165,7 +169,16 @@ enum status scorer_run(const struct scorer_spec *spec,
                                            const float *logits, struct error *err),
                        void *arg, struct error *err)
 {
-    struct scorer s = {.spec = spec};
+    return scorer_run_exchanged(spec, NULL, take, arg, err);
+}
+
+enum status scorer_run_exchanged(const struct scorer_spec *spec, const struct scan_exchange *what,
+                                 enum status (*take)(void *arg, uint64_t block,
+                                                     const struct batch *b,
+                                                     const float *logits, struct error *err),
+                                 void *arg, struct error *err)
+{
+    struct scorer s = {.spec = spec, .what = what};
     size_t n_tables = spec->session->schema->n_tables;
     struct wire_keys *keys = mem_zeroed(n_tables + 1, sizeof *keys);
     enum status st = keys ? make(&s, err) : mem_error(err, "scorer", n_tables * sizeof *keys);

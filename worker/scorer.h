@@ -36,5 +36,12 @@ enum status scorer_run(const struct scorer_spec *spec,
                        enum status (*take)(void *arg, uint64_t block, const struct batch *b,
                                            const float *logits, struct error *err),
                        void *arg, struct error *err) MUST_USE;
+/* The same over rows some of whose values come from other rows (data/dataset.h);
+ * blocks are those of that sequence. */
+enum status scorer_run_exchanged(const struct scorer_spec *spec, const struct scan_exchange *what,
+                                 enum status (*take)(void *arg, uint64_t block,
+                                                     const struct batch *b,
+                                                     const float *logits, struct error *err),
+                                 void *arg, struct error *err) MUST_USE;
 
 #endif

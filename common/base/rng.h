@@ -8,7 +8,8 @@
 #include <stdint.h>
 
 enum rng_purpose { RNG_ROW_INIT = 1, RNG_TENSOR_INIT, RNG_BLOCK_ORDER, RNG_WINDOW_ORDER,
-                   RNG_VALID, RNG_SYNTH, RNG_TEST, RNG_COMPARE };
+                   RNG_VALID, RNG_SYNTH, RNG_TEST, RNG_COMPARE,
+                   RNG_IMPORTANCE };
 
 struct rng {
     uint64_t seed;

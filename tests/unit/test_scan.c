@@ -100,18 +100,141 @@ static void test_durations(void **state)
     scan_close(scan);
 }
 
-/* Whichever allocation fails, it is reported and nothing leaks. */
-static void test_failing_allocations(void **state)
+/* ---- values of other rows ---- */
+
+enum { EXCHANGE_ROWS = 9000 };
+#define EXCHANGE_BODY                                                                    \
+    "data: {train: {files: [\"${dir}/a.csv\"], where: \"row % 2 == 0\"}}\n"              \
+    "features: [{names: [user, row]}, {name: tags, split: ' '}, {name: price, kind: "    \
+    "dense}, {name: level, column: item, kind: one_hot}, {name: quarter, column: "       \
+    "price, "                                                                            \
+    "bucketize: 4}]\n"                                                                   \
+    "tasks: {click: {label: click}}\n"
+
+/* What one row holds. */
+struct seen {
+    uint64_t user, row, tags, quarter;
+    uint32_t level;
+    float price, label;
+    bool met;
+};
+
+static struct seen see(const struct data_sample *s, const struct batch *b, size_t r)
+{
+    struct seen v = {.user = batch_key(s, b, "user", r, 0),
+                     .row = batch_key(s, b, "row", r, 0),
+                     .quarter = batch_key(s, b, "quarter", r, 0),
+                     .level = b->one_hot[0][r],
+                     .price = b->dense[r],
+                     .label = b->labels[r],
+                     .met = true};
+    for (size_t j = 0; j < batch_values(s, b, "tags", r); j++)
+        v.tags = 31 * v.tags + batch_key(s, b, "tags", r, j);
+    return v;
+}
+
+static size_t feature_named(const struct data_sample *s, const char *name)
+{
+    size_t f = 0;
+    while (strcmp(s->schema->features[f].name, name)) f++;
+    return f;
+}
+
+static void take_rows(struct data_sample *s, struct scan *scan, struct seen *by_row)
+{
+    const struct batch *b;
+    for (;;) {
+        expect_ok(s, scan_next(scan, &b, &s->err));
+        if (!b) break;
+        batch_check(b);
+        for (size_t r = 0; r < b->n_rows; r++) {
+            assert_false(by_row[b->row[r]].met);
+            by_row[b->row[r]] = see(s, b, r);
+        }
+    }
+    scan_close(scan);
+}
+
+/* All rows, scanned in three parts, with the values of these features exchanged. */
+static void exchange_rows(struct data_sample *s, const char *const *names, size_t n,
+                          uint64_t seed, struct seen *by_row)
+{
+    size_t features[8];
+    const uint64_t cut[] = {0, 1024, 3072, dataset_rows(s->data)};
+    memset(by_row, 0, EXCHANGE_ROWS * sizeof *by_row);
+    for (size_t i = 0; i < n; i++) features[i] = feature_named(s, names[i]);
+    struct scan_exchange what = {features, n, seed};
+    for (size_t i = 0; i < 3; i++) {
+        struct scan *scan;
+        expect_ok(s, scan_open_exchanged(s->data, s->fit, cut[i], cut[i + 1], 128, &what,
+                                         &scan, &s->err));
+        take_rows(s, scan, by_row);
+    }
+}
+
+/* Checks the exchange of row, tags, price, level and quarter against the rows as they
+ * are; gives how many rows kept their values. */
+static size_t check_exchange(const struct seen *plain, const struct seen *moved)
+{
+    static bool given[EXCHANGE_ROWS];
+    size_t kept = 0;
+    memset(given, 0, sizeof given);
+    for (size_t i = 0; i < EXCHANGE_ROWS; i += 2) {
+        size_t donor = 0;
+        while (plain[donor].row != moved[i].row) donor += 2;
+        assert_true(moved[i].met && moved[i].user == plain[i].user);
+        assert_true(moved[i].label == plain[i].label);
+        assert_true(moved[i].tags == plain[donor].tags);
+        assert_true(moved[i].price == plain[donor].price);
+        assert_true(moved[i].level == plain[donor].level);
+        assert_true(moved[i].quarter == plain[donor].quarter);
+        assert_false(given[donor]);
+        given[donor] = true;
+        kept += donor == i;
+    }
+    return kept;
+}
+
+/* Every row is met once and has, in the features of the list, the values of one other
+ * row, whose values no third row has; the rest is its own. In one window or several,
+ * with dictionaries in the file or without. */
+static void test_exchanged_values(void **state)
 {
     struct data_sample *s = *state;
-    data_sample_rows(s, "a.csv", 0, 300);
-    data_sample_train(s, BODY, NULL);
+    static struct seen plain[EXCHANGE_ROWS], moved[EXCHANGE_ROWS], again[EXCHANGE_ROWS];
+    static const char *const names[] = {"row", "tags", "price", "level", "quarter"};
+    static const char *const sets[][3] = {{"data.shuffle_window=100000", NULL},
+                                          {"data.shuffle_window=500", NULL},
+                                          {"data.dictionary_limit=0", NULL}};
+    data_sample_rows(s, "a.csv", 0, EXCHANGE_ROWS);
+    for (size_t i = 0; i < 3; i++) {
+        struct scan *scan;
+        data_sample_train(s, EXCHANGE_BODY, sets[i]);
+        memset(plain, 0, sizeof plain);
+        expect_ok(s, scan_open(s->data, s->fit, 0, UINT64_MAX, 128, &scan, &s->err));
+        take_rows(s, scan, plain);
+        exchange_rows(s, names, 5, 7, moved);
+        assert_true(check_exchange(plain, moved) < 60);
+        exchange_rows(s, names, 5, 7, again);
+        assert_memory_equal(moved, again, sizeof moved);
+        exchange_rows(s, names, 5, 8, again);
+        assert_true(memcmp(moved, again, sizeof moved) != 0);
+        exchange_rows(s, names, 0, 7, again);
+        assert_memory_equal(plain, again, sizeof plain);
+    }
+}
+
+static void fail_each(struct data_sample *s, bool exchanged)
+{
     uint64_t live = mem_live_bytes();
     for (uint64_t k = 1;; k++) {
         struct scan *scan = NULL;
         const struct batch *b;
+        size_t user = 0;
+        struct scan_exchange what = {&user, 1, 7};
         mem_fail_at(k);
-        enum status st = scan_open(s->data, s->fit, 0, 100, 32, &scan, &s->err);
+        enum status st = scan_open_exchanged(s->data, s->fit, 0, 100, 32,
+                                             exchanged ? &what : NULL, &scan, &s->err);
         if (st == ST_OK) st = scan_next(scan, &b, &s->err);
         mem_fail_at(0);
         scan_close(scan);
@@ -121,10 +244,20 @@ static void test_failing_allocations(void **state)
     }
 }
 
+/* Whichever allocation fails, it is reported and nothing leaks. */
+static void test_failing_allocations(void **state)
+{
+    struct data_sample *s = *state;
+    data_sample_rows(s, "a.csv", 0, 300);
+    data_sample_train(s, BODY, NULL);
+    fail_each(s, false);
+    fail_each(s, true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_input_order), TEST(test_rows_are_independent), TEST(test_durations),
-        TEST(test_failing_allocations)};
+        TEST(test_exchanged_values), TEST(test_failing_allocations)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
