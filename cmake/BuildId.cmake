@@ -5,7 +5,8 @@
 cmake_minimum_required(VERSION 3.25)
 file(GLOB_RECURSE sources RELATIVE ${SOURCE}
   ${SOURCE}/common/*.[ch] ${SOURCE}/model/*.[ch] ${SOURCE}/data/*.[ch] ${SOURCE}/ps/*.[ch]
-  ${SOURCE}/worker/*.[ch] ${SOURCE}/cli/*.[ch] ${SOURCE}/serve/*.[ch])
+  ${SOURCE}/worker/*.[ch] ${SOURCE}/cli/*.[ch] ${SOURCE}/serve/*.[ch]
+  ${SOURCE}/common/*.inc ${SOURCE}/model/*.inc)
 list(SORT sources)
 set(all "${FLAGS}")
 foreach(name IN LISTS sources)
