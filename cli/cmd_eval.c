@@ -1,7 +1,8 @@
-/* mtps eval: metrics of a checkpoint on data.eval. */
+/* mtps eval: metrics of a checkpoint on data.eval, or on other rows. */
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli/scoring.h"
 #include "common/base/mem.h"
@@ -11,10 +12,29 @@
 
 enum { MAX_COLUMNS = 64 };
 
+/* Rows to measure on. */
+struct rows {
+    const char *name;
+    enum session_use use;
+    unsigned open; /* the training rows' header line names the columns of both */
+};
+static const struct rows all_rows[] = {{"eval", SESSION_EVAL, SESSION_EVAL},
+                                       {"valid", SESSION_VALID, SESSION_VALID | SESSION_TRAIN},
+                                       {"train", SESSION_TRAIN, SESSION_TRAIN}};
+
 struct args {
     struct scoring_args scoring;
     const char *by; /* expression, or NULL */
+    const struct rows *on;
 };
+
+static void choose_rows(struct args *a, const char *name, const struct argp_state *state)
+{
+    a->on = NULL;
+    for (size_t i = 0; i < sizeof all_rows / sizeof *all_rows; i++)
+        if (!strcmp(name, all_rows[i].name)) a->on = &all_rows[i];
+    if (!a->on) argp_error(state, "--on: '%s' is none of eval, valid, train", name);
+}
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -26,6 +46,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case 'b':
         a->by = arg;
         return 0;
+    case 'o':
+        choose_rows(a, arg, state);
+        return 0;
     case ARGP_KEY_ARG:
         argp_error(state, "unexpected argument '%s'", arg);
         return 0;
@@ -35,12 +58,16 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_option options[] = {
-    {"by", 'b', "EXPR", 0, "also per value of an expression over the data's columns", 0}, {0}};
+    {"by", 'b', "EXPR", 0, "also per value of an expression over the data's columns", 0},
+    {"on", 'o', "eval|valid|train", 0,
+     "rows to measure on: data.eval, the validation rows, or the training rows without them "
+     "(default: eval)", 0},
+    {0}};
 static const struct argp_child children[] = {{&scoring_argp, 0, NULL, 0}, {0}};
 static const struct argp argp = {
     options, parse, NULL,
-    "Metrics of a checkpoint on data.eval. The configuration is the one inside the checkpoint; "
-    "-c and --set change it.",
+    "Metrics of a checkpoint on data.eval, or on other rows (--on). The configuration is the one "
+    "inside the checkpoint; -c and --set change it.",
     children, NULL, NULL};
 
 static json_t *tasks_json(const struct settings *s, const struct metric_result *results)
@@ -84,17 +111,23 @@ static void print_json(const struct settings *s, uint64_t rows, const struct met
     json_decref(doc);
 }
 
+static struct dataset *data_of(const struct args *a, const struct session *s)
+{
+    if (a->on->use == SESSION_VALID) return s->valid;
+    return a->on->use == SESSION_TRAIN ? s->train : s->eval;
+}
+
 static enum status measure(const struct args *a, struct job *j, const struct expr *by, struct error *err)
 {
     struct metric_result *results = mem_zeroed(j->settings->n_tasks, sizeof *results);
     if (!results) return mem_error(err, "results", sizeof *results);
-    struct scorer_spec scorer = {j->session, j->session->eval, j->client, &j->crew, j->threads};
+    struct scorer_spec scorer = {j->session, data_of(a, j->session), j->client, &j->crew, j->threads};
     struct slice *slices = NULL;
     size_t n = 0;
     enum status st = evaluate(&scorer, results, err);
     if (st == ST_OK && by) st = evaluate_slices(&scorer, by, &slices, &n, err);
     if (st == ST_OK && j->leader && a->scoring.common.json)
-        print_json(j->settings, dataset_rows(j->session->eval), results, by != NULL, slices, n);
+        print_json(j->settings, dataset_rows(scorer.data), results, by != NULL, slices, n);
     else if (st == ST_OK && j->leader)
         print_text(j->settings, results, slices, n);
     slices_free(slices, n);
@@ -102,13 +135,23 @@ static enum status measure(const struct args *a, struct job *j, const struct exp
     return st;
 }
 
+static enum status check_rows(const struct args *a, const struct settings *s, struct error *err)
+{
+    if (a->on->use == SESSION_VALID && !s->data.valid.given)
+        return error_set(err, ST_USAGE, "--on valid: data.valid is not given in the configuration");
+    if (a->by && a->on->use != SESSION_EVAL)
+        return error_set(err, ST_USAGE, "--by works on data.eval only, not with --on %s", a->on->name);
+    return ST_OK;
+}
+
 static enum status run(const struct args *a, struct job *j, const char *path, struct error *err)
 {
     struct expr *by = NULL;
     const char *keep[MAX_COLUMNS];
-    struct session_spec data = {.settings = j->settings, .net = j->net, .uses = SESSION_EVAL, .keep = keep};
+    struct session_spec data = {.settings = j->settings, .net = j->net, .uses = a->on->open, .keep = keep};
     struct text_cfg text = {a->by, {"--by", 1, 1}};
-    enum status st = a->by ? expr_parse(&text, NULL, 0, &by, err) : ST_OK;
+    enum status st = check_rows(a, j->settings, err);
+    if (st == ST_OK && a->by) st = expr_parse(&text, NULL, 0, &by, err);
     for (size_t i = 0; by && i < expr_n_columns(by) && i < MAX_COLUMNS; i++) {
         keep[i] = expr_column(by, i);
         data.n_keep = i + 1;
@@ -122,7 +165,7 @@ static enum status run(const struct args *a, struct job *j, const char *path, st
 
 int cmd_eval(int argc, char **argv)
 {
-    struct args a = {.scoring = {.servers = SIZE_MAX}};
+    struct args a = {.scoring = {.servers = SIZE_MAX}, .on = &all_rows[0]};
     struct settings *settings = NULL;
     struct error err = {0};
     struct job job;
