@@ -1,0 +1,31 @@
+/* The plots of a comparison's page, as inline SVG. Each adds nothing when there is
+ * nothing to draw. */
+#ifndef MTPS_CLI_COMPARE_PLOTS_H
+#define MTPS_CLI_COMPARE_PLOTS_H
+
+#include "cli/compare_summary.h"
+#include "common/config/buffer.h"
+
+/* Mean, deviation and every seed of a metric: a row per cell. */
+enum status plot_bars(const struct compare *c, enum compare_on on, const char *task,
+                      const char *metric, struct buffer *out, struct error *err) MUST_USE;
+
+/* A value over steps: the mean of a cell's seeds, and each seed thinly. kind and
+ * path name it in metrics.jsonl: ("train", {"loss", "click"}) or ("valid",
+ * {"tasks", "click", "auc"}). */
+struct plot_path {
+    const char *kind;
+    const char *key[3]; /* NULL ends */
+};
+enum status plot_curves(const struct compare *c, const struct plot_path *path,
+                        const char *title, struct buffer *out,
+                        struct error *err) MUST_USE;
+
+/* True when some run has mean gate weights ("gates" in the evaluation lines). */
+bool plot_has_gates(const struct compare *c);
+/* Mean gate weights of a cell at its last evaluation: rows LEVEL/TASK, columns experts.
+ */
+enum status plot_gates(const struct compare *c, size_t cell, struct buffer *out,
+                       struct error *err) MUST_USE;
+
+#endif
