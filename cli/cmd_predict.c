@@ -5,6 +5,8 @@
 
 #include "cli/scoring.h"
 #include "common/base/mem.h"
+#include "common/store/output.h"
+#include "data/raw.h"
 #include "worker/predictor.h"
 
 enum { MAX_NAMES = 4096 };
@@ -93,6 +95,42 @@ static struct source_cfg input_source(const struct args *a, const struct setting
     return source;
 }
 
+/* ---- the output ---- */
+
+static enum status would_destroy(const struct args *a, const char *file, struct error *err)
+{
+    error_set(err, ST_CANTCREATE, "%s: to write it would destroy an input, %s", a->output, file);
+    return error_hint(err, ST_CANTCREATE, "name another file with -o");
+}
+
+/* Files that are not there are reported where they are read. */
+static enum status check_source(const struct args *a, const struct source_cfg *source, struct error *err)
+{
+    const char **files = NULL;
+    size_t n = 0;
+    if (!source->files.n || raw_expand(source, &files, &n, NULL) != ST_OK) return ST_OK;
+    enum status st = ST_OK;
+    for (size_t i = 0; i < n && st == ST_OK; i++)
+        if (output_is_file(a->output, files[i])) st = would_destroy(a, files[i], err);
+    mem_free(files);
+    return st;
+}
+
+/* Before any work: it can be written, and is nothing that is read. */
+static enum status check_output(const struct args *a, const struct settings *s,
+                                const struct source_cfg *input, const char *ckpt, struct error *err)
+{
+    const struct data_cfg *d = &s->data;
+    const char *config = a->scoring.common.config;
+    TRY(output_check(a->output, err));
+    if (config && output_is_file(a->output, config)) return would_destroy(a, config, err);
+    if (output_is_below(a->output, ckpt)) return would_destroy(a, ckpt, err);
+    const struct source_cfg *sources[] = {input, &d->train, &d->eval, &d->valid.source};
+    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) TRY(check_source(a, sources[i], err));
+    for (size_t i = 0; i < d->n_joins; i++) TRY(check_source(a, &d->joins[i].source, err));
+    return ST_OK;
+}
+
 static enum status run(struct args *a, struct job *j, const char *path, struct error *err)
 {
     struct source_cfg input = input_source(a, j->settings);
@@ -102,6 +140,8 @@ static enum status run(struct args *a, struct job *j, const char *path, struct e
                                 .input = &input,
                                 .keep = a->keep,
                                 .n_keep = a->n_keep};
+    enum status st = j->leader ? check_output(a, j->settings, &input, path, err) : ST_OK;
+    TRY(job_agree(j, st, "the output", err));
     TRY(scoring_open(j, &data, path, err));
     if (j->is_server) return ST_OK;
     struct predict_spec spec = {
@@ -112,7 +152,7 @@ static enum status run(struct args *a, struct job *j, const char *path, struct e
         .path = a->output};
     uint64_t rows = 0;
     TRY(predict(&spec, &rows, err));
-    bool to_stdout = !strcmp(a->output, "-");
+    bool to_stdout = output_is_stdout(a->output);
     if (j->leader && a->scoring.common.json && !to_stdout)
         printf("{\"rows\":%llu}\n", (unsigned long long)rows);
     else if (j->leader && !to_stdout)

@@ -1,13 +1,11 @@
 #include "worker/predictor.h"
 
-#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/base/mem.h"
+#include "common/store/output.h"
 
 /* Scores of this worker's rows, in input order. */
 struct scores {
@@ -38,6 +36,7 @@ static enum status keep_block(void *arg, uint64_t block, const struct batch *b, 
 
 struct writer {
     const struct predict_spec *spec;
+    struct output *output;
     FILE *file;
     uint64_t rows;
 };
@@ -132,8 +131,7 @@ static enum status write_scores(void *arg, size_t worker, const struct message *
     const float *values = (const void *)(m->data + n * sizeof *rows);
     for (size_t i = 0; i < n; i++) {
         TRY(put_row(w, rows[i], values + i * n_tasks, n_tasks, err));
-        if (ferror(w->file))
-            return error_set(err, ST_IO, "%s: write failed: %s", w->spec->path, strerror(errno));
+        TRY(output_status(w->output, err));
     }
     return ST_OK;
 }
@@ -159,46 +157,17 @@ static enum status make_scores(const struct predict_spec *spec, struct scores *s
     return ST_OK;
 }
 
-static enum status open_output(const char *path, char *temp, size_t size, FILE **out, struct error *err)
-{
-    if (!strcmp(path, "-")) {
-        *out = stdout;
-        return ST_OK;
-    }
-    snprintf(temp, size, "%s.tmp-%d", path, (int)getpid());
-    *out = fopen(temp, "wb");
-    if (*out) return ST_OK;
-    return error_set(err, ST_CANTCREATE, "%s: cannot be created: %s", path, strerror(errno));
-}
-
-static enum status close_output(FILE *f, const char *path, const char *temp, enum status st,
-                                struct error *err)
-{
-    if (f == stdout) {
-        if (fflush(f) && st == ST_OK)
-            st = error_set(err, ST_IO, "standard output: %s", strerror(errno));
-        return st;
-    }
-    bool failed = fflush(f) || fsync(fileno(f));
-    failed = fclose(f) || failed;
-    if (failed && st == ST_OK) st = error_set(err, ST_IO, "%s: write failed: %s", path, strerror(errno));
-    if (st == ST_OK && rename(temp, path))
-        st = error_set(err, ST_CANTCREATE, "%s: cannot be created: %s", path, strerror(errno));
-    if (st != ST_OK) unlink(temp);
-    return st;
-}
-
 static enum status write_file(const struct predict_spec *spec, const void *own, size_t bytes,
                               uint64_t *rows, struct error *err)
 {
-    char temp[4200];
     struct writer w = {.spec = spec};
-    TRY(open_output(spec->path, temp, sizeof temp, &w.file, err));
+    TRY(output_open(spec->path, &w.output, err));
+    w.file = output_stream(w.output);
     put_header(&w);
     enum status st =
         crew_gather(spec->scorer.crew, own, bytes, "scores", write_scores, &w, err);
     *rows = w.rows;
-    return close_output(w.file, spec->path, temp, st, err);
+    return output_close(w.output, st, err);
 }
 
 enum status predict(const struct predict_spec *spec, uint64_t *rows, struct error *err)

@@ -12,7 +12,7 @@ struct predict_spec {
     const char *const *keep;
     size_t n_keep;
     enum predict_format format;
-    const char *path; /* written as a temporary file and renamed; "-" is stdout */
+    const char *path; /* common/store/output.h; "-" is stdout */
 };
 
 /* Collective over the workers; the leader writes. */

@@ -53,4 +53,31 @@ expect_error 66 'runs/none' "a checkpoint that is not there" "$MTPS" predict --c
 expect_error 73 'no/such' "an output that cannot be made" "$MTPS" predict --ckpt runs/small -o no/such/x.csv
 expect_error 64 'colour' "a kept column that is not there" "$MTPS" predict --ckpt runs/small --keep colour -o x.csv
 check "and nothing is written then" test ! -e x.csv
+
+# ---- where the scores go
+cp eval.csv copy.csv
+expect_error 73 'input, copy\.csv' "an output that is an input" "$MTPS" predict --ckpt runs/small --input copy.csv -o copy.csv
+ln -s copy.csv link.csv
+expect_error 73 'input, copy\.csv' "also by another name" "$MTPS" predict --ckpt runs/small --input copy.csv -o ./link.csv
+expect_error 73 'input' "or under mpirun" ranks 2 "$MTPS" predict --ckpt runs/small --input copy.csv -o link.csv
+check "and the input is as it was" cmp eval.csv copy.csv
+expect_error 73 'input, eval\.csv' "data.eval is an input too" "$MTPS" predict --ckpt runs/small -o eval.csv
+expect_error 73 'checkpoints' "a file of the checkpoint" "$MTPS" predict --ckpt runs/small -o runs/small/checkpoints/"$(ls runs/small/checkpoints | head -n 1)"/manifest.json
+same "which is as before" "$before" "$(digest runs/small)"
+expect_exit 0 "a link to a file" "$MTPS" predict --ckpt runs/small --keep user,item -o link.csv
+check "stays a link" test -L link.csv
+same "and its target has the scores" "$(md5sum <all.csv)" "$(md5sum <copy.csv)"
+mkfifo pipe
+cat pipe >piped.csv &
+expect_exit 0 "a pipe" "$MTPS" predict --ckpt runs/small --keep user,item -o pipe
+wait $!
+check "stays a pipe" test -p pipe
+same "and carries the scores" "$(md5sum <all.csv)" "$(md5sum <piped.csv)"
+expect_exit 0 "standard output by its name" "$MTPS" predict --ckpt runs/small --keep user,item -o /dev/stdout
+same "gets the scores and nothing else" "$(md5sum <all.csv)" "$(md5sum <"$out")"
+if [ -c /dev/full ]; then
+    ln -s /dev/full full
+    expect_error 74 'full.*No space' "a device that is full" "$MTPS" predict --ckpt runs/small -o full
+    check "is a device still" test -c /dev/full
+fi
 finish
