@@ -16,7 +16,7 @@ struct args {
     const char *input[MAX_NAMES], *keep[MAX_NAMES];
     size_t n_input, n_keep;
     const char *where, *output;
-    enum predict_format format;
+    enum score_format format;
 };
 
 /* Column names, separated by commas; arg is cut in place. */
@@ -30,9 +30,9 @@ static void add_keep(struct args *a, char *arg, struct argp_state *state)
 
 static void set_format(struct args *a, const char *arg, struct argp_state *state)
 {
-    if (!strcmp(arg, "csv")) a->format = PREDICT_CSV;
-    else if (!strcmp(arg, "tsv")) a->format = PREDICT_TSV;
-    else if (!strcmp(arg, "jsonl")) a->format = PREDICT_JSONL;
+    if (!strcmp(arg, "csv")) a->format = SCORE_CSV;
+    else if (!strcmp(arg, "tsv")) a->format = SCORE_TSV;
+    else if (!strcmp(arg, "jsonl")) a->format = SCORE_JSONL;
     else argp_error(state, "--format: '%s' is none of csv, tsv, jsonl", arg);
 }
 
@@ -131,6 +131,23 @@ static enum status check_output(const struct args *a, const struct settings *s,
     return ST_OK;
 }
 
+/* A name that stands twice in a header line cannot be told apart. */
+static enum status check_keep(const struct args *a, const struct settings *s, struct error *err)
+{
+    for (size_t i = 0; i < a->n_keep; i++) {
+        for (size_t k = 0; k < i; k++)
+            if (!strcmp(a->keep[i], a->keep[k]))
+                return error_set(err, ST_USAGE, "--keep: column \"%s\" stands twice", a->keep[i]);
+        for (size_t k = 0; k < s->n_tasks; k++) {
+            if (strcmp(a->keep[i], s->tasks[k].name) != 0) continue;
+            error_set(err, ST_USAGE, "--keep: column \"%s\" has the name of a task, whose scores are in the output",
+                      a->keep[i]);
+            return error_hint(err, ST_USAGE, "leave it out of --keep");
+        }
+    }
+    return ST_OK;
+}
+
 static enum status run(struct args *a, struct job *j, const char *path, struct error *err)
 {
     struct source_cfg input = input_source(a, j->settings);
@@ -140,8 +157,9 @@ static enum status run(struct args *a, struct job *j, const char *path, struct e
                                 .input = &input,
                                 .keep = a->keep,
                                 .n_keep = a->n_keep};
-    enum status st = j->leader ? check_output(a, j->settings, &input, path, err) : ST_OK;
-    TRY(job_agree(j, st, "the output", err));
+    enum status st = j->leader ? check_keep(a, j->settings, err) : ST_OK;
+    if (st == ST_OK && j->leader) st = check_output(a, j->settings, &input, path, err);
+    TRY(job_agree(j, st, "--keep and -o", err));
     TRY(scoring_open(j, &data, path, err));
     if (j->is_server) return ST_OK;
     struct predict_spec spec = {

@@ -1,9 +1,8 @@
 #include "worker/predictor.h"
 
-#include <jansson.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/store/output.h"
 
@@ -37,83 +36,30 @@ static enum status keep_block(void *arg, uint64_t block, const struct batch *b, 
 struct writer {
     const struct predict_spec *spec;
     struct output *output;
-    FILE *file;
+    struct score_text text;
     uint64_t rows;
 };
 
-static void put_field(FILE *f, struct text t, char separator)
-{
-    bool quote = separator == ',' && (memchr(t.s, ',', t.n) || memchr(t.s, '"', t.n) ||
-                                      memchr(t.s, '\n', t.n) || memchr(t.s, '\r', t.n));
-    if (!quote) {
-        fwrite(t.s, 1, t.n, f);
-        return;
-    }
-    putc('"', f);
-    for (size_t i = 0; i < t.n; i++) {
-        if (t.s[i] == '"') putc('"', f);
-        putc(t.s[i], f);
-    }
-    putc('"', f);
-}
-
-static void put_json_text(FILE *f, struct text t)
-{
-    json_t *s = json_stringn(t.s, t.n);
-    if (!s) s = json_string("(not UTF-8)");
-    json_dumpf(s, f, JSON_ENCODE_ANY);
-    json_decref(s);
-}
-
-static void put_header(const struct writer *w)
+static void put_header(struct writer *w)
 {
     const struct predict_spec *spec = w->spec;
     const struct settings *settings = spec->scorer.session->spec.settings;
-    char separator = spec->format == PREDICT_CSV ? ',' : '\t';
-    if (spec->format == PREDICT_JSONL) return;
-    for (size_t i = 0; i < spec->n_keep; i++) {
-        put_field(w->file, (struct text){spec->keep[i], strlen(spec->keep[i])}, separator);
-        putc(separator, w->file);
-    }
-    for (size_t k = 0; k < settings->n_tasks; k++)
-        fprintf(w->file, "%s%c", settings->tasks[k].name,
-                k + 1 < settings->n_tasks ? separator : '\n');
+    for (size_t i = 0; i < spec->n_keep; i++) score_text_name(&w->text, spec->keep[i]);
+    for (size_t k = 0; k < settings->n_tasks; k++) score_text_name(&w->text, settings->tasks[k].name);
+    score_text_end(&w->text);
 }
 
-static enum status put_kept(const struct writer *w, uint64_t row, struct error *err)
+static enum status put_row(struct writer *w, uint64_t row, const float *values, size_t n, struct error *err)
 {
     const struct predict_spec *spec = w->spec;
+    const struct settings *settings = spec->scorer.session->spec.settings;
     for (size_t i = 0; i < spec->n_keep; i++) {
         struct text t;
         TRY(dataset_kept(spec->scorer.data, spec->keep[i], row, &t, err));
-        if (spec->format == PREDICT_JSONL) {
-            put_json_text(w->file, (struct text){spec->keep[i], strlen(spec->keep[i])});
-            putc(':', w->file);
-            put_json_text(w->file, t);
-            putc(',', w->file);
-        } else {
-            char separator = spec->format == PREDICT_CSV ? ',' : '\t';
-            put_field(w->file, t, separator);
-            putc(separator, w->file);
-        }
+        score_text_field(&w->text, spec->keep[i], t);
     }
-    return ST_OK;
-}
-
-/* Nine digits read back as the same float. */
-static enum status put_row(struct writer *w, uint64_t row, const float *values, size_t n, struct error *err)
-{
-    const struct settings *settings = w->spec->scorer.session->spec.settings;
-    bool json = w->spec->format == PREDICT_JSONL;
-    char separator = w->spec->format == PREDICT_TSV ? '\t' : ',';
-    if (json) putc('{', w->file);
-    TRY(put_kept(w, row, err));
-    for (size_t k = 0; k < n; k++) {
-        if (json) fprintf(w->file, "\"%s\":", settings->tasks[k].name);
-        fprintf(w->file, "%.9g", (double)values[k]);
-        if (k + 1 < n) putc(separator, w->file);
-    }
-    fputs(json ? "}\n" : "\n", w->file);
+    for (size_t k = 0; k < n; k++) score_text_value(&w->text, settings->tasks[k].name, values[k]);
+    score_text_end(&w->text);
     w->rows++;
     return ST_OK;
 }
@@ -162,11 +108,14 @@ static enum status write_file(const struct predict_spec *spec, const void *own, 
 {
     struct writer w = {.spec = spec};
     TRY(output_open(spec->path, &w.output, err));
-    w.file = output_stream(w.output);
+    w.text = (struct score_text){.file = output_stream(w.output), .format = spec->format};
     put_header(&w);
     enum status st =
         crew_gather(spec->scorer.crew, own, bytes, "scores", write_scores, &w, err);
     *rows = w.rows;
+    if (w.text.not_utf8)
+        log_line(LOG_WARN, "predict",
+                 "kept text that is not UTF-8 has U+FFFD in it: jsonl cannot hold it, csv and tsv can");
     return output_close(w.output, st, err);
 }
 

@@ -3,15 +3,14 @@
 #ifndef MTPS_WORKER_PREDICTOR_H
 #define MTPS_WORKER_PREDICTOR_H
 
+#include "worker/score_text.h"
 #include "worker/scorer.h"
-
-enum predict_format { PREDICT_CSV, PREDICT_TSV, PREDICT_JSONL };
 
 struct predict_spec {
     struct scorer_spec scorer;
     const char *const *keep;
-    size_t n_keep;
-    enum predict_format format;
+    size_t n_keep; /* names that are no task and stand once */
+    enum score_format format;
     const char *path; /* common/store/output.h; "-" is stdout */
 };
 

@@ -54,6 +54,13 @@ expect_error 73 'no/such' "an output that cannot be made" "$MTPS" predict --ckpt
 expect_error 64 'colour' "a kept column that is not there" "$MTPS" predict --ckpt runs/small --keep colour -o x.csv
 check "and nothing is written then" test ! -e x.csv
 
+# ---- text that needs care
+{ head -n 1 eval.csv; printf '11,"u\t1","i""2",t1,3,1,0,4,5\n'; } >odd.csv
+expect_exit 0 "a tab and a quote as tsv" "$MTPS" predict --ckpt runs/small --input odd.csv --keep user,item -o odd.tsv --format tsv
+same "are quoted" "$(printf '"u\t1"\t"i""2"')" "$(sed -n 2p odd.tsv | cut -f1-3)"
+expect_error 64 'click.*task' "a kept column of a task's name" "$MTPS" predict --ckpt runs/small --keep user,click -o x.csv
+expect_error 64 'user.*twice' "a kept column twice" "$MTPS" predict --ckpt runs/small --keep user,item,user -o x.csv
+
 # ---- where the scores go
 cp eval.csv copy.csv
 expect_error 73 'input, copy\.csv' "an output that is an input" "$MTPS" predict --ckpt runs/small --input copy.csv -o copy.csv
