@@ -1,8 +1,10 @@
 #include "cli/cli.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
@@ -120,6 +122,22 @@ static bool wants_help(int argc, char **argv)
     return false;
 }
 
+/* argp leaves the program when it has printed its help. */
+static bool helping;
+
+static void leave_help(void)
+{
+    if (helping) _exit(cli_finish(ST_OK, NULL));
+}
+
+static void print_help(const struct argp *argp, int argc, char **argv, void *input)
+{
+    int at;
+    helping = atexit(leave_help) == 0;
+    argp_parse(argp, argc, argv, 0, &at, input);
+    helping = false; /* the word was another option's value */
+}
+
 static size_t long_names(const struct argp *argp, const char **out, size_t n)
 {
     const struct argp_option *o = argp->options;
@@ -159,7 +177,7 @@ enum status cli_parse(const struct argp *argp, int argc, char **argv, void *inpu
                       struct error *err)
 {
     int at = argc;
-    if (wants_help(argc, argv)) argp_parse(argp, argc, argv, 0, &at, input);
+    if (wants_help(argc, argv)) print_help(argp, argc, argv, input);
     char *message = NULL;
     size_t n = 0;
     FILE *terminal = stderr, *capture = open_memstream(&message, &n);
@@ -212,8 +230,21 @@ enum status cli_settings(const struct common_args *args, struct settings **out, 
     return ST_OK;
 }
 
+enum status cli_flush(enum status st, struct error *err)
+{
+    if (st != ST_OK) return st;
+    errno = 0;
+    if (!fflush(stdout) && !ferror(stdout)) return ST_OK;
+    int why = errno ? errno : EIO;
+    error_set(err, ST_IO, "standard output cannot be written: %s", strerror(why));
+    return error_hint(err, ST_IO, "%s", why == ENOSPC ? "make room, or send the output elsewhere"
+                                                     : "send the output elsewhere");
+}
+
 int cli_finish(enum status st, const struct error *err)
 {
+    struct error own;
+    if (st == ST_OK && (st = cli_flush(st, &own)) != ST_OK) err = &own;
     if (st != ST_OK) {
         fflush(stdout);
         fprintf(stderr, "error: %s\n", err->text[0] ? err->text : status_text(st));

@@ -31,7 +31,10 @@ enum status cli_parse(const struct argp *argp, int argc, char **argv, void *inpu
 /* Load settings of common args (ST_USAGE without -c), log its warnings. */
 enum status cli_settings(const struct common_args *args, struct settings **out, struct error *err) MUST_USE;
 
-/* Print "error: text" and "hint: ..." when st is not ST_OK; gives the exit code. */
+/* ST_OK is ST_IO when standard output did not take all that was printed. */
+enum status cli_flush(enum status st, struct error *err) MUST_USE;
+
+/* cli_flush, then print "error: text" and "hint: ..." when st is not ST_OK; gives the exit code. */
 int cli_finish(enum status st, const struct error *err);
 
 /* argv[0] is the subcommand's name ("mtps train" in messages). */

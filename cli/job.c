@@ -308,6 +308,7 @@ int job_close(struct job *j, enum status st, struct error *err)
             orderly = false;
         }
     }
+    if (j->leader) st = cli_flush(st, err);
     bool says = j->leader || !j->net || (j->serving && !orderly);
     int code = says ? cli_finish(st, err) : status_exit_code(st);
     if (j->net && j->serving && !orderly) transport_abort(j->net, code);

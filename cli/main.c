@@ -1,7 +1,9 @@
 /* mtps SUBCOMMAND: finds the command and hands over. */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "build_id.h"
 #include "cli/cli.h"
@@ -56,8 +58,17 @@ static int unknown_command(const char *name)
     return cli_finish(ST_USAGE, &err);
 }
 
+/* A file must never get the number of a standard stream that the caller closed:
+ * what is printed would go into it. Opened for reading, so that printing fails. */
+static void hold_standard_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDONLY) != fd) _exit(status_exit_code(ST_IO));
+}
+
 int main(int argc, char **argv)
 {
+    hold_standard_streams();
     /* Writing to a closed pipe is an error like any other, not a death. */
     signal(SIGPIPE, SIG_IGN);
     if (argc < 2) {
@@ -67,11 +78,11 @@ int main(int argc, char **argv)
     const char *name = argv[1];
     if (!strcmp(name, "--help") || !strcmp(name, "-?") || !strcmp(name, "-h")) {
         print_help(stdout);
-        return 0;
+        return cli_finish(ST_OK, NULL);
     }
     if (!strcmp(name, "--version")) {
         puts("mtps " MTPS_VERSION);
-        return 0;
+        return cli_finish(ST_OK, NULL);
     }
     for (size_t i = 0; i < N_COMMANDS; i++) {
         if (strcmp(name, commands[i].name) != 0) continue;

@@ -80,6 +80,21 @@ wait "${children[0]}" 2>/dev/null || true
 expect_exit 0 "the lock dies with its owner" \
     "$MTPS" train -c small.yaml --run-dir runs/held --set train.max_steps=2 --resume auto
 
+# Results that nobody gets are no results.
+if [ -c /dev/full ]; then
+    to_full() { "$@" >/dev/full; }
+    for command in "--help" "--version" "version --json" "train --help" "config show -c small.yaml" \
+        "data head -c small.yaml" "data stats -c small.yaml --json" "ckpt ls runs/small" \
+        "ckpt digest runs/small --json" "train -c small.yaml --run-dir runs/told --json" \
+        "eval --ckpt runs/told --json" "predict --ckpt runs/told -o -"; do
+        # shellcheck disable=SC2086
+        expect_error 74 'standard output.*No space' "a full standard output: $command" to_full "$MTPS" $command
+    done
+fi
+closed() { "$@" >&-; }
+expect_error 74 'standard output' "a closed standard output" closed "$MTPS" ckpt digest runs/small
+same "does no harm" "$kept" "$(digest runs/small)"
+
 # A full disk: files cannot grow beyond 64 blocks of 1 KiB.
 small_disk() { (ulimit -f 64 && trap '' XFSZ && "$@"); }
 expect_error "73|74" 'runs/full' "a disk that is full is said so" \
