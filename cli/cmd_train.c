@@ -145,10 +145,14 @@ static enum status take_place(const struct args *a, const struct settings *s, st
     return ST_OK;
 }
 
-static void leave_place(struct place *p, enum status st, const struct error *err)
+/* A rank that gives up while servers serve ends the whole job, perhaps before the
+ * leader has noticed anything: then it writes the status. */
+static void leave_place(const struct job *j, struct place *p, enum status st,
+                        const struct error *err)
 {
-    if (st != ST_OK && p->report)
-        report_state(p->report, st == ST_STOPPED ? "stopped" : "failed", 0, err->text);
+    bool ends_job = j->net && j->serving && st != ST_OK && st != ST_STOPPED;
+    if (st != ST_OK) report_end(p->report, st, err->text);
+    if (ends_job && !p->report) report_failed(j->settings->run_dir, err->text);
     report_close(p->report);
     lock_release(p->lock);
     mem_free(p->resume);
@@ -268,7 +272,7 @@ int cmd_train(int argc, char **argv)
     if (st == ST_OK) st = cli_settings(&a.common, &settings, &err);
     st = job_open(&job, settings, a.servers, st, &err);
     if (st == ST_OK) st = train(&a, &job, &place, &err);
-    leave_place(&place, st, &err);
+    leave_place(&job, &place, st, &err);
     int code = job_close(&job, st, &err);
     settings_destroy(settings);
     free(a.common.sets);

@@ -8,7 +8,7 @@
 #include "ps/server.h"
 #include "ps/table.h"
 
-enum { STEP_FLAGS = WIRE_NONFINITE | WIRE_CHECKPOINT | WIRE_STOP };
+enum { STEP_FLAGS = WIRE_NONFINITE | WIRE_REQUESTS };
 
 struct server_table {
     char *name;

@@ -15,6 +15,7 @@ struct report {
     const struct settings *settings; /* borrowed */
     char *dir;
     FILE *metrics;
+    uint64_t step; /* where training is */
     bool warned;
 };
 
@@ -33,15 +34,22 @@ static void warn(struct report *r, const char *what, const struct error *err)
     log_line(LOG_WARN, "report", "%s cannot be written (%s); going on without", what, err->text);
 }
 
+static enum status put_json(const char *dir, const char *name, const json_t *doc,
+                            struct error *err)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    char *text = json_dumps(doc, JSON_INDENT(2) | JSON_REAL_PRECISION(13));
+    if (!text) return mem_error(err, name, 1024);
+    enum status st = file_write_atomic(path, text, strlen(text), err);
+    free(text);
+    return st;
+}
+
 static void write_json(struct report *r, const char *name, const json_t *doc)
 {
     struct error err;
-    char path[4096];
-    snprintf(path, sizeof path, "%s/%s", r->dir, name);
-    char *text = json_dumps(doc, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
-    if (!text) return;
-    if (file_write_atomic(path, text, strlen(text), &err) != ST_OK) warn(r, name, &err);
-    free(text);
+    if (put_json(r->dir, name, doc, &err) != ST_OK) warn(r, name, &err);
 }
 
 static void append_metrics(struct report *r, const char *kind, uint64_t step, json_t *line)
@@ -117,14 +125,44 @@ void report_close(struct report *r)
     mem_free(r);
 }
 
+static json_t *status_json(const char *state, json_int_t step, const char *message)
+{
+    return json_pack("{s:s, s:I, s:f, s:i, s:s}", "state", state, "step", step, "time", now_s(),
+                     "pid", (int)getpid(), "message", message ? message : "");
+}
+
 void report_state(struct report *r, const char *state, uint64_t step, const char *message)
 {
     if (!r) return;
-    json_t *doc = json_pack("{s:s, s:I, s:f, s:i, s:s}", "state", state, "step", (json_int_t)step,
-                            "time", now_s(), "pid", (int)getpid(), "message",
-                            message ? message : "");
+    r->step = step;
+    json_t *doc = status_json(state, (json_int_t)step, message);
     if (doc) write_json(r, "status.json", doc);
     json_decref(doc);
+}
+
+void report_at(struct report *r, uint64_t step)
+{
+    if (r) r->step = step;
+}
+
+void report_end(struct report *r, enum status st, const char *message)
+{
+    if (r) report_state(r, st == ST_STOPPED ? "stopped" : "failed", r->step, message);
+}
+
+void report_failed(const char *run_dir, const char *message)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/status.json", run_dir);
+    json_t *last = json_load_file(path, 0, NULL);
+    if (!last) return;
+    json_int_t step = json_integer_value(json_object_get(last, "step"));
+    json_t *doc = status_json("failed", step, message);
+    struct error ignored;
+    if (doc && put_json(run_dir, "status.json", doc, &ignored) != ST_OK)
+        log_line(LOG_WARN, "report", "status.json: %s", ignored.text);
+    json_decref(doc);
+    json_decref(last);
 }
 
 static json_t *times_json(const struct stage_times *t)

@@ -33,8 +33,16 @@ enum status report_open(const char *run_dir, const struct settings *s, struct re
                         struct error *err) MUST_USE;
 void report_close(struct report *r);
 
-/* status.json: state is starting, preparing, running, saving, stopped, done or failed. */
+/* status.json: state is preparing, running, saving, stopped, done or failed. A
+ * process that was killed leaves the state it was in: see whether `pid` lives. */
 void report_state(struct report *r, const char *state, uint64_t step, const char *message);
+/* Training has come to this step; for report_end. */
+void report_at(struct report *r, uint64_t step);
+/* The run ends early: stopped or failed, at the step where it is. */
+void report_end(struct report *r, enum status st, const char *message);
+/* The same from a rank that is not the leader and ends the whole job: the step
+ * is that of the leader's last report. Does nothing before there is one. */
+void report_failed(const char *run_dir, const char *message);
 void report_progress(struct report *r, const struct progress *p);
 /* kind: "valid" or "eval". results[n_tasks]. */
 void report_metrics(struct report *r, const char *kind, uint64_t step,

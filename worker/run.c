@@ -24,7 +24,7 @@ struct run {
     uint64_t last_commit;    /* step of the newest checkpoint; UINT64_MAX = none */
     char *path;              /* of the newest checkpoint (leader) */
     char *best_path;         /* of the best one (leader) */
-    double last_commit_s, started_s, train_s, reported_s;
+    double last_commit_s, last_valid_s, started_s, train_s, reported_s;
     uint64_t reported_rows;
     size_t failed_saves, skipped_in_row;
     struct metric_result *results; /* [n_tasks] of the last evaluation */
@@ -44,13 +44,31 @@ static bool leads(const struct run *r)
 
 /* ---- periods ---- */
 
-/* True when a period in steps or epochs ends at this step; the same on all workers. */
+/* True when a period in steps or epochs ends at this step; the same on all workers.
+ * Periods of time end by the leader's clock: see due_by_time. */
 static bool due(const struct run *r, const struct every_cfg *e, uint64_t step)
 {
     if (e->steps && step % e->steps == 0) return true;
     if (e->epochs <= 0) return false;
     double period = e->epochs * (double)r->steps_per_epoch;
     return floor((double)step / period) > floor((double)(step - 1) / period);
+}
+
+static bool elapsed(const struct every_cfg *e, double since)
+{
+    return e->seconds > 0 && now_s() - since >= e->seconds;
+}
+
+/* Requests for what is due by the leader's clock, as wire_flags: the step's
+ * messages carry them, so that all workers act at the same edge. */
+static uint32_t due_by_time(const struct run *r)
+{
+    const struct settings *s = r->settings;
+    if (!leads(r)) return 0;
+    bool valid = r->spec->session->valid && elapsed(&s->train.eval_every, r->last_valid_s);
+    return (elapsed(&s->checkpoint.every, r->last_commit_s) ? WIRE_CHECKPOINT : 0) |
+           (elapsed(&s->log.every, r->reported_s) ? WIRE_REPORT : 0) |
+           (valid ? WIRE_VALIDATE : 0);
 }
 
 /* Rows that training has used after so many steps. */
@@ -149,6 +167,7 @@ static enum status commit_now(struct run *r, struct error *err)
     mem_free(r->path);
     r->path = path;
     report_commit(r->spec->report, r->state.step, path, now_s() - start);
+    report_state(r->spec->report, "running", r->state.step, NULL);
     if (r->state.has_best && r->state.best_step == r->state.step) {
         mem_free(r->best_path);
         r->best_path = mem_strdup(path);
@@ -176,12 +195,6 @@ static enum status commit(struct run *r, bool must, struct error *err)
     log_line(LOG_WARN, "ckpt", "checkpoint at step %llu failed, going on: %s",
              (unsigned long long)r->state.step, why.text);
     return ST_OK;
-}
-
-static bool time_to_commit(const struct run *r)
-{
-    double period = r->settings->checkpoint.every.seconds;
-    return leads(r) && period > 0 && now_s() - r->last_commit_s >= period;
 }
 
 /* ---- validation and early stopping ---- */
@@ -226,6 +239,7 @@ static enum status measure(struct run *r, struct dataset *data, const char *kind
 static enum status validate(struct run *r, struct error *err)
 {
     TRY(measure(r, r->spec->session->valid, "valid", err));
+    r->last_valid_s = now_s();
     if (!r->settings->train.early_stop) return ST_OK;
     double value = watched(r);
     if (isfinite(value) && (!r->state.has_best || value > r->state.best)) {
@@ -266,10 +280,11 @@ static enum status one_step(struct run *r, uint32_t *flags, struct error *err)
 {
     double start = now_s();
     uint64_t skipped = r->state.skipped;
-    *flags = signals_take() | (time_to_commit(r) ? WIRE_CHECKPOINT : 0);
+    *flags = signals_take() | due_by_time(r);
     TRY(trainer_step(r->trainer, flags, err));
     r->train_s += now_s() - start;
     r->state.step = trainer_next_step(r->trainer);
+    report_at(r->spec->report, r->state.step);
     r->state.updates = trainer_updates(r->trainer);
     r->state.epoch = (double)r->state.step / (double)r->steps_per_epoch;
     return check_skipped(r, skipped, err);
@@ -281,8 +296,10 @@ static enum status edge(struct run *r, uint32_t flags, struct error *err)
     const struct train_cfg *t = &r->settings->train;
     uint64_t step = r->state.step;
     bool last = step == r->total_steps;
-    if (last || due(r, &r->settings->log.every, step)) TRY(progress(r, err));
-    bool valid_due = due(r, &t->eval_every, step) || (last && t->early_stop);
+    bool report_due = due(r, &r->settings->log.every, step) || flags & WIRE_REPORT;
+    if (last || report_due) TRY(progress(r, err));
+    bool valid_due =
+        due(r, &t->eval_every, step) || flags & WIRE_VALIDATE || (last && t->early_stop);
     if (r->spec->session->valid && valid_due) TRY(validate(r, err));
     bool commit_due = due(r, &r->settings->checkpoint.every, step) || flags & WIRE_CHECKPOINT;
     bool must = last || flags & WIRE_STOP || r->state.stopped_early;
@@ -301,7 +318,7 @@ static enum status loop(struct run *r, struct error *err)
                                 .end_step = r->total_steps};
     TRY(trainer_create(&spec, &r->trainer, err));
     TRY(trainer_begin(r->trainer, err));
-    r->reported_s = r->last_commit_s = now_s();
+    r->reported_s = r->last_commit_s = r->last_valid_s = now_s();
     report_state(r->spec->report, "running", r->state.step, NULL);
     while (r->state.step < r->total_steps && !r->state.stopped_early) {
         uint32_t flags;

@@ -332,7 +332,7 @@ enum status trainer_step(struct trainer *t, uint32_t *flags, struct error *err)
         message.pulls = lanes_pull(t->lanes, (t->step + 1) % STREAM_SLOTS);
     TRY(exchange(t, &message, t->step + 2, err));
     if (t->answer.flags & WIRE_NONFINITE) t->skipped++;
-    *flags = t->answer.flags & (WIRE_CHECKPOINT | WIRE_STOP);
+    *flags = t->answer.flags & WIRE_REQUESTS;
     t->step++;
     return ST_OK;
 }

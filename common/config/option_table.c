@@ -496,7 +496,8 @@ static const struct option train_rows[] = {
              "chosen per feature from the statistics of the prepared data. Kept in the "
              "checkpoint."},
     {"eval_every", OPTION_PERIOD, .def_text = "1 epoch when data.valid is given",
-     AT(train_cfg, eval_every), .help = "How often metrics on data.valid are computed."},
+     AT(train_cfg, eval_every), .help = "How often metrics on data.valid are computed. With early_stop give steps or "
+             "epochs: after a time, the best checkpoint is chosen by the clock, too."},
     {"early_stop", OPTION_GROUP, .group = &early_stop, FLAG(train_cfg, early_stop),
      .def_text = "no early stop", .flags = OPTION_REPLACED,
      .help = "Stop when a metric on data.valid no longer gets better; the best checkpoint "

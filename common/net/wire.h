@@ -37,6 +37,10 @@ enum wire_flags {
     WIRE_STOP = 4,       /* stop at the edge of the next step */
     WIRE_NO_PUSH = 8,    /* first message after start or resume */
     WIRE_NO_PULL = 16,   /* last message */
+    WIRE_REPORT = 32,    /* progress is due at the edge of the next step */
+    WIRE_VALIDATE = 64,  /* so is validation */
+
+    WIRE_REQUESTS = WIRE_CHECKPOINT | WIRE_STOP | WIRE_REPORT | WIRE_VALIDATE
 };
 
 enum wire_kind {

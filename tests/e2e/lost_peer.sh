@@ -48,6 +48,9 @@ for rank in 1 2; do # rank 1 is a worker, rank 2 the server
     same "a stopped rank $rank ends the job with 76" 76 "$code"
     check "one line names the rank and what it waited for" grep -qE "^error: .*(rank $rank.*step|step.*rank $rank)" "$err"
     check "no rank is left" gone "$pid"
+    same "status.json says failed" failed "$(json state <"runs/stopped-$rank/status.json")"
+    check "at the step that was reported last, or later" test "$(json step <"runs/stopped-$rank/status.json")" -gt 0
+    check "and why" grep -q "no sign of life" "runs/stopped-$rank/status.json"
 done
 
 for rank in 1 2; do
