@@ -30,6 +30,7 @@ enum status transport_init(struct transport *t, const struct transport_ops *ops,
     t->rank = rank;
     t->size = size;
     t->segment_limit = GIB;
+    t->share = true;
     t->spins = 2000;
     t->owner = pthread_self();
     t->deadline = DEFAULT_DEADLINE;
@@ -83,6 +84,16 @@ void transport_deadline(struct transport *t, double seconds)
 void transport_segment_limit(struct transport *t, size_t bytes)
 {
     t->segment_limit = bytes < GIB ? bytes : GIB;
+}
+
+void transport_share(struct transport *t, bool on)
+{
+    t->share = on;
+}
+
+uint64_t transport_shared(const struct transport *t)
+{
+    return t->n_shared;
 }
 
 void transport_on_idle(struct transport *t, void (*idle)(void *), void *arg)

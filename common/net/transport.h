@@ -93,6 +93,12 @@ void transport_name(struct transport *t, int rank, const char *name);
 /* Cut messages in segments of at most this many bytes (tests). */
 void transport_segment_limit(struct transport *t, size_t bytes);
 
+/* Whether big messages of this rank may go through memory shared with ranks of the
+ * same host; true at first (tests). */
+void transport_share(struct transport *t, bool on);
+/* How many messages of this rank have. */
+uint64_t transport_shared(const struct transport *t);
+
 /* Called inside every wait, a few hundred times a second; NULL = nothing. For
  * signals and status. */
 void transport_on_idle(struct transport *t, void (*idle)(void *), void *arg);

@@ -42,6 +42,8 @@ struct transport {
     const struct transport_ops *ops;
     int rank, size;
     size_t segment_limit;
+    bool share;                   /* big messages may go through shared memory */
+    uint64_t n_shared;            /* messages sent that way */
     unsigned spins;               /* polls before the first nap */
     struct transport_peer *peers; /* [size] */
     pthread_t owner;

@@ -16,10 +16,12 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/base/mem.h"
 #include "common/net/transport_impl.h"
+#include "common/net/transport_shared.h"
 
 enum {
     HEAD_BYTES = 8192,
@@ -34,7 +36,12 @@ enum {
 /* First words of a head. */
 struct head {
     uint64_t magic, bytes, n_segments;
+    struct shared_note note; /* when n_segments is IN_SHARED_MEMORY */
 };
+
+_Static_assert(sizeof(struct head) <= HEAD_WORDS * 8, "a head has its place");
+
+#define IN_SHARED_MEMORY UINT64_MAX
 
 enum place_state { PLACE_FREE, PLACE_HEAD, PLACE_BODY, PLACE_READY, PLACE_TAKEN };
 
@@ -46,6 +53,8 @@ struct place {
     size_t capacity;
     const unsigned char *data; /* the message: in head or in body */
     size_t bytes;
+    bool is_shared; /* data stands in a shared buffer of the sender */
+    uint64_t buffer;
     MPI_Request *segments;
     size_t n_segments, max_segments;
 };
@@ -58,6 +67,8 @@ struct lane {
     size_t packed_capacity;
     MPI_Request *out;
     size_t n_out, max_out;
+    struct shared_in shared_in;
+    struct shared_out shared_out;
 };
 
 struct mpi_transport {
@@ -69,7 +80,8 @@ struct mpi_transport {
     MPI_Status *statuses; /* the same */
     int *bodies;          /* lanes with segments coming in */
     int n_bodies;
-    long *pids; /* [size]; 0 = on another host */
+    long *pids;            /* [size]; 0 = on another host */
+    unsigned char *shares; /* [size]; 1 = that rank can map memory of this one */
 };
 
 static struct mpi_transport *mpi_of(const struct transport *t)
@@ -192,6 +204,25 @@ static void start_body(struct mpi_transport *m, int lane, struct place *p,
     m->bodies[m->n_bodies++] = lane;
 }
 
+/* The head says where the message stands in memory of the sender. */
+static void open_shared(struct mpi_transport *m, int lane, struct place *p,
+                        const struct head *h)
+{
+    struct error err;
+    int peer = lane / CHANNEL_ALL;
+    enum status st = shared_read(&m->lanes[lane].shared_in, m->pids[peer], &h->note,
+                                 (size_t)h->bytes, &p->data, &err);
+    if (st != ST_OK) {
+        error_wrap(&err, st, "%s", m->base.peers[peer].name);
+        transport_break(&m->base, st, &err);
+        return;
+    }
+    p->bytes = (size_t)h->bytes;
+    p->is_shared = true;
+    p->buffer = h->note.buffer;
+    p->state = PLACE_READY;
+}
+
 static void on_head(struct mpi_transport *m, int lane, const MPI_Status *status)
 {
     struct lane *l = &m->lanes[lane];
@@ -201,12 +232,15 @@ static void on_head(struct mpi_transport *m, int lane, const MPI_Status *status)
     MPI_Get_count(status, MPI_BYTE, &got);
     memcpy(&h, p->head, sizeof h);
     if ((size_t)got < HEAD_WORDS * 8 || h.magic != HEAD_MAGIC ||
-        h.n_segments > MAX_SEGMENTS) {
+        (h.n_segments > MAX_SEGMENTS && h.n_segments != IN_SHARED_MEMORY)) {
         bad_head(m, lane, "does not start as a message does");
         return;
     }
     l->filling ^= 1;
-    if (h.n_segments) {
+    p->is_shared = false;
+    if (h.n_segments == IN_SHARED_MEMORY) {
+        open_shared(m, lane, p, &h);
+    } else if (h.n_segments) {
         start_body(m, lane, p, &h);
     } else if (h.bytes == (size_t)got - HEAD_WORDS * 8) {
         p->data = p->head + HEAD_WORDS * 8;
@@ -272,7 +306,9 @@ static void mpi_release(struct transport *t, int peer, int ch)
     int lane = lane_index(peer, ch);
     for (int i = 0; i < 2; i++) {
         struct place *p = &m->lanes[lane].in[i];
-        if (p->state == PLACE_TAKEN) p->state = PLACE_FREE;
+        if (p->state != PLACE_TAKEN) continue;
+        p->state = PLACE_FREE;
+        if (p->is_shared) shared_release(&m->lanes[lane].shared_in, p->buffer);
     }
     post_head(m, lane);
 }
@@ -303,7 +339,7 @@ static bool isend(struct mpi_transport *m, int lane, const void *data, size_t by
 
 static void put_head(unsigned char *head, size_t bytes, size_t n_segments)
 {
-    const struct head h = {HEAD_MAGIC, bytes, n_segments};
+    const struct head h = {.magic = HEAD_MAGIC, .bytes = bytes, .n_segments = n_segments};
     memset(head, 0, HEAD_WORDS * 8);
     memcpy(head, &h, sizeof h);
 }
@@ -393,6 +429,20 @@ static enum status send_large(struct mpi_transport *m, int lane, const struct pi
     return ST_OK;
 }
 
+/* False when the message cannot go through shared memory now. */
+static bool send_shared(struct mpi_transport *m, int lane, const struct piece *v,
+                        size_t n, size_t bytes)
+{
+    struct lane *l = &m->lanes[lane];
+    struct head h = {HEAD_MAGIC, bytes, IN_SHARED_MEMORY, {0}};
+    if (!m->shares[lane / CHANNEL_ALL] || !m->base.share || bytes < BIG_PIECE ||
+        !shared_write(&l->shared_out, v, n, bytes, &h.note))
+        return false;
+    memcpy(l->out_head, &h, sizeof h);
+    m->base.n_shared += isend(m, lane, l->out_head, HEAD_WORDS * 8);
+    return true;
+}
+
 static enum status mpi_send(struct transport *t, int peer, int ch,
                             const struct piece *pieces, size_t n, struct error *err)
 {
@@ -402,7 +452,7 @@ static enum status mpi_send(struct transport *t, int peer, int ch,
     for (size_t i = 0; i < n; i++) bytes += pieces[i].bytes;
     if (bytes <= HEAD_BYTES - HEAD_WORDS * 8)
         send_small(m, lane, pieces, n, bytes);
-    else
+    else if (!send_shared(m, lane, pieces, n, bytes))
         TRY(send_large(m, lane, pieces, n, bytes, err));
     if (t->broken == ST_OK) return ST_OK;
     if (err) *err = t->broken_err;
@@ -433,6 +483,8 @@ static void free_lane(struct lane *l)
     mem_free(l->out_head);
     mem_free(l->packed);
     mem_free(l->out);
+    shared_in_close(&l->shared_in);
+    shared_out_close(&l->shared_out);
 }
 
 static void free_all(struct mpi_transport *m)
@@ -445,6 +497,7 @@ static void free_all(struct mpi_transport *m)
     mem_free(m->statuses);
     mem_free(m->bodies);
     mem_free(m->pids);
+    mem_free(m->shares);
     transport_fini(&m->base);
     mem_free(m);
 }
@@ -489,19 +542,40 @@ bool transport_mpi_launched(void)
  * process namespace. */
 struct identity {
     char host[256];
-    uint64_t pid, pid_namespace;
+    uint64_t pid, pid_namespace, secret;
+    struct shared_note note; /* of memory that holds the secret; none: capacity 0 */
 };
 
-static void own_identity(struct identity *id)
+static void own_identity(struct identity *id, struct shared_out *trial)
 {
     struct stat st;
     memset(id, 0, sizeof *id);
     gethostname(id->host, sizeof id->host - 1);
     id->pid = (uint64_t)getpid();
     if (stat("/proc/self/ns/pid", &st) == 0) id->pid_namespace = (uint64_t)st.st_ino;
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    id->secret = ((uint64_t)now.tv_nsec << 32) ^ (uint64_t)now.tv_sec ^ id->pid << 20;
+    const struct piece piece = {&id->secret, sizeof id->secret};
+    if (!shared_write(trial, &piece, 1, piece.bytes, &id->note)) id->note.capacity = 0;
 }
 
-static void learn_peers(struct mpi_transport *m, const struct identity *all)
+/* Can this rank read memory of that one? */
+static bool try_sharing(const struct identity *id)
+{
+    struct shared_in in = {0};
+    const unsigned char *data;
+    struct error err;
+    bool ok = id->note.capacity && shared_read(&in, (long)id->pid, &id->note,
+                                               sizeof id->secret, &data, &err) == ST_OK;
+    ok = ok && !memcmp(data, &id->secret, sizeof id->secret);
+    shared_in_close(&in);
+    return ok;
+}
+
+/* readable[r]: this rank can read memory of rank r. */
+static void learn_peers(struct mpi_transport *m, const struct identity *all,
+                        unsigned char *readable)
 {
     struct transport *t = &m->base;
     const struct identity *own = &all[t->rank];
@@ -511,23 +585,37 @@ static void learn_peers(struct mpi_transport *m, const struct identity *all)
         bool local =
             !strcmp(all[r].host, own->host) && all[r].pid_namespace == own->pid_namespace;
         m->pids[r] = local && r != t->rank ? (long)all[r].pid : 0;
+        readable[r] = m->pids[r] && try_sharing(&all[r]);
         here += local;
     }
     if (here > sysconf(_SC_NPROCESSORS_ONLN)) t->spins = FEW_SPINS;
 }
 
+static bool meet(struct mpi_transport *m, struct identity *all, unsigned char *readable)
+{
+    struct identity own;
+    struct shared_out trial = {0};
+    own_identity(&own, &trial);
+    bool ok = MPI_Allgather(&own, sizeof own, MPI_BYTE, all, sizeof own, MPI_BYTE,
+                            m->comm) == MPI_SUCCESS;
+    if (ok) learn_peers(m, all, readable);
+    ok = ok && MPI_Alltoall(readable, 1, MPI_BYTE, m->shares, 1, MPI_BYTE, m->comm) ==
+                   MPI_SUCCESS;
+    shared_out_close(&trial); /* all have looked */
+    return ok;
+}
+
 static enum status exchange_identities(struct mpi_transport *m, struct error *err)
 {
-    struct identity own, *all = mem_zeroed((size_t)m->base.size, sizeof *all);
-    if (!all) return mem_error(err, "peers", (size_t)m->base.size * sizeof *all);
-    own_identity(&own);
-    int code =
-        MPI_Allgather(&own, sizeof own, MPI_BYTE, all, sizeof own, MPI_BYTE, m->comm);
-    if (code == MPI_SUCCESS) learn_peers(m, all);
+    size_t n = (size_t)m->base.size;
+    struct identity *all = mem_zeroed(n, sizeof *all);
+    unsigned char *readable = mem_zeroed(n, sizeof *readable);
+    enum status st = all && readable ? ST_OK : mem_error(err, "peers", n * sizeof *all);
+    if (st == ST_OK && !meet(m, all, readable))
+        st = error_set(err, ST_PEER, "MPI: the ranks cannot reach each other");
     mem_free(all);
-    return code == MPI_SUCCESS
-               ? ST_OK
-               : error_set(err, ST_PEER, "MPI: the ranks cannot reach each other");
+    mem_free(readable);
+    return st;
 }
 
 static enum status make_lanes(struct mpi_transport *m, struct error *err)
@@ -539,7 +627,9 @@ static enum status make_lanes(struct mpi_transport *m, struct error *err)
     m->statuses = mem_array(n, sizeof *m->statuses);
     m->bodies = mem_array(n, sizeof *m->bodies);
     m->pids = mem_zeroed((size_t)m->base.size, sizeof *m->pids);
-    bool ok = m->lanes && m->heads && m->done && m->statuses && m->bodies && m->pids;
+    m->shares = mem_zeroed((size_t)m->base.size, sizeof *m->shares);
+    bool ok = m->lanes && m->heads && m->done && m->statuses && m->bodies && m->pids &&
+              m->shares;
     for (size_t i = 0; ok && i < n; i++) {
         struct lane *l = &m->lanes[i];
         m->heads[i] = MPI_REQUEST_NULL;

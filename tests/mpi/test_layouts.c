@@ -85,6 +85,11 @@ int main(int argc, char **argv)
                           .count_memory = true};
     /* Several segments even for a small message. */
     transport_segment_limit(net, 40000);
+    bool segments = argc > 3 && !strcmp(argv[3], "segments");
+    bool shared = argc > 3 && !strcmp(argv[3], "shared");
+    /* One: only the last rank may not, so that both ways are taken in one job. */
+    bool one = argc > 3 && !strcmp(argv[3], "mixed");
+    transport_share(net, !segments && !(one && transport_rank(net) == transport_size(net) - 1));
     if (plan.fault != FAULT_NONE) transport_deadline(net, 2);
     st = toy_job_rank(&job, net, transport_rank(net) ? NULL : &got, &err);
     if (st != ST_OK) {
@@ -95,6 +100,12 @@ int main(int argc, char **argv)
     st = ST_OK;
     if (leader && compare(&t, &got)) st = error_set(&err, ST_INTERNAL, "the bits differ");
     if (leader) toy_state_close(&got);
+    /* Servers answer everybody; a worker without lanes has nothing big to say. */
+    bool server = transport_rank(net) >= transport_size(net) - (int)job.n_servers;
+    if (shared && server && !transport_shared(net))
+        st = error_set(&err, ST_INTERNAL, "no message went through shared memory");
+    if (segments && transport_shared(net))
+        st = error_set(&err, ST_INTERNAL, "a message went through shared memory");
     st = transport_agree(net, st, "the result", &err);
     if (leader && st != ST_OK) fprintf(stderr, "error: %s\n", err.text);
     transport_close(net);
