@@ -65,12 +65,9 @@ static enum status check_parts(const struct model_spec *s, struct error *err)
     }
     switch (c->type) {
     case MODEL_LR:
-        return ST_OK;
     case MODEL_DNN:
     case MODEL_SHARE_BOTTOM:
-        if (c->bottom.layers.n > 0) return ST_OK;
-        return missing(c->type == MODEL_DNN ? "dnn" : "share_bottom",
-                       "model.bottom.layers", err);
+        return ST_OK;
     default:
         return check_experts(s, err);
     }

@@ -46,9 +46,11 @@ static enum status plan_dnn(struct plan *p)
     return towers_add(p, "dnn", &p->m->cfg.bottom);
 }
 
-/* Caruana: one stack for all, then a tower per task. */
+/* Caruana: one stack for all, then a tower per task. A stack without a layer is its
+ * input. */
 static enum status plan_share_bottom(struct plan *p)
 {
+    if (p->m->cfg.bottom.layers.n == 0) return towers_add(p, "tower", NULL);
     plan_level_begin(p);
     plan_block_begin(p, NET_X, p->m->n_x);
     plan_unit(p, "bottom", UNIT_BOTTOM, NET_NONE,

@@ -207,8 +207,9 @@ static void ple(const struct ref *r, size_t n_levels, double *z)
 static void share_bottom(const struct ref *r, double *z)
 {
     double *s = take(r->width);
-    stack(r, "bottom", &r->m->cfg.bottom, false, r->x, s);
-    for (size_t k = 0; k < r->m->n_tasks; k++) z[k] = tower(r, k, s);
+    bool none = r->m->cfg.bottom.layers.n == 0;
+    if (!none) stack(r, "bottom", &r->m->cfg.bottom, false, r->x, s);
+    for (size_t k = 0; k < r->m->n_tasks; k++) z[k] = tower(r, k, none ? r->x : s);
     mem_free(s);
 }
 

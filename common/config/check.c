@@ -120,19 +120,29 @@ static enum status check_own(const struct settings *s, struct error *err)
     return ST_OK;
 }
 
+/* Experts that are their input are all equal, and so is every mixture of them. */
+static enum status empty_expert(const struct settings *s, struct error *err)
+{
+    bool is_default;
+    struct origin at = config_origin(s, "model.experts.layers", &is_default);
+    config_fail(err, at, "model.experts.layers: an expert needs a layer, [] has none");
+    return error_hint(err, ST_USAGE, "for example experts: {layers: [64]}; type share_bottom does without");
+}
+
 static enum status check_model(const struct settings *s, struct error *err)
 {
     const struct model_cfg *m = &s->model;
     unsigned type = FOR(m->type);
     unsigned one_pool = FOR(MODEL_OMOE) | FOR(MODEL_MMOE);
     unsigned own = FOR(MODEL_CGC) | FOR(MODEL_PLE);
-    if ((type & (FOR(MODEL_DNN) | FOR(MODEL_SHARE_BOTTOM))) && !m->bottom.layers.n)
+    if ((type & (FOR(MODEL_DNN) | FOR(MODEL_SHARE_BOTTOM))) && !m->bottom.given)
         return missing_part(s, "model.bottom.layers", "bottom: {layers: [128]}", err);
     if ((type & one_pool) && !m->expert_count)
         return missing_part(s, "model.experts.count", "experts: {count: 8, layers: [64]}", err);
     if (type & own) TRY(check_own(s, err));
-    if ((type & (one_pool | own)) && !m->experts.layers.n)
+    if ((type & (one_pool | own)) && !m->experts.given)
         return missing_part(s, "model.experts.layers", "experts: {layers: [64]}", err);
+    if ((type & (one_pool | own)) && !m->experts.layers.n) return empty_expert(s, err);
     if (type & (one_pool | own | FOR(MODEL_SHARE_BOTTOM))) TRY(check_towers(s, err));
     return ST_OK;
 }

@@ -334,6 +334,15 @@ static const struct option mlp_rows[] = {
 };
 static const struct option_group mlp = {ROWS(mlp_rows)};
 
+static const struct option expert_mlp_rows[] = {
+    {"layers", OPTION_SIZES, .min = 1, .max = 65536, .unit = "units",
+     .def_text = "none; an error when the model type needs it", AT(mlp_cfg, layers),
+     FLAG(mlp_cfg, given), .help = "Widths of the layers of an expert, at least one."},
+    {"activation", OPTION_ENUM, .def = "relu", .names = activations, AT(mlp_cfg, activation),
+     .help = "Function after every layer. gelu is the tanh form."},
+};
+static const struct option_group expert_mlp = {ROWS(expert_mlp_rows)};
+
 static const struct option expert_rows[] = {
     {"count", OPTION_COUNT, .min = 1, .max = 4096, .unit = "experts",
      .def_text = "none; an error when the model type needs it", AT(model_cfg, expert_count),
@@ -349,7 +358,7 @@ static const struct option expert_rows[] = {
      AT(model_cfg, expert_levels), .models = FOR(MODEL_PLE),
      .help = "Extraction levels on top of each other (ple)."},
 };
-static const struct option_group experts = {ROWS(expert_rows), .shared = &mlp,
+static const struct option_group experts = {ROWS(expert_rows), .shared = &expert_mlp,
                                             .shared_offset =
                                                 offsetof(struct model_cfg, experts)};
 
@@ -370,7 +379,8 @@ static const struct option model_rows[] = {
              "one level, on several. Parts that a type does not use are checked and left "
              "alone, so that one file serves several types."},
     {"bottom", OPTION_GROUP, .group = &mlp, AT(model_cfg, bottom), .models = BOTTOM,
-     .help = "The shared network of share_bottom; the network of each task of dnn."},
+     .help = "The shared network of share_bottom; the network of each task of dnn. Without "
+             "layers the towers read the inputs, and dnn is linear."},
     {"experts", OPTION_GROUP, .group = &experts, .models = EXPERTS,
      .help = "Number, shape and levels of experts."},
     {"gates", OPTION_GROUP, .group = &gates, AT(model_cfg, gates), .models = EXPERTS,

@@ -151,6 +151,8 @@ static void missing_parts_of_a_model_are_errors(void **state)
                   "c.yaml:4:8: model type mmoe needs 'model.experts.count'", NULL);
     model_refused("{type: omoe, experts: {count: 2}}",
                   "c.yaml:4:8: model type omoe needs 'model.experts.layers'", NULL);
+    model_refused("{type: mmoe, experts: {count: 2, layers: []}, towers: {layers: []}}",
+                  "c.yaml:4:49: model.experts.layers: an expert needs a layer, [] has none", "[64]");
     model_refused("{type: cgc, experts: {count: 2, layers: [8]}}",
                   "c.yaml:4:8: model type cgc needs 'model.experts.own'", NULL);
     model_refused("{type: ple, experts: {own: 2, layers: [8]}}",

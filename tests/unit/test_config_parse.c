@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -309,6 +310,26 @@ static void validation_is_every_epoch(void **state)
     settings_destroy(d);
 }
 
+/* [] is a value: no hidden layer, for the types whose parts can do without one. */
+static void no_hidden_layer_is_a_value(void **state)
+{
+    (void)state;
+    static const char *const models[] = {
+        "{type: dnn, bottom: {layers: []}}",
+        "{type: share_bottom, bottom: {layers: []}, towers: {layers: [8]}}",
+        "{type: mmoe, experts: {count: 2, layers: [4]}, gates: {layers: []}, towers: {layers: []}}"};
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
+        char text[512];
+        snprintf(text, sizeof text,
+                 "data: {train: {files: a}}\nfeatures: [{name: a}]\ntasks: {t: {label: y}}\nmodel: %s\n",
+                 models[i]);
+        struct settings *own = config_parse(text, NULL);
+        assert_int_equal(own->model.bottom.layers.n, 0);
+        assert_int_equal(own->model.bottom.given, i < 2);
+        settings_destroy(own);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -323,6 +344,7 @@ int main(void)
         cmocka_unit_test(a_features_dim_is_its_tables),
         cmocka_unit_test(auto_lanes_are_resolved),
         cmocka_unit_test(null_is_not_given),
+        cmocka_unit_test(no_hidden_layer_is_a_value),
         cmocka_unit_test(validation_is_every_epoch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,6 +22,8 @@ static const struct toy_cfg every_type[] = {
      .bottom = {11},
      .towers = {4},
      .act = ACT_TANH},
+    {.type = MODEL_DNN, .n_rows = ROWS, .n_tasks = 2, .seed = 4},
+    {.type = MODEL_SHARE_BOTTOM, .n_rows = ROWS, .n_tasks = 2, .seed = 4, .towers = {4}},
     {.type = MODEL_OMOE,
      .n_rows = ROWS,
      .n_tasks = 2,

@@ -472,8 +472,6 @@ static void test_missing_parts_are_named(void **state)
     s.cfg.experts.layers.n = 0;
     expect_usage(&t, &s, "model.experts.layers");
     s = t.spec;
-    s.cfg.type = MODEL_SHARE_BOTTOM;
-    expect_usage(&t, &s, "model.bottom.layers");
     s.cfg.type = MODEL_PLE;
     expect_usage(&t, &s, "model.experts.levels");
     s.cfg.type = MODEL_CGC;

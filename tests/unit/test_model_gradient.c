@@ -94,9 +94,11 @@ static void test_gradient_dnn(void **state)
 {
     (void)state;
     check(&(struct toy_cfg){.type = MODEL_DNN, BASE, .bottom = {6, 5}});
+    check(&(struct toy_cfg){.type = MODEL_DNN, BASE});
 }
 
-/* A bottom whose width is no multiple of the padding, one layer and two. */
+/* A bottom whose width is no multiple of the padding, one layer and two; without a layer
+ * the towers read the inputs. */
 static void test_gradient_share_bottom(void **state)
 {
     (void)state;
@@ -105,6 +107,8 @@ static void test_gradient_share_bottom(void **state)
     check(&(struct toy_cfg){
         .type = MODEL_SHARE_BOTTOM, BASE, .bottom = {9, 5}, .towers = {4, 3}});
     check(&(struct toy_cfg){.type = MODEL_SHARE_BOTTOM, BASE, .bottom = {9}});
+    check(&(struct toy_cfg){.type = MODEL_SHARE_BOTTOM, BASE, .towers = {4, 3}});
+    check(&(struct toy_cfg){.type = MODEL_SHARE_BOTTOM, BASE});
 }
 
 static void test_gradient_omoe(void **state)
