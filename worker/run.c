@@ -6,6 +6,7 @@
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "worker/early_stop.h"
 #include "worker/evaluator.h"
 #include "worker/signals.h"
 #include "worker/trainer.h"
@@ -28,6 +29,8 @@ struct run {
     uint64_t reported_rows;
     size_t failed_saves, skipped_in_row;
     struct metric_result *results; /* [n_tasks] of the last evaluation */
+    bool *undefined;               /* [n_tasks] scratch of early stopping */
+    bool said_undefined;
 };
 
 static double now_s(void)
@@ -199,32 +202,34 @@ static enum status commit(struct run *r, bool must, struct error *err)
 
 /* ---- validation and early stopping ---- */
 
-static double metric_of(const struct metric_result *m, const char *name)
+/* Names of the tasks that are marked, for a message. */
+static void put_names(const struct settings *s, const bool *marked, char *out, size_t size)
 {
-    if (!strcmp(name, "logloss")) return m->logloss;
-    if (!strcmp(name, "gauc")) return m->gauc;
-    if (!strcmp(name, "mae")) return m->mae;
-    if (!strcmp(name, "rmse")) return m->rmse;
-    if (!strcmp(name, "xauc")) return m->xauc;
-    if (!strcmp(name, "gxauc")) return m->gxauc;
-    return m->auc;
+    size_t n = 0;
+    *out = 0;
+    for (size_t k = 0; k < s->n_tasks && n < size; k++)
+        if (marked[k])
+            n += (size_t)snprintf(out + n, size - n, "%s%s", n ? ", " : "", s->tasks[k].name);
 }
 
-/* The watched value, as something to make larger. */
-static double watched(const struct run *r)
+/* The watched value. Tasks without one are left out of a mean, and named once. */
+static enum status watch(struct run *r, double *value, struct error *err)
 {
-    const struct train_cfg *t = &r->settings->train;
-    size_t n_name = strlen(t->early_stop_metric);
-    bool larger = n_name >= 3 && !strcmp(t->early_stop_metric + n_name - 3, "auc");
-    bool mean = !strcmp(t->early_stop_task, "mean");
-    double sum = 0;
-    size_t n = 0;
-    for (size_t k = 0; k < r->settings->n_tasks; k++) {
-        if (!mean && strcmp(t->early_stop_task, r->settings->tasks[k].name)) continue;
-        sum += metric_of(&r->results[k], t->early_stop_metric);
-        n++;
+    const struct settings *s = r->settings;
+    char names[512];
+    *value = early_stop_value(s, r->results, r->undefined);
+    put_names(s, r->undefined, names, sizeof names);
+    if (isfinite(*value)) {
+        if (*names && leads(r) && !r->said_undefined)
+            log_line(LOG_WARN, "train", "early stopping: %s of %s is not defined on data.valid: "
+                     "left out of the mean", s->train.early_stop_metric, names);
+        r->said_undefined = true;
+        return ST_OK;
     }
-    return (larger ? sum : -sum) / (double)n;
+    error_set(err, ST_DATA, "train.early_stop: %s of %s is not defined on the rows of data.valid",
+              s->train.early_stop_metric, names);
+    return error_hint(err, ST_DATA, "take more rows for data.valid (an AUC needs labels of both "
+                                    "kinds), or watch another task or metric");
 }
 
 static enum status measure(struct run *r, struct dataset *data, const char *kind, struct error *err)
@@ -241,8 +246,9 @@ static enum status validate(struct run *r, struct error *err)
     TRY(measure(r, r->spec->session->valid, "valid", err));
     r->last_valid_s = now_s();
     if (!r->settings->train.early_stop) return ST_OK;
-    double value = watched(r);
-    if (isfinite(value) && (!r->state.has_best || value > r->state.best)) {
+    double value;
+    TRY(watch(r, &value, err));
+    if (!r->state.has_best || early_stop_better(r->settings, value, r->state.best)) {
         r->state.has_best = true;
         r->state.best = value;
         r->state.best_step = r->state.step;
@@ -420,7 +426,8 @@ static enum status prepare_run(struct run *r, struct error *err)
     r->steps_per_epoch = stream_steps_per_epoch(
         dataset_rows(s->train), r->settings->train.batch_size, r->settings->train.lanes);
     r->results = mem_zeroed(r->settings->n_tasks, sizeof *r->results);
-    if (!r->results) return mem_error(err, "results", sizeof *r->results);
+    r->undefined = mem_zeroed(r->settings->n_tasks, sizeof *r->undefined);
+    if (!r->results || !r->undefined) return mem_error(err, "results", sizeof *r->results);
     if (r->spec->start_path && !(r->path = mem_strdup(r->spec->start_path)))
         return mem_error(err, "path", strlen(r->spec->start_path));
     if (r->state.has_best && leads(r)) {
@@ -445,5 +452,6 @@ enum status run_train(const struct run_spec *spec, json_t **result, struct error
     mem_free(r.path);
     mem_free(r.best_path);
     mem_free(r.results);
+    mem_free(r.undefined);
     return st;
 }

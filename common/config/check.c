@@ -283,19 +283,18 @@ static enum status check_metric(const struct settings *s, struct error *err)
         const char *nearest = nearest_word(metric, metrics, N_METRICS);
         return nearest ? error_hint(err, ST_USAGE, "did you mean '%s'?", nearest) : ST_USAGE;
     }
-    bool found = false, fits = false;
+    bool mean = !strcmp(task, "mean"), found = false;
     for (size_t k = 0; k < s->n_tasks; k++) {
-        bool meant = !strcmp(task, "mean") || !strcmp(task, s->tasks[k].name);
-        found = found || meant;
-        fits = fits || (meant && metric_fits(metric, &s->tasks[k]));
+        if (!mean && strcmp(task, s->tasks[k].name) != 0) continue;
+        found = true;
+        if (metric_fits(metric, &s->tasks[k])) continue;
+        config_fail(err, at, "train.early_stop.metric: %s is no metric of the loss of task %s",
+                    metric, s->tasks[k].name);
+        return error_hint(err, ST_USAGE, "auc, logloss and gauc are for bce; mae, rmse, xauc and "
+                                         "gxauc for the other losses%s",
+                          mean ? "; name one task in train.early_stop.task" : "");
     }
     if (!found) return unknown_task(s, err);
-    if (!fits) {
-        config_fail(err, at, "train.early_stop.metric: %s is no metric of this task's loss",
-                    metric);
-        return error_hint(err, ST_USAGE, "auc, logloss and gauc are for bce; mae, rmse, xauc "
-                                         "and gxauc for the other losses");
-    }
     if ((!strcmp(metric, "gauc") || !strcmp(metric, "gxauc")) && !s->data.group.text)
         return config_fail(err, at, "train.early_stop.metric: %s needs data.group", metric);
     return ST_OK;

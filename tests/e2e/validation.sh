@@ -27,6 +27,16 @@ same "six validations in 57 steps and one at the end, or without it" yes \
     "$(case $(grep -c '"valid"' runs/where/metrics.jsonl) in 5 | 6) echo yes ;; *) grep -c '"valid"' runs/where/metrics.jsonl ;; esac)"
 expect_exit 0 "validation rows in a file of their own" \
     "$MTPS" train -c small.yaml --set 'data.valid={files: [eval.csv]}' --set 'train.eval_every=1 epoch' --run-dir runs/file
+# day 1 has labels of one kind for `like` in these rows: no AUC there
+awk -F, 'NR == 1 || $1 == 1 && $7 == 0' train.csv >one-class.csv
+partly=(--set 'data.valid={files: [one-class.csv]}' --set 'train.eval_every=1 epoch' --set train.epochs=3
+    --set 'train.optimizer={adam: {lr: 0.02}}')
+expect_exit 0 "the mean leaves out a task whose AUC is not defined" "$MTPS" train -c small.yaml "${partly[@]}" \
+    --set 'train.early_stop={task: mean, metric: auc, patience: 3}' --run-dir runs/partly
+same "it is named once" 1 "$(grep -c 'auc of like is not defined' "$err")"
+check "and a best checkpoint is kept" test -s runs/partly/checkpoints/best.json
+expect_error 65 'auc of like is not defined' "a watched task without a value ends the run" \
+    "$MTPS" train -c small.yaml "${partly[@]}" --set 'train.early_stop={task: like, metric: auc}' --run-dir runs/no-value
 expect_error 64 'valid' "early stopping without data.valid" \
     "$MTPS" train -c small.yaml --set 'train.early_stop={task: click}' --run-dir runs/none
 finish

@@ -241,11 +241,16 @@ static void early_stop_needs_what_it_watches(void **state)
     strcpy(text, with_valid);
     strcat(text, "train: {early_stop: {task: time, metric: auc}}\n");
     config_refused(text, NULL,
-                   "c.yaml:5:42: train.early_stop.metric: auc is no metric of this task's loss",
+                   "c.yaml:5:42: train.early_stop.metric: auc is no metric of the loss of task time",
                    "xauc");
     strcpy(text, with_valid);
-    strcat(text, "train: {early_stop: {metric: gauc}}\n");
-    config_refused(text, NULL, "c.yaml:5:30: train.early_stop.metric: gauc needs data.group",
+    strcat(text, "train: {early_stop: {task: mean, metric: auc}}\n");
+    config_refused(text, NULL,
+                   "c.yaml:5:42: train.early_stop.metric: auc is no metric of the loss of task time",
+                   "name one task in train.early_stop.task");
+    strcpy(text, with_valid);
+    strcat(text, "train: {early_stop: {task: click, metric: gauc}}\n");
+    config_refused(text, NULL, "c.yaml:5:43: train.early_stop.metric: gauc needs data.group",
                    NULL);
 }
 

@@ -1,0 +1,45 @@
+#include "worker/early_stop.h"
+
+#include <math.h>
+#include <string.h>
+
+static double metric_of(const struct metric_result *m, const char *name)
+{
+    if (!strcmp(name, "logloss")) return m->logloss;
+    if (!strcmp(name, "gauc")) return m->gauc;
+    if (!strcmp(name, "mae")) return m->mae;
+    if (!strcmp(name, "rmse")) return m->rmse;
+    if (!strcmp(name, "xauc")) return m->xauc;
+    if (!strcmp(name, "gxauc")) return m->gxauc;
+    return m->auc;
+}
+
+double early_stop_value(const struct settings *s, const struct metric_result *results,
+                        bool *undefined)
+{
+    bool mean = !strcmp(s->train.early_stop_task, "mean");
+    double sum = 0;
+    size_t n = 0;
+    for (size_t k = 0; k < s->n_tasks; k++) {
+        undefined[k] = false;
+        if (!mean && strcmp(s->train.early_stop_task, s->tasks[k].name) != 0) continue;
+        double value = metric_of(&results[k], s->train.early_stop_metric);
+        undefined[k] = !isfinite(value);
+        if (undefined[k]) continue;
+        sum += value;
+        n++;
+    }
+    return n ? sum / (double)n : (double)NAN;
+}
+
+bool early_stop_rises(const struct settings *s)
+{
+    const char *name = s->train.early_stop_metric;
+    size_t n = strlen(name);
+    return n >= 3 && !strcmp(name + n - 3, "auc");
+}
+
+bool early_stop_better(const struct settings *s, double value, double than)
+{
+    return early_stop_rises(s) ? value > than : value < than;
+}

@@ -1,0 +1,18 @@
+/* What early stopping watches on data.valid, and which of two values is better. */
+#ifndef MTPS_WORKER_EARLY_STOP_H
+#define MTPS_WORKER_EARLY_STOP_H
+
+#include "common/config/settings.h"
+#include "model/metric.h"
+
+/* The watched metric: of one task, or the mean over the tasks that have it. A task
+ * has none when it is not defined on these rows (an AUC of labels that are all
+ * alike); undefined[n_tasks] tells which watched tasks these are. NAN when no
+ * watched task has it. */
+double early_stop_value(const struct settings *s, const struct metric_result *results,
+                        bool *undefined);
+/* True for metrics of which more is better. */
+bool early_stop_rises(const struct settings *s);
+bool early_stop_better(const struct settings *s, double value, double than);
+
+#endif
