@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/cmd_data.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/config/nearest.h"
@@ -70,13 +71,14 @@ static const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}
 static const struct argp argp = {
     options,
     parse,
-    "prepare|head|stats -c FILE",
+    "prepare|head|stats -c FILE, or synth mmoe|tasks|funnel -o DIR",
     "Prepare raw files and look at them."
     "\v"
     "prepare  make the columnar files that training reads, or find them in data.cache\n"
     "head     the first rows as features and labels see them\n"
     "stats    of the selected rows: label rates; per feature fill rate, values, distinct "
-    "ids\n",
+    "ids\n"
+    "synth    write learnable data (see 'mtps data synth --help')\n",
     children,
     NULL,
     NULL};
@@ -537,22 +539,31 @@ static enum status run(const struct data_args *a, const struct settings *s,
 
 static enum status check_verb(const struct data_args *a, struct error *err)
 {
-    static const char *const verbs[] = {"prepare", "head", "stats"};
+    static const char *const verbs[] = {"prepare", "head", "stats", "synth"};
     if (!a->verb) {
-        error_set(err, ST_USAGE, "mtps data: prepare, head or stats?");
+        error_set(err, ST_USAGE, "mtps data: prepare, head, stats or synth?");
         return error_hint(err, ST_USAGE, "see 'mtps data --help'");
     }
     for (size_t i = 0; i < 3; i++)
         if (!strcmp(a->verb, verbs[i])) return ST_OK;
     error_set(err, ST_USAGE, "mtps data: there is no '%s'", a->verb);
-    const char *nearest = nearest_word(a->verb, verbs, 3);
+    const char *nearest = nearest_word(a->verb, verbs, 4);
     if (nearest)
         return error_hint(err, ST_USAGE, "did you mean 'mtps data %s'?", nearest);
     return error_hint(err, ST_USAGE, "see 'mtps data --help'");
 }
 
+/* argv[1] is "synth": a verb with a command line of its own. */
+static int run_synth(int argc, char **argv)
+{
+    char title[] = "mtps data synth";
+    argv[1] = title;
+    return cmd_data_synth(argc - 1, argv + 1);
+}
+
 int cmd_data(int argc, char **argv)
 {
+    if (argc > 1 && !strcmp(argv[1], "synth")) return run_synth(argc, argv);
     struct data_args a = {.rows = HEAD_ROWS};
     struct settings *settings = NULL;
     struct error err = {0};

@@ -160,7 +160,7 @@ enum status infer_work_create(const struct infer *f, size_t max_rows,
 void infer_work_destroy(struct infer_work *w);
 void infer_forward(const struct infer *f, const struct batch *b,
                    const struct model_rows *rows, struct infer_work *w, float *logits);
-/* z -> probability (bce) or z itself. */
+/* What users see of z (common/math/target.h), of a completion its share. */
 float model_link(const struct model *m, size_t task, float z);
 
 /* A few lines describing shapes, one per unit ("expert level0 shared x8 [592 64]"), for
