@@ -57,7 +57,7 @@ static void append_metrics(struct report *r, const char *kind, uint64_t step, js
     json_object_set_new(line, "t", json_real(floor(now_s() * 1e3) / 1e3));
     json_object_set_new(line, "kind", json_string(kind));
     json_object_set_new(line, "step", json_integer((json_int_t)step));
-    char *text = json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(9) | JSON_SORT_KEYS);
+    char *text = json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(13) | JSON_SORT_KEYS);
     if (text && r->metrics) {
         fprintf(r->metrics, "%s\n", text);
         if (fflush(r->metrics)) {

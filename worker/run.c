@@ -93,7 +93,7 @@ static uint64_t rows_until(const struct run *r, uint64_t step)
 
 /* What workers tell the leader; the losses of all tasks follow. */
 struct share {
-    uint64_t rows, loss_steps;
+    uint64_t rows, loss_rows; /* trained; that the losses are sums over */
     struct stage_times times;
     double loss[];
 };
@@ -105,7 +105,7 @@ static enum status add_share(void *arg, size_t worker, const struct message *m, 
     if (m->bytes < sizeof *s)
         return error_set(err, ST_PEER, "progress of worker %zu: %zu bytes", worker, m->bytes);
     sum->rows += s->rows;
-    if (s->loss_steps > sum->loss_steps) sum->loss_steps = s->loss_steps;
+    sum->loss_rows += s->loss_rows;
     if (worker == 0) sum->times = s->times;
     size_t n = (m->bytes - sizeof *s) / sizeof *s->loss;
     for (size_t k = 0; k < n; k++) sum->loss[k] += s->loss[k];
@@ -116,7 +116,7 @@ static void say_progress(struct run *r, struct share *sum)
 {
     double now = now_s();
     size_t n = r->settings->n_tasks;
-    for (size_t k = 0; k < n && sum->loss_steps; k++) sum->loss[k] /= (double)sum->loss_steps;
+    for (size_t k = 0; k < n && sum->loss_rows; k++) sum->loss[k] /= (double)sum->loss_rows;
     struct progress p = {.step = r->state.step,
                          .total_steps = r->total_steps,
                          .updates = r->state.updates,
@@ -140,7 +140,7 @@ static enum status progress(struct run *r, struct error *err)
     if (st == ST_OK) {
         own->rows = trainer_rows(r->trainer);
         trainer_times(r->trainer, &own->times);
-        trainer_take_losses(r->trainer, own->loss, &own->loss_steps);
+        trainer_take_losses(r->trainer, own->loss, &own->loss_rows);
         st = crew_gather(r->spec->crew, own, bytes, "progress", add_share, sum, err);
     }
     if (st == ST_OK && leads(r)) say_progress(r, sum);
@@ -232,18 +232,19 @@ static enum status watch(struct run *r, double *value, struct error *err)
                                     "kinds), or watch another task or metric");
 }
 
-static enum status measure(struct run *r, struct dataset *data, const char *kind, struct error *err)
+static enum status measure(struct run *r, struct dataset *data, const char *kind, uint64_t step,
+                           struct error *err)
 {
     struct scorer_spec scorer = {r->spec->session, data, r->spec->client, r->spec->crew,
                                  r->spec->threads};
     TRY(evaluate(&scorer, r->results, err));
-    if (leads(r)) report_metrics(r->spec->report, kind, r->state.step, r->results);
+    if (leads(r)) report_metrics(r->spec->report, kind, step, r->results);
     return ST_OK;
 }
 
 static enum status validate(struct run *r, struct error *err)
 {
-    TRY(measure(r, r->spec->session->valid, "valid", err));
+    TRY(measure(r, r->spec->session->valid, "valid", r->state.step, err));
     r->last_valid_s = now_s();
     if (!r->settings->train.early_stop) return ST_OK;
     double value;
@@ -405,7 +406,8 @@ static void keep_speed(const struct run *r, json_t *doc)
 static enum status finish(struct run *r, bool trained, json_t **result, struct error *err)
 {
     TRY(load_best(r, err));
-    if (r->spec->session->eval) TRY(measure(r, r->spec->session->eval, "eval", err));
+    uint64_t scored = r->state.has_best ? r->state.best_step : r->state.step;
+    if (r->spec->session->eval) TRY(measure(r, r->spec->session->eval, "eval", scored, err));
     if (!leads(r)) return ST_OK;
     *result = result_json(r);
     if (!*result) return mem_error(err, "result", 1024);

@@ -32,8 +32,9 @@ struct trainer {
     double *scale;                       /* [n_tasks] */
     uint64_t step;                       /* next one to compute */
     struct wire_answer answer;           /* rows and parameters of that step */
-    uint64_t rows, skipped, loss_steps;
-    double *loss;
+    uint64_t rows, skipped;
+    double *loss; /* [n_tasks] of the rows since they were taken */
+    uint64_t loss_rows;
     struct stage_times times;
     uint64_t building; /* step whose batches the threads build now */
 };
@@ -298,15 +299,20 @@ static uint64_t count_rows(const struct trainer *t, size_t slot)
     return n;
 }
 
-/* True when every lane is finite; adds up losses, lanes in order. */
-static bool collect_losses(struct trainer *t)
+static bool all_finite(const struct trainer *t)
 {
     for (size_t i = 0; i < t->n_local; i++)
         if (!t->lane[i].finite) return false;
-    for (size_t i = 0; i < t->n_local; i++)
-        for (size_t k = 0; k < t->n_tasks; k++) t->loss[k] += t->lane[i].loss[k];
-    t->loss_steps++;
     return true;
+}
+
+/* Losses of a step that counted; a lane's is divided by the rows of a full batch. */
+static void collect_losses(struct trainer *t, uint64_t rows)
+{
+    double full = (double)t->spec.session->spec.settings->train.batch_size;
+    for (size_t i = 0; i < t->n_local; i++)
+        for (size_t k = 0; k < t->n_tasks; k++) t->loss[k] += t->lane[i].loss[k] * full;
+    t->loss_rows += rows;
 }
 
 enum status trainer_step(struct trainer *t, uint32_t *flags, struct error *err)
@@ -317,8 +323,9 @@ enum status trainer_step(struct trainer *t, uint32_t *flags, struct error *err)
     double start = now_s();
     threads_run(t->spec.threads, compute_phase, t);
     t->times.model += now_s() - start;
-    t->rows += count_rows(t, slot);
-    if (!collect_losses(t)) {
+    uint64_t rows = count_rows(t, slot);
+    t->rows += rows;
+    if (!all_finite(t)) {
         message.flags |= WIRE_NONFINITE;
     } else if (t->n_local) {
         start = now_s();
@@ -331,7 +338,10 @@ enum status trainer_step(struct trainer *t, uint32_t *flags, struct error *err)
     else if (t->n_local)
         message.pulls = lanes_pull(t->lanes, (t->step + 1) % STREAM_SLOTS);
     TRY(exchange(t, &message, t->step + 2, err));
-    if (t->answer.flags & WIRE_NONFINITE) t->skipped++;
+    if (t->answer.flags & WIRE_NONFINITE)
+        t->skipped++;
+    else
+        collect_losses(t, rows);
     *flags = t->answer.flags & WIRE_REQUESTS;
     t->step++;
     return ST_OK;
@@ -357,12 +367,12 @@ uint64_t trainer_rows(const struct trainer *t)
     return t->rows;
 }
 
-void trainer_take_losses(struct trainer *t, double *loss, uint64_t *steps)
+void trainer_take_losses(struct trainer *t, double *loss, uint64_t *rows)
 {
     memcpy(loss, t->loss, t->n_tasks * sizeof *loss);
     memset(t->loss, 0, t->n_tasks * sizeof *t->loss);
-    *steps = t->loss_steps;
-    t->loss_steps = 0;
+    *rows = t->loss_rows;
+    t->loss_rows = 0;
 }
 
 void trainer_times(const struct trainer *t, struct stage_times *out)

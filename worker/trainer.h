@@ -37,9 +37,10 @@ uint64_t trainer_next_step(const struct trainer *t); /* steps done so far, from 
 uint64_t trainer_updates(const struct trainer *t);   /* as the servers count them */
 uint64_t trainer_skipped(const struct trainer *t);   /* steps skipped for non-finite numbers */
 uint64_t trainer_rows(const struct trainer *t);      /* rows of this worker's lanes */
-/* Sum of the lanes' losses since the last call, [n_tasks], each the mean over a batch's own
- * sample space times the number of steps; resets them. */
-void trainer_take_losses(struct trainer *t, double *loss, uint64_t *steps);
+/* Losses of this worker's lanes since the last call, [n_tasks], and the rows that they
+ * are sums over; resets both. The sums of all workers, divided by all rows, are the
+ * mean over each task's own sample space. Skipped steps do not count. */
+void trainer_take_losses(struct trainer *t, double *loss, uint64_t *rows);
 void trainer_times(const struct trainer *t, struct stage_times *out);
 
 #endif

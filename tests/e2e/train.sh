@@ -28,6 +28,18 @@ checkpoint=$(json checkpoint <first.json)
 check "the checkpoint that the JSON names is there" test -f "$checkpoint/MANIFEST.json"
 check "the log says that it is committed" grep -qr "committed" runs/small/logs
 
+check "times in metrics.jsonl have milliseconds" grep -qE '"t":[0-9]{10}\.[0-9]{2,3}[,}]' runs/small/metrics.jsonl
+# Weights hardly move at this rate, so every row's loss is that of the base rate,
+# in the short batch at the end (4,000 = 31 x 128 + 32) as in the others.
+last_loss() { grep '"kind":"train"' "$1/metrics.jsonl" | tail -n 1 | json click; }
+still=(--set 'train.optimizer={sgd: {lr: 1e-9}}' --set 'tables.default.optimizer={sgd: {lr: 1e-9}}' --set 'log.every=1 step')
+expect_exit 0 "a run that learns nothing" "$MTPS" train -c small.yaml "${still[@]}" --run-dir runs/still
+base=$(awk -F, 'NR > 1 { n++; c += $6 } END { p = c / n; printf "%.4f", -p * log(p) - (1 - p) * log(1 - p) }' train.csv)
+check "the last line's loss is the mean over its rows (near $base, is $(last_loss runs/still))" \
+    awk -v a="$(last_loss runs/still)" -v b="$base" 'BEGIN { exit !(a > 0.7 * b && a < 1.3 * b) }'
+expect_exit 0 "the same on two workers" ranks 3 "$MTPS" train -c small.yaml "${still[@]}" --servers 1 --run-dir runs/still-2
+same "reports the same loss" "$(last_loss runs/still | cut -c 1-12)" "$(last_loss runs/still-2 | cut -c 1-12)"
+
 before=$(digest runs/small)
 expect_exit 0 "a finished run started again ends with 0" "$MTPS" train -c small.yaml --json
 same "it trains nothing: the same digest" "$before" "$(digest runs/small)"

@@ -12,6 +12,8 @@ epochs=$(json epochs <early.json)
 check "it ends before its 60 epochs ($epochs)" awk -v e="$epochs" 'BEGIN { exit !(e >= 3 && e < 60) }'
 best=$(json checkpoint <early.json)
 check "the checkpoint that it names is there" test -f "$best/MANIFEST.json"
+same "the eval line has the step of that checkpoint" "$((10#${best##*step-}))" \
+    "$(grep '"kind":"eval"' runs/small/metrics.jsonl | json step)"
 check "metrics.jsonl has the validations" test "$(grep -c '"valid"' runs/small/metrics.jsonl)" -ge 3
 expect_exit 0 "eval of the run directory" "$MTPS" eval --ckpt runs/small --json
 same "scores the best checkpoint, as training did" "$(json auc <early.json)" "$(json auc <"$out")"
@@ -20,6 +22,13 @@ same "which is the one that the digest of the run is of" "$(digest "$best")" "$(
 expect_exit 0 "the same on two workers" ranks 3 "$MTPS" train -c small.yaml "${early[@]}" --servers 1 --run-dir runs/mpi --json
 same "stops at the same epoch" "$epochs" "$(json epochs <"$out")"
 same "with the same best model" "$(digest runs/small)" "$(digest runs/mpi)"
+
+expect_exit 0 "early stopping by logloss" "$MTPS" train -c small.yaml --set 'data.valid={fraction: 0.2}' --set train.epochs=3 \
+    --set 'train.early_stop={task: click, metric: logloss, patience: 3}' --run-dir runs/logloss
+step=$((10#$(json checkpoint <runs/logloss/checkpoints/best.json | sed 's/step-//')))
+same "best.json has the metric as it is" \
+    "$(grep '"kind":"valid"' runs/logloss/metrics.jsonl | grep "\"step\":$step," | json logloss | cut -c 1-12)" \
+    "$(json value <runs/logloss/checkpoints/best.json | cut -c 1-12)"
 
 whole=(--set 'data.valid={where: "day == 10"}' --set 'train.eval_every=10 steps' --set train.epochs=2)
 expect_exit 0 "validation rows by a condition, every ten steps" "$MTPS" train -c small.yaml "${whole[@]}" --run-dir runs/where
