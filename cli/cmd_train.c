@@ -249,6 +249,7 @@ static enum status train(const struct args *a, struct job *j, struct place *p, s
     if (st == ST_OK) st = job_data(j, &data, err);
     if (st == ST_OK) {
         enum status open = resume && !j->is_server ? ckpt_open(resume, j->leader, &ckpt, err) : ST_OK;
+        if (ckpt && open == ST_OK) open = session_same_data(j->session, ckpt, err);
         st = job_agree(j, open, "opening the checkpoint", err);
     }
     if (st == ST_OK) st = job_model(j, ckpt, err);

@@ -1,5 +1,6 @@
 #include "worker/session.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "common/base/log.h"
@@ -69,6 +70,18 @@ static enum status build_schema(struct session *s, struct error *err)
     return st;
 }
 
+/* Keys of the prepared files: they cover the schema and the contents of the raw ones. */
+static enum status make_digest(struct session *s, struct error *err)
+{
+    const struct valid_cfg *valid = &s->spec.settings->data.valid;
+    bool own = s->valid && valid->source.files.n > 0;
+    char text[256];
+    snprintf(text, sizeof text, "%s%s%s", dataset_digest(s->train), own ? "+" : "",
+             own ? dataset_digest(s->valid) : "");
+    s->data_digest = mem_strdup(text);
+    return s->data_digest ? ST_OK : mem_error(err, "data digest", sizeof text);
+}
+
 static enum status open_data(struct session *s, struct error *err)
 {
     const struct data_cfg *data = &s->spec.settings->data;
@@ -87,8 +100,7 @@ static enum status open_data(struct session *s, struct error *err)
             return error_set(err, ST_DATA,
                              "data.train: no row is left to train on (%llu rows in the files)",
                              (unsigned long long)dataset_rows_all(s->train));
-        s->data_digest = mem_strdup(dataset_digest(s->train));
-        if (!s->data_digest) return mem_error(err, "data digest", 65);
+        TRY(make_digest(s, err));
     }
     return ST_OK;
 }
@@ -214,6 +226,22 @@ static enum status choose_forms(struct session *s, struct error *err)
                                                s->table_dim[f->table], width);
     }
     return ST_OK;
+}
+
+/* Which rows a step uses follows from the data: other data cannot go on from there. */
+enum status session_same_data(const struct session *s, const struct ckpt *ckpt,
+                              struct error *err)
+{
+    const struct ckpt_meta *meta = ckpt_meta(ckpt);
+    if (!strcmp(s->data_digest, meta->data_digest)) return ST_OK;
+    size_t train = strcspn(meta->data_digest, "+"), now = strcspn(s->data_digest, "+");
+    bool same_train = train == now && !strncmp(s->data_digest, meta->data_digest, now);
+    error_set(err, ST_MISMATCH,
+              "%s: the files are not those of the checkpoint at step %llu (digest %s, then %s)",
+              same_train ? "data.valid" : "data.train or data.joins",
+              (unsigned long long)meta->step, s->data_digest, meta->data_digest);
+    return error_hint(err, ST_MISMATCH,
+                      "train elsewhere with --run-dir NEW, or put the old files back");
 }
 
 static enum status forms_from(struct session *s, struct ckpt *ckpt, struct error *err)

@@ -29,7 +29,7 @@ struct session {
     struct model *model;
     uint8_t *project;  /* [n_features] form of layer 1, kept in checkpoints */
     size_t *table_dim; /* [n_tables] floats of a row's weights */
-    char *data_digest;
+    char *data_digest; /* of what training reads; its session alone has one */
 };
 
 /* Read headers, prepare (or find) the files in use, open and select. */
@@ -39,6 +39,11 @@ void session_close(struct session *s);
 /* Statistics and model: from a checkpoint (its statistics and forms), or with
  * ckpt NULL fitted on the training rows. */
 enum status session_model(struct session *s, struct ckpt *ckpt, struct error *err) MUST_USE;
+
+/* ST_MISMATCH unless the session's training data (and validation data in files of
+ * its own) is what the checkpoint was trained on. */
+enum status session_same_data(const struct session *s, const struct ckpt *ckpt,
+                              struct error *err) MUST_USE;
 
 /* Rows of a full lane batch, and steps that training will take. */
 size_t session_lane_rows(const struct settings *s);

@@ -76,6 +76,29 @@ expect_exit 0 "(a run of its own)" "$MTPS" train "${slow[@]}" --run-dir runs/mpi
     --set "train.max_steps=$((step + 5))"
 same "with the same model" "$(digest runs/mpi-straight)" "$(digest runs/mpi)"
 
+# ---- the data of the checkpoint
+cp train.csv data.csv
+changed=(-c small.yaml --set 'data.train={files: [data.csv]}' --set data.eval=null --run-dir runs/changed)
+expect_exit 0 "a run of 20 steps" "$MTPS" train "${changed[@]}" --set train.max_steps=20
+before=$(digest runs/changed)
+sed -i '5s/,u[0-9]*,/,u1000,/' data.csv
+expect_error 78 'data.train' "does not go on with changed data" "$MTPS" train "${changed[@]}"
+check "and says what to do" grep -q '^hint: .*--run-dir' "$err"
+expect_error 78 'data.train' "nor under mpirun, said once" ranks 3 "$MTPS" train "${changed[@]}" --servers 1
+expect_error 78 'data.train' "nor when it is finished" "$MTPS" train "${changed[@]}" --set train.max_steps=20
+same "the checkpoint stays" "$before" "$(digest runs/changed)"
+cp train.csv data.csv
+expect_exit 0 "the old contents, written anew and prepared elsewhere, will do" \
+    "$MTPS" train "${changed[@]}" --set data.cache=elsewhere
+cp eval.csv valid.csv
+held=("${changed[@]:0:6}" --run-dir runs/held --set 'data.valid={files: [valid.csv]}')
+expect_exit 0 "a run with validation rows of their own" "$MTPS" train "${held[@]}" --set train.max_steps=20
+sed -i '5s/,u[0-9]*,/,u1000,/' valid.csv
+expect_error 78 'data.valid' "does not go on with other ones" "$MTPS" train "${held[@]}"
+sed -i 5d eval.csv
+expect_exit 0 "other rows of data.eval may come" "$MTPS" train -c small.yaml --run-dir runs/changed \
+    --set 'data.train={files: [data.csv]}'
+
 # ---- a damaged checkpoint is passed over
 expect_exit 0 "a run with two checkpoints" "$MTPS" train "${common[@]}" --run-dir runs/damaged \
     --set 'checkpoint.every=[50 steps]' --set train.max_steps=100
