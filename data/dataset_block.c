@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "common/store/file.h"
 
 enum { VALUES_CHUNK = 1 << 18 };
 
@@ -66,7 +67,9 @@ bool block_values_reserve(struct block_values *v, enum block_value kind, size_t 
 static enum status put(FILE *f, const void *data, size_t bytes, struct error *err)
 {
     if (!bytes || fwrite(data, 1, bytes, f) == bytes) return ST_OK;
-    return error_set(err, ST_IO, "temporary file of prepared rows: %s", strerror(errno));
+    int why = errno;
+    error_set(err, ST_IO, "temporary file of prepared rows: cannot write it: %s", strerror(why));
+    return file_hint(err, ST_IO, why);
 }
 
 static enum status get(FILE *f, void *data, size_t bytes, struct error *err)

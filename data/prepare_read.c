@@ -7,6 +7,7 @@
 
 #include "common/base/hash.h"
 #include "common/base/mem.h"
+#include "common/store/file.h"
 #include "data/prepare.h"
 
 enum { KEPT_TEXTS = 1 << 20, KEPT_BYTES = 64 << 20, WHY_BYTES = 256, LIMIT_EVERY = 64 };
@@ -277,7 +278,8 @@ static enum status flush(struct prep *p, struct error *err)
 {
     struct block *b = p->block;
     if (!b->n) return ST_OK;
-    TRY(block_spool(b, p->spool, err));
+    enum status st = block_spool(b, p->spool, err);
+    if (st != ST_OK) return error_wrap(err, st, "%s", p->schema->settings->data.cache);
     for (int k = 0; k < N_VALUES; k++) {
         p->total[k] += b->values[k].n;
         b->values[k].n = 0;
@@ -392,8 +394,9 @@ enum status prepare_read(struct prep *p, bool *again, struct error *err)
     /* Dictionaries and spool are all that the second pass needs. */
     raw_close(p->raw);
     p->raw = NULL;
-    if (fflush(p->spool) || fseeko(p->spool, 0, SEEK_SET))
-        return error_set(err, ST_IO, "temporary file of prepared rows: %s",
-                         strerror(errno));
-    return ST_OK;
+    if (!fflush(p->spool) && !fseeko(p->spool, 0, SEEK_SET)) return ST_OK;
+    int why = errno;
+    error_set(err, ST_IO, "%s: temporary file of prepared rows: cannot write it: %s",
+              p->schema->settings->data.cache, strerror(why));
+    return file_hint(err, ST_IO, why);
 }

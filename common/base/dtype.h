@@ -12,4 +12,11 @@ static inline size_t dtype_bytes(enum dtype t)
     return bytes[t];
 }
 
+/* DTYPE_COUNT is a type that is none of these. */
+static inline const char *dtype_name(enum dtype t)
+{
+    static const char *const names[] = {"u8", "u32", "u64", "i64", "f32", "f64", "another type"};
+    return names[t];
+}
+
 #endif

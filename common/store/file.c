@@ -16,7 +16,17 @@ enum { PATH_BYTES = 4096, MAX_DEPTH = 32 };
 static enum status system_error(enum status st, struct error *err, const char *what,
                                 const char *path)
 {
-    return error_set(err, st, "%s: %s: %s", path, what, strerror(errno));
+    int why = errno;
+    error_set(err, st, "%s: %s: %s", path, what, strerror(why));
+    return file_hint(err, st, why);
+}
+
+enum status file_hint(struct error *err, enum status st, int why)
+{
+    if (why == ENOSPC) return error_hint(err, st, "the disk is full: make room on it, or use another");
+    if (why == EDQUOT) return error_hint(err, st, "the quota is used up: make room, or use another disk");
+    if (why == EFBIG) return error_hint(err, st, "a file may not be as large: see 'ulimit -f'");
+    return st;
 }
 
 bool file_exists(const char *path)

@@ -17,6 +17,9 @@ enum status file_write_atomic(const char *path, const void *data, size_t bytes, 
 enum status file_fsync(const char *path, struct error *err) MUST_USE;     /* file or folder */
 enum status file_mkdirs(const char *path, struct error *err) MUST_USE;    /* like mkdir -p */
 enum status file_remove_tree(const char *path, struct error *err) MUST_USE; /* gone already = ST_OK */
+/* After error_set: what to do about a write that failed with this errno, where
+ * something is known (a full disk). Gives st back. */
+enum status file_hint(struct error *err, enum status st, int why);
 bool file_exists(const char *path);
 bool file_is_dir(const char *path);
 enum status file_size(const char *path, uint64_t *bytes, struct error *err) MUST_USE;

@@ -9,7 +9,9 @@
 #include <hdf5.h>
 
 #include "common/base/mem.h"
+#include "common/store/file.h"
 #include "common/store/h5_names.h"
+#include "common/store/h5_why.h"
 
 enum {
     CHUNK_BYTES = 1 << 20,
@@ -21,6 +23,7 @@ struct h5 {
     uint64_t bytes; /* of the file when it was opened */
     bool writing;
     char why[1400]; /* the first write that failed; empty = none */
+    int why_system; /* its errno, or 0 */
     char path[];
 };
 
@@ -60,38 +63,39 @@ static enum status leave(enum status st)
 
 /* ---- errors: the library's stack as "outermost: innermost" ---- */
 
-struct stack_text {
-    char outer[256], inner[512];
-};
-
 static herr_t stack_entry(unsigned n, const H5E_error2_t *e, void *arg)
 {
-    struct stack_text *t = arg;
-    const char *desc = e->desc ? e->desc : "unknown";
-    if (n == 0)
-        snprintf(t->outer, sizeof t->outer, "%s", desc);
-    else
-        snprintf(t->inner, sizeof t->inner, ": %s", desc);
+    h5_why_add(arg, n, e->desc);
     return 0;
 }
 
-/* Text "PATH: fmt: what the library says"; a failed write is also kept in the file. */
+/* Text "PATH: fmt: cause"; a failed write is also kept in the file. */
 static enum status PRINTF_LIKE(4, 5)
     fail(struct h5 *f, enum status st, struct error *err, const char *fmt, ...)
 {
-    char text[512];
+    char text[512], cause[800];
     va_list args;
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
-    struct stack_text t = {"", ""};
-    H5Ewalk2(H5E_DEFAULT, H5E_WALK_DOWNWARD, stack_entry, &t);
+    struct h5_why why = {.system = 0};
+    H5Ewalk2(H5E_DEFAULT, H5E_WALK_DOWNWARD, stack_entry, &why);
     H5Eclear2(H5E_DEFAULT);
-    if (f->writing && !f->why[0])
-        snprintf(f->why, sizeof f->why, "%s%s%s%s", text, *t.outer ? ": " : "", t.outer,
-                 t.inner);
-    return error_set(err, st, "%s: %s%s%s%s", f->path, text, *t.outer ? ": " : "",
-                     t.outer, t.inner);
+    h5_why_text(&why, cause, sizeof cause);
+    if (f->writing && !f->why[0]) {
+        snprintf(f->why, sizeof f->why, "%s%s", text, cause);
+        f->why_system = why.system;
+    }
+    error_set(err, st, "%s: %s%s", f->path, text, cause);
+    return file_hint(err, st, why.system);
+}
+
+/* Closes an object and keeps the stack: any other call would clear it. */
+static void done_with(hid_t id)
+{
+    hid_t kept = H5Eget_current_stack();
+    H5Idec_ref(id);
+    H5Eset_current_stack(kept);
 }
 
 /* ---- types ---- */
@@ -110,13 +114,6 @@ static hid_t memory_type(enum dtype t)
                                       H5T_NATIVE_UINT64, H5T_NATIVE_INT64,
                                       H5T_NATIVE_FLOAT,  H5T_NATIVE_DOUBLE};
     return types[t];
-}
-
-static const char *type_name(enum dtype t)
-{
-    static const char *const names[] = {"u8",  "u32", "u64",         "i64",
-                                        "f32", "f64", "another type"};
-    return names[t];
 }
 
 /* DTYPE_COUNT when the stored type is none of ours. */
@@ -220,7 +217,7 @@ static enum status open_checked(struct h5 *f, struct error *err)
     f->bytes = (uint64_t)s.st_size;
     hid_t access = access_list();
     if (access >= 0) f->id = H5Fopen(f->path, H5F_ACC_RDONLY, access);
-    H5Pclose(access);
+    done_with(access);
     if (f->id < 0) return fail(f, ST_NOINPUT, err, "not a complete HDF5 file");
     struct link_check check = {f, err, ST_OK};
     if (H5Lvisit(f->id, H5_INDEX_NAME, H5_ITER_NATIVE, check_link, &check) >= 0)
@@ -254,7 +251,10 @@ enum status h5_close(struct h5 *f, struct error *err)
     if (H5Fclose(f->id) < 0 && f->writing && st == ST_OK)
         st = fail(f, ST_IO, err, "cannot close the file");
     if (f->why[0] && st == ST_OK) st = ST_IO;
-    if (st != ST_OK && f->why[0]) error_set(err, st, "%s: %s", f->path, f->why);
+    if (st != ST_OK && f->why[0]) {
+        error_set(err, st, "%s: %s", f->path, f->why);
+        file_hint(err, st, f->why_system);
+    }
     H5Eclear2(H5E_DEFAULT);
     mem_free(f);
     return leave(st);
@@ -278,7 +278,7 @@ static enum status make_group(struct h5 *f, const char *name, struct error *err)
     if (name_exists(f, name)) return ST_OK;
     hid_t creation = plain_creation_list(H5P_GROUP_CREATE);
     hid_t group = H5Gcreate2(f->id, name, H5P_DEFAULT, creation, H5P_DEFAULT);
-    H5Pclose(creation);
+    done_with(creation);
     if (group < 0 || H5Gclose(group) < 0)
         return fail(f, ST_IO, err, "cannot make group %s", name);
     return ST_OK;
@@ -346,9 +346,9 @@ static hid_t create_dataset(struct h5_data *d, size_t chunk_rows)
         H5Pset_chunk(creation, rank, chunk) >= 0 && H5Pset_fletcher32(creation) >= 0)
         id = H5Dcreate2(d->file->id, d->name, file_type(d->type), space, H5P_DEFAULT,
                         creation, access);
-    H5Sclose(space);
-    H5Pclose(creation);
-    H5Pclose(access);
+    done_with(space);
+    done_with(creation);
+    done_with(access);
     return id;
 }
 
@@ -470,7 +470,7 @@ static enum status data_fill(struct h5_data *d, struct error *err)
         return fail(f, ST_NOINPUT, err, "dataset %s: not a dataset", d->name);
     hid_t access = data_access(CHUNK_BYTES);
     d->id = H5Dopen2(f->id, d->name, access);
-    H5Pclose(access);
+    done_with(access);
     if (d->id < 0) return fail(f, ST_NOINPUT, err, "dataset %s: cannot open it", d->name);
     TRY(read_shape(d, size, &rank, err));
     /* What this process is writing may still be in the library's cache. */
@@ -513,7 +513,7 @@ static enum status data_open_as(struct h5 *f, const char *name, enum dtype type,
         enum dtype found = d->type;
         data_close(d);
         return error_set(err, ST_NOINPUT, "%s: dataset %s: expected %s, found %s",
-                         f->path, name, type_name(type), type_name(found));
+                         f->path, name, dtype_name(type), dtype_name(found));
     }
     *out = d;
     return ST_OK;
@@ -556,8 +556,8 @@ static herr_t transfer(const struct h5_data *d, size_t first, size_t rows,
         H5Sselect_hyperslab(file, H5S_SELECT_SET, start, NULL, count, NULL) >= 0)
         done = from ? H5Dwrite(d->id, type, memory, file, H5P_DEFAULT, from)
                     : H5Dread(d->id, type, memory, file, H5P_DEFAULT, to);
-    H5Sclose(memory);
-    H5Sclose(file);
+    done_with(memory);
+    done_with(file);
     return done;
 }
 
@@ -664,11 +664,11 @@ static enum status attribute_read(struct h5 *f, const char *object, const char *
     TRY(attribute_open(f, object, name, &a, &type, err));
     bool same = type_of(type) == expected;
     bool done = same && H5Aread(a, memory_type(expected), value) >= 0;
-    H5Tclose(type);
-    H5Aclose(a);
+    done_with(type);
+    done_with(a);
     if (done) return ST_OK;
     return fail(f, ST_NOINPUT, err, "attribute %s of %s: cannot be read as %s", name,
-                *object ? object : "/", type_name(expected));
+                *object ? object : "/", dtype_name(expected));
 }
 
 enum status h5_set_u64(struct h5 *f, const char *object, const char *name, uint64_t v,

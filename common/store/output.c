@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/base/mem.h"
+#include "common/store/file.h"
 
 struct output {
     FILE *file;
@@ -159,7 +160,7 @@ static enum status write_failed(const struct output *o, struct error *err)
     int why = errno;
     const char *name = o->file == stdout ? "standard output" : o->name;
     error_set(err, ST_IO, "%s: cannot write it: %s", name, strerror(why));
-    return why == ENOSPC ? error_hint(err, ST_IO, "make room, or name another place with -o") : ST_IO;
+    return file_hint(err, ST_IO, why);
 }
 
 enum status output_status(struct output *o, struct error *err)

@@ -97,6 +97,10 @@ same "does no harm" "$kept" "$(digest runs/small)"
 
 # A full disk: files cannot grow beyond 64 blocks of 1 KiB.
 small_disk() { (ulimit -f 64 && trap '' XFSZ && "$@"); }
-expect_error "73|74" 'runs/full' "a disk that is full is said so" \
+expect_error 74 'runs/full.*File too large' "a disk that is full is said so" \
     small_disk "$MTPS" train -c small.yaml --run-dir runs/full
+check "with what to do" grep -q '^hint: .*ulimit' "$err"
+expect_error 74 '\.cache/full.*File too large' "also where rows are prepared" \
+    small_disk "$MTPS" data prepare -c small.yaml --set data.cache=.cache/full
+check "with what to do" grep -q '^hint: .*ulimit' "$err"
 finish

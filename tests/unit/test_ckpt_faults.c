@@ -111,6 +111,8 @@ static void test_disk_full(void **state)
         if (st == ST_OK) break;
         assert_true(st == ST_IO || st == ST_CANTCREATE);
         assert_non_null(strstr(f->err.text, f->dir));
+        assert_non_null(strstr(f->err.text, "File too large"));
+        assert_non_null(strstr(f->err.hint, "ulimit -f"));
         assert_int_equal(count_files(f->dir), entries);
         assert_int_equal(newest_step(f), OLD_STEP);
         failures++;

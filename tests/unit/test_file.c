@@ -81,6 +81,7 @@ static void test_atomic_write_on_a_full_disk(void **state)
     setrlimit(RLIMIT_FSIZE, &old);
     assert_int_equal(st, ST_IO);
     assert_non_null(strstr(f->err.text, f->path));
+    assert_non_null(strstr(f->err.hint, "ulimit -f"));
     expect_contents(f, "old");
     assert_int_equal(file_list(f->dir.path, &names, &n, &f->err), ST_OK);
     assert_int_equal(n, 1);

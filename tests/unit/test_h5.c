@@ -398,7 +398,7 @@ static size_t open_files(void)
     return n;
 }
 
-/* When the disk is full at any point, the caller learns it, nothing crashes, no
+/* When the disk is full at any point, the caller learns it in few words, nothing crashes, no
  * file stays open, and the next file can be written. */
 static void test_disk_full_is_an_error_and_no_crash(void **state)
 {
@@ -414,6 +414,9 @@ static void test_disk_full_is_an_error_and_no_crash(void **state)
         setrlimit(RLIMIT_FSIZE, &old);
         assert_true(st == ST_IO || st == ST_CANTCREATE);
         assert_true(strlen(f->err.text) > strlen(f->path));
+        assert_true(strlen(f->err.text) < strlen(f->path) + 120);
+        assert_non_null(strstr(f->err.text, "File too large"));
+        assert_non_null(strstr(f->err.hint, "ulimit -f"));
         assert_null(strchr(f->err.text, '\n'));
         unlink(f->path);
         assert_int_equal(open_files(), before);
