@@ -88,7 +88,7 @@ expect_error 64 'data.eval only' "eval --by is not for other rows" "$MTPS" eval 
 # ---- interrupted and killed
 slow=(--vary 'model.experts.count=3,4' --set train.epochs=40 --set model.type=mmoe -o runs/slow --jobs 2)
 steps() { cat runs/slow/cells/*/seed-7/metrics.jsonl 2>/dev/null | grep -c '"kind":"train"' || true; }
-running() { for _ in $(seq 200); do [ "$(steps)" -gt "$1" ] && return; sleep 0.02; done; return 1; }
+running() { for _ in $(seq 2000); do [ "$(steps)" -gt "$1" ] && return; sleep 0.02; done; return 1; }
 start() {
     "$MTPS" compare -c small.yaml "${slow[@]}" >"$out" 2>"$err" </dev/null &
     pid=$!
@@ -107,6 +107,13 @@ check "no child is left" bash -c '! kill -0 "$1" 2>/dev/null' _ "$victim"
 check "each has a checkpoint" test "$(find runs/slow/cells -name MANIFEST.json | wc -l)" -ge 2
 start
 check "the same command goes on" running "$(steps)"
+victim=$(pgrep -P "$pid" | head -n 1)
+kill -KILL "$pid"
+wait "$pid" 2>/dev/null || true
+gone() { for _ in $(seq 600); do kill -0 "$1" 2>/dev/null || return 0; sleep 0.05; done; return 1; }
+check "a comparison that is killed leaves nobody behind" gone "$victim"
+start
+check "and goes on" running "$(steps)"
 kill -KILL "$(pgrep -P "$pid" | head -n 1)"
 code=0
 wait "$pid" || code=$?
