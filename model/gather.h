@@ -1,9 +1,10 @@
-/* Pooled embedding rows, one example at a time, occurrences in order; and the
- * inputs of lr, whose rows are weights that go straight into the logits. */
+/* Pooled embedding rows, one example at a time, occurrences in order: the input stage,
+ * which gathers x; and the direct inputs, whose values are weights, one per task, that go
+ * straight into the logits. */
 #ifndef MTPS_MODEL_GATHER_H
 #define MTPS_MODEL_GATHER_H
 
-#include "model/model.h"
+#include "model/level.h"
 
 /* Row u of a table's pulled rows. */
 static inline const float *gather_row(const struct model_rows *rows, size_t table,
@@ -28,13 +29,24 @@ float gather_scale(enum pool pool, size_t n);
 void gather_pooled(const struct batch_id *f, const struct model_input *in,
                    const struct model_rows *rows, size_t r, float *out);
 
-/* y[r, 0..K) += pooled rows of every id feature in config order, r < b->n_rows. */
-void gather_direct_forward(const struct model_input *inputs, size_t n_inputs,
-                           const struct batch *b, const struct model_rows *rows, float *y,
-                           size_t ldy);
-/* row_grad[table][U_t, K] += gradients, in (row, feature, position) order. */
-void gather_direct_backward(const struct model_input *inputs, size_t n_inputs,
-                            const struct batch *b, const float *dy, size_t ldy,
+/* The input stage of rows [first, first + c->n): x into buffer net.x_buf, features at
+ * m->x_offset; and its gradient on to row_grad (added to), rows in order, features in
+ * config order, occurrences in order. */
+void gather_x_forward(const struct model *m, const struct batch *b,
+                      const struct model_rows *rows, size_t first, struct level_chunk *c);
+void gather_x_backward(const struct model *m, const struct batch *b, size_t first,
+                       const struct level_chunk *c, float *const *row_grad);
+
+/* Direct inputs of rows [first, first + c->n) of the batch, in the order of
+ * input[n_inputs]: added to the logits that the levels left in the chunk. */
+void gather_direct_forward(const struct model *m, const size_t *input, size_t n_inputs,
+                           const float *params, const struct batch *b,
+                           const struct model_rows *rows, size_t first,
+                           struct level_chunk *c);
+/* From the logits' gradients to grad and row_grad (added to), rows in order, inputs in
+ * the order of m->direct, occurrences in order. */
+void gather_direct_backward(const struct model *m, const struct batch *b, size_t first,
+                            const struct level_chunk *c, float *grad,
                             float *const *row_grad);
 
 #endif

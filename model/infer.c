@@ -10,9 +10,8 @@
 
 /* A stretch of the chain. */
 enum segment_kind {
-    SEGMENT_DENSE,   /* k columns of x times k rows of W: ids and dense numbers */
-    SEGMENT_ONE_HOT, /* one row of W: fma(1, w, s) = s + w and fma(0, w, s) = s */
-    SEGMENT_DIRECT   /* an id feature of lr: its row is added */
+    SEGMENT_DENSE,  /* k columns of x times k rows of W: ids and dense numbers */
+    SEGMENT_ONE_HOT /* one row of W: fma(1, w, s) = s + w and fma(0, w, s) = s */
 };
 struct segment {
     enum segment_kind kind;
@@ -25,7 +24,9 @@ struct infer {
     float *params;         /* [P] a copy */
     float *w;              /* [D, N] rows of layer 1 in name order */
     const float *bias;     /* [N] in params */
-    size_t *order;         /* [n_inputs] by name */
+    size_t *order;         /* [n_order] inputs of x by name */
+    size_t n_order;
+    size_t *direct; /* [m->n_direct] direct inputs by name */
     struct segment *segments;
     size_t n_segments;
 };
@@ -39,22 +40,17 @@ struct infer_work {
 
 /* ---- creation ---- */
 
-static void sort_by_name(const struct model *m, size_t *order)
+/* Inputs of x, and direct inputs, by name. */
+static void sort_inputs(struct infer *f)
 {
-    for (size_t i = 0; i < m->n_inputs; i++) {
-        size_t at = i;
-        while (at > 0 && strcmp(m->inputs[order[at - 1]].name, m->inputs[i].name) > 0) {
-            order[at] = order[at - 1];
-            at--;
-        }
-        order[at] = i;
+    size_t n_direct = 0;
+    for (size_t i = 0; i < f->m->n_inputs; i++) {
+        size_t input = f->m->by_name[i];
+        if (f->m->inputs[input].direct)
+            f->direct[n_direct++] = input;
+        else
+            f->order[f->n_order++] = input;
     }
-}
-
-static enum segment_kind segment_of(const struct model *m, size_t input)
-{
-    if (m->x_offset[input] == NET_NONE) return SEGMENT_DIRECT;
-    return m->inputs[input].kind == INPUT_ONE_HOT ? SEGMENT_ONE_HOT : SEGMENT_DENSE;
 }
 
 /* Neighbours that are multiplied are multiplied together: the chain is the same. */
@@ -62,9 +58,11 @@ static void make_segments(struct infer *f)
 {
     const struct model *m = f->m;
     size_t row = 0;
-    for (size_t i = 0; i < m->n_inputs; i++) {
-        enum segment_kind kind = segment_of(m, f->order[i]);
-        size_t width = kind == SEGMENT_DIRECT ? 0 : m->inputs[f->order[i]].width;
+    for (size_t i = 0; i < f->n_order; i++) {
+        const struct model_input *in = &m->inputs[f->order[i]];
+        enum segment_kind kind =
+            in->kind == INPUT_ONE_HOT ? SEGMENT_ONE_HOT : SEGMENT_DENSE;
+        size_t width = in->width;
         struct segment *last = f->n_segments > 0 ? &f->segments[f->n_segments - 1] : NULL;
         if (kind == SEGMENT_DENSE && last != NULL && last->kind == kind) {
             last->n_inputs++;
@@ -79,11 +77,10 @@ static void make_segments(struct infer *f)
 static void reorder_weights(struct infer *f)
 {
     const struct model *m = f->m;
-    const struct net_block *b = &m->net.blocks[0];
+    const struct net_block *b = &m->net.blocks[m->net.x_block];
     size_t row = 0;
-    for (size_t i = 0; i < m->n_inputs; i++) {
+    for (size_t i = 0; i < f->n_order; i++) {
         size_t from = m->x_offset[f->order[i]], width = m->inputs[f->order[i]].width;
-        if (from == NET_NONE) continue;
         memcpy(f->w + row * b->n, f->params + b->w + from * b->n,
                width * b->n * sizeof(float));
         row += width;
@@ -93,22 +90,26 @@ static void reorder_weights(struct infer *f)
 enum status infer_create(const struct model *m, const float *params, struct infer **out,
                          struct error *err)
 {
-    size_t n = m->net.blocks[0].n, bytes = m->net.n_params * sizeof(float);
+    bool has_block = m->net.x_block != NET_NONE;
+    size_t n = has_block ? m->net.blocks[m->net.x_block].n : 0;
+    size_t bytes = m->net.n_params * sizeof(float);
     struct infer *f = *out = mem_zeroed(1, sizeof *f);
     if (f == NULL) return mem_error(err, "inference", sizeof *f);
     f->m = m;
     f->params = mem_alloc(bytes);
     f->w = mem_zeroed(m->n_x * n, sizeof *f->w);
     f->order = mem_array(m->n_inputs, sizeof *f->order);
+    f->direct = mem_array(m->n_inputs, sizeof *f->direct);
     f->segments = mem_array(m->n_inputs, sizeof *f->segments);
-    if (!f->params || !f->w || !f->order || !f->segments) {
+    if (!f->params || !f->w || !f->order || !f->direct || !f->segments) {
         infer_destroy(f);
         *out = NULL;
         return mem_error(err, "inference", bytes);
     }
     memcpy(f->params, params, bytes);
-    f->bias = f->params + m->net.blocks[0].b;
-    sort_by_name(m, f->order);
+    sort_inputs(f);
+    if (!has_block) return ST_OK;
+    f->bias = f->params + m->net.blocks[m->net.x_block].b;
     make_segments(f);
     reorder_weights(f);
     return ST_OK;
@@ -120,6 +121,7 @@ void infer_destroy(struct infer *f)
     mem_free(f->params);
     mem_free(f->w);
     mem_free(f->order);
+    mem_free(f->direct);
     mem_free(f->segments);
     mem_free(f);
 }
@@ -187,20 +189,6 @@ static void add_levels(const struct infer *f, const struct segment *s,
             vec_add(ld, f->w + (s->row + level[r]) * ld, y + r * ld);
 }
 
-static void add_rows(const struct infer *f, const struct segment *s,
-                     const struct batch *b, const struct model_rows *rows, size_t first,
-                     size_t n, struct infer_work *w)
-{
-    const struct model_input *in = &f->m->inputs[f->order[s->first]];
-    size_t ld = f->m->net.buffers[NET_Y].width;
-    float *pooled =
-        w->chunk->act[f->m->net.logits]; /* [K]; lr has no towers that write it */
-    for (size_t r = 0; r < n; r++) {
-        gather_pooled(&b->ids[in->place], in, rows, first + r, pooled);
-        vec_add(in->width, pooled, w->y + r * ld);
-    }
-}
-
 static void layer1_chain(const struct infer *f, const struct batch *b,
                          const struct model_rows *rows, size_t first, size_t n,
                          struct infer_work *w)
@@ -217,9 +205,6 @@ static void layer1_chain(const struct infer *f, const struct batch *b,
             break;
         case SEGMENT_ONE_HOT:
             add_levels(f, s, b, first, n, w->y, ld);
-            break;
-        case SEGMENT_DIRECT:
-            add_rows(f, s, b, rows, first, n, w);
             break;
         }
     }
@@ -244,9 +229,12 @@ void infer_forward(const struct infer *f, const struct batch *b,
         size_t left = b->n_rows - first;
         w->chunk->n = left < NET_CHUNK ? left : NET_CHUNK;
         w->chunk->act[NET_Y] = w->y;
-        layer1_chain(f, b, rows, first, w->chunk->n, w);
+        if (net->x_block != NET_NONE) layer1_chain(f, b, rows, first, w->chunk->n, w);
+        if (net->x_buf != NET_NONE) gather_x_forward(f->m, b, rows, first, w->chunk);
         for (size_t i = 0; i < net->n_levels; i++)
             level_forward(net, &net->levels[i], f->params, PRODUCT_CHAIN, w->chunk);
+        gather_direct_forward(f->m, f->direct, f->m->n_direct, f->params, b, rows, first,
+                              w->chunk);
         copy_logits(f->m, w->chunk, logits + first * f->m->n_tasks);
     }
 }

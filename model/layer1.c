@@ -269,8 +269,6 @@ void layer1_backward(const struct layer1 *l, const float *W, size_t ldw, const s
 {
     memset(dbias, 0, l->n_out * sizeof *dbias);
     for (size_t s = 0; s < b->n_rows; s++) vec_add(l->n_out, dy + s * ldy, dbias);
-    for (size_t t = 0; t < l->n_tables; t++)
-        memset(row_grad[t], 0, b->tables[t].n * l->table_dim[t] * sizeof **row_grad);
     for (size_t i = 0; i < l->n_runs; i++)
         run_backward(l, &l->runs[i], W, ldw, b, rows, w, dy, ldy, dW, row_grad);
     if (l->n_project) layer1_project_backward(l, W, ldw, b, w, dy, ldy, dW, row_grad);

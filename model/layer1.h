@@ -33,7 +33,7 @@ void layer1_work_destroy(struct layer1_work *w);
 void layer1_forward(const struct layer1 *l, const float *W, size_t ldw, const float *bias,
                     const struct batch *b, const struct model_rows *rows, struct layer1_work *w,
                     float *y, size_t ldy);
-/* dW[D, ldw] and dbias[N] are overwritten, row_grad[t][U_t, dim] too (zeroed here).
+/* dW[D, ldw] and dbias[N] are overwritten, row_grad[t][U_t, dim] is added to.
  * Must follow the forward of the same batch with the same work. */
 void layer1_backward(const struct layer1 *l, const float *W, size_t ldw, const struct batch *b,
                      const struct model_rows *rows, struct layer1_work *w, const float *dy, size_t ldy,

@@ -40,7 +40,7 @@ static void sum_rows(size_t rows, size_t n, const float *dy, size_t ldy, float *
 
 /* One output: dw += dy x, dx = dy w, row by row. */
 VECTOR_CLONES
-static void column_backward(size_t rows, size_t in, const float *x, size_t ldx,
+static void column_backward(bool add, size_t rows, size_t in, const float *x, size_t ldx,
                             const float *w, const float *dy, size_t ldy, float *dx,
                             size_t lddx, float *dw)
 {
@@ -50,22 +50,22 @@ static void column_backward(size_t rows, size_t in, const float *x, size_t ldx,
         for (size_t i = 0; i < in; i++) dw[i] += d * xr[i];
         if (dx == NULL) continue;
         float *dxr = dx + r * lddx;
-        for (size_t i = 0; i < in; i++) dxr[i] = d * w[i];
+        for (size_t i = 0; i < in; i++) dxr[i] = add ? dxr[i] + d * w[i] : d * w[i];
     }
 }
 
-void layers_product_backward(size_t rows, size_t in, size_t out, const float *x,
+void layers_product_backward(bool add, size_t rows, size_t in, size_t out, const float *x,
                              size_t ldx, const float *w, size_t ldw, const float *dy,
                              size_t ldy, float *dx, size_t lddx, float *dw, float *db)
 {
     sum_rows(rows, out, dy, ldy, db);
     if (out == 1 && ldw == 1) {
-        column_backward(rows, in, x, ldx, w, dy, ldy, dx, lddx, dw);
+        column_backward(add, rows, in, x, ldx, w, dy, ldy, dx, lddx, dw);
         return;
     }
     blas_gemm(true, false, in, out, rows, 1, x, ldx, dy, ldy, 1, dw, ldw);
     if (dx != NULL)
-        blas_gemm(false, true, rows, in, out, 1, dy, ldy, w, ldw, 0, dx, lddx);
+        blas_gemm(false, true, rows, in, out, 1, dy, ldy, w, ldw, add, dx, lddx);
 }
 
 /* ---- activation ---- */

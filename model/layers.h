@@ -7,6 +7,7 @@
 #ifndef MTPS_MODEL_LAYERS_H
 #define MTPS_MODEL_LAYERS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/config/settings.h"
@@ -18,8 +19,8 @@ enum product { PRODUCT_BLAS, PRODUCT_CHAIN };
 void layers_product(enum product kind, size_t rows, size_t in, size_t out, const float *x,
                     size_t ldx, const float *w, size_t ldw, const float *b, float *y,
                     size_t ldy);
-/* dx may be NULL. */
-void layers_product_backward(size_t rows, size_t in, size_t out, const float *x,
+/* dx may be NULL; add: dx is added to. */
+void layers_product_backward(bool add, size_t rows, size_t in, size_t out, const float *x,
                              size_t ldx, const float *w, size_t ldw, const float *dy,
                              size_t ldy, float *dx, size_t lddx, float *dw, float *db);
 

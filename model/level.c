@@ -1,5 +1,7 @@
 #include "model/level.h"
 
+#include "model/op.h"
+
 #include "common/math/vec.h"
 
 enum { MIX_ROWS = 16 }; /* rows whose branches' gradients stay in the first-level cache */
@@ -97,8 +99,9 @@ static void block_backward(const struct net *net, const struct net_block *b,
                                  c->grad[b->dst] + r->col, ld);
     }
     if (b->src == NET_X) return;
-    layers_product_backward(c->n, b->in, b->n, c->act[b->src], net->buffers[b->src].width,
-                            params + b->w, b->n, c->grad[b->dst], ld, c->grad[b->src],
+    layers_product_backward(b->add, c->n, b->in, b->n, c->act[b->src],
+                            net->buffers[b->src].width, params + b->w, b->n,
+                            c->grad[b->dst], ld, c->grad[b->src],
                             net->buffers[b->src].width, grad + b->w, grad + b->b);
 }
 
@@ -121,7 +124,7 @@ static void layer_backward(const struct net *net, const struct net_layer *l,
         layers_activate_backward(l->act, c->n, l->out, c->act[l->dst] + l->dst_col,
                                  c->pre[l->dst], dy, ldy);
     }
-    layers_product_backward(c->n, l->in, l->out, c->act[l->src] + l->src_col, ldx,
+    layers_product_backward(false, c->n, l->in, l->out, c->act[l->src] + l->src_col, ldx,
                             params + l->w, l->ldw, dy, ldy, c->grad[l->src] + l->src_col,
                             ldx, grad + l->w, grad + l->b);
 }
@@ -197,11 +200,19 @@ void level_forward(const struct net *net, const struct net_level *level,
             layer_forward(net, &net->layers[u->first + j], params, kind, c);
     }
     mixes_forward(net, level, c);
+    for (size_t i = 0; i < level->n_ops; i++) {
+        const struct net_op *op = &net->ops[level->first_op + i];
+        op->kind->forward(&(struct op_run){net, op, params, NULL, kind, c});
+    }
 }
 
 void level_backward(const struct net *net, const struct net_level *level,
                     const float *params, struct level_chunk *c, float *grad)
 {
+    for (size_t i = level->n_ops; i-- > 0;) {
+        const struct net_op *op = &net->ops[level->first_op + i];
+        op->kind->backward(&(struct op_run){net, op, params, grad, PRODUCT_BLAS, c});
+    }
     mixes_backward(net, level, c);
     for (size_t i = level->n_units; i-- > 0;) {
         const struct net_unit *u = &net->units[level->first_unit + i];

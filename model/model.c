@@ -91,10 +91,11 @@ static enum status check_input(const struct model_spec *s, const struct model_in
     if (in->width != dim)
         return error_set(err, ST_USAGE, "feature %s has width %zu, its table has dim %zu",
                          in->name, in->width, dim);
-    if (s->cfg.type == MODEL_LR && dim != s->n_tasks)
-        return error_set(err, ST_USAGE,
-                         "feature %s: rows of lr have one weight per task (%zu), not %zu",
-                         in->name, s->n_tasks, dim);
+    if ((s->cfg.type == MODEL_LR || in->direct) && dim != s->n_tasks)
+        return error_set(
+            err, ST_USAGE,
+            "feature %s: direct rows have one weight per task (%zu), not %zu", in->name,
+            s->n_tasks, dim);
     return ST_OK;
 }
 
@@ -144,6 +145,7 @@ static bool copy_inputs(struct model *m, const struct model_spec *s)
         struct model_input *in = &m->inputs[i];
         *in = s->inputs[i];
         if ((in->name = arena_strdup(m->arena, in->name)) == NULL) return false;
+        in->direct |= m->cfg.type == MODEL_LR && in->kind == INPUT_ID;
         if (in->kind == INPUT_ID && in->place >= m->n_ids) m->n_ids = in->place + 1;
         if (in->kind == INPUT_ONE_HOT && in->place >= m->n_one_hot)
             m->n_one_hot = in->place + 1;
@@ -163,26 +165,53 @@ static enum status copy_spec(struct model *m, const struct model_spec *s,
     m->n_dense = s->n_dense;
     m->inputs = arena_take(m->arena, s->n_inputs, sizeof *m->inputs);
     m->x_offset = arena_take(m->arena, s->n_inputs, sizeof *m->x_offset);
+    m->by_name = arena_take(m->arena, s->n_inputs, sizeof *m->by_name);
+    m->direct = arena_take(m->arena, s->n_inputs, sizeof *m->direct);
+    m->direct_row = arena_take(m->arena, s->n_inputs, sizeof *m->direct_row);
     m->tasks = arena_take(m->arena, s->n_tasks, sizeof *m->tasks);
     m->table_dim = arena_take(m->arena, s->n_tables + 1, sizeof *m->table_dim);
-    if (!m->inputs || !m->x_offset || !m->tasks || !m->table_dim || !copy_tasks(m, s) ||
-        !copy_inputs(m, s)) {
+    if (!m->inputs || !m->by_name || !m->x_offset || !m->direct || !m->direct_row ||
+        !m->tasks || !m->table_dim || !copy_tasks(m, s) || !copy_inputs(m, s)) {
         return mem_error(err, "model", 0);
     }
     return ST_OK;
 }
 
-/* Inputs of x and their places; ids of lr bypass it. */
+static void sort_by_name(struct model *m)
+{
+    size_t *order = m->by_name;
+    for (size_t i = 0; i < m->n_inputs; i++) {
+        size_t at = i;
+        for (; at > 0 && strcmp(m->inputs[order[at - 1]].name, m->inputs[i].name) > 0;
+             at--)
+            order[at] = order[at - 1];
+        order[at] = i;
+    }
+}
+
+static void place_direct(struct model *m, size_t input)
+{
+    m->x_offset[input] = NET_NONE;
+    m->direct[m->n_direct++] = input;
+    if (m->inputs[input].kind == INPUT_ID) return;
+    m->direct_row[input] = m->net.direct.n;
+    m->net.direct.n += m->inputs[input].width;
+}
+
+/* Inputs of x and their places, by name for an input stage; direct ones bypass it. */
 static enum status place_inputs(struct model *m, struct model_input **in_x, size_t *n,
                                 struct error *err)
 {
     *n = 0;
     *in_x = arena_take(m->arena, m->n_inputs, sizeof **in_x);
     if (*in_x == NULL) return mem_error(err, "model", 0);
-    for (size_t i = 0; i < m->n_inputs; i++) {
-        bool direct = m->cfg.type == MODEL_LR && m->inputs[i].kind == INPUT_ID;
-        m->x_offset[i] = direct ? NET_NONE : m->n_x;
-        if (direct) continue;
+    sort_by_name(m);
+    for (size_t j = 0; j < m->n_inputs; j++)
+        if (m->inputs[j].direct) place_direct(m, j);
+    for (size_t j = 0; j < m->n_inputs; j++) {
+        size_t i = plan_has_input_stage(&m->cfg) ? m->by_name[j] : j;
+        if (m->inputs[i].direct) continue;
+        m->x_offset[i] = m->n_x;
         m->n_x += m->inputs[i].width;
         (*in_x)[(*n)++] = m->inputs[i];
     }
@@ -198,7 +227,7 @@ static enum status model_build(struct model *m, const struct model_spec *s,
     TRY(place_inputs(m, &in_x, &n, err));
     TRY(plan_build(m, err));
     TRY(tensors_build(m, err));
-    if (n == 0) return ST_OK;
+    if (n == 0 || m->net.x_block == NET_NONE) return ST_OK;
     return layer1_create(in_x, n, m->table_dim, m->n_tables, m->net.buffers[NET_Y].width,
                          &m->layer1, err);
 }
@@ -241,7 +270,7 @@ size_t model_n_tasks(const struct model *m)
 
 size_t model_layer1_width(const struct model *m)
 {
-    return m->net.n_blocks > 0 ? m->net.blocks[0].n : m->n_tasks;
+    return m->net.x_block != NET_NONE ? m->net.blocks[m->net.x_block].n : m->n_tasks;
 }
 
 float model_link(const struct model *m, size_t task, float z)

@@ -5,11 +5,14 @@
  * Letters: B rows, D width of the layer-1 input, N width of the fused layer 1,
  * K tasks, P floats in the parameter vector.
  *
- *   lr            z_k = x . w_k + b_k              (an id's weights are its table row)
+ *   lr            z_k = x . w_k + b_k              (ids are direct inputs)
  *   dnn           one tower per task over x, no sharing but the embeddings
  *   share_bottom  bottom MLP, tower per task
  *   omoe, mmoe    experts, one gate or one per task, towers
  *   cgc, ple      own and shared experts, gates per task (and shared), levels
+ *
+ * A direct input of any type bypasses x: its weights, one per task, are added to the
+ * logits (the rows of an id feature's table; "wide/..." tensors of other features).
  *
  * See docs/notation.md and MODELS: equations are cited where they are computed. */
 #ifndef MTPS_MODEL_MODEL_H
@@ -33,6 +36,8 @@ struct model_input {
     size_t table;   /* INPUT_ID: index into batch.tables */
     enum pool pool; /* INPUT_ID */
     bool project;   /* INPUT_ID: training uses project -> gather for it */
+    bool
+        direct; /* bypasses x; an id's rows have a weight per task. Ids of lr always do */
 };
 
 struct model_task {
@@ -82,7 +87,9 @@ size_t model_layer1_width(const struct model *m);
  * in none, start at 0 and keep a zero gradient. Names (DESIGN section 9):
  * bottom/layer0/w, expert/level0/{shared|TASK}/2/layer0/b,
  * gate/level0/{TASK|shared}/layer0/w, tower/TASK/layer0/w, dnn/TASK/..., lr/TASK/... (no
- * weights for id features); first-layer weights are one tensor per feature:
+ * weights for id features), wide/TASK/w/FEATURE (of direct inputs that are no ids, where
+ * FEATURE is the input's name without a leading "wide/"); first-layer weights are one
+ * tensor per feature:
  * .../layer0/w/FEATURE with shape [width, out]. Weights are stored [in, out]: y = x w +
  * b. Biases are [1, out]. */
 enum tensor_init { TENSOR_GLOROT, TENSOR_ZERO, TENSOR_CONSTANT };
@@ -162,6 +169,14 @@ void infer_forward(const struct infer *f, const struct batch *b,
                    const struct model_rows *rows, struct infer_work *w, float *logits);
 /* What users see of z (common/math/target.h), of a completion its share. */
 float model_link(const struct model *m, size_t task, float z);
+
+/* The matrix products of a forward pass, each in [B, in] x [in, out]: what the bound of
+ * `mtps bench step` computes. The first layers of all units are one product, every other
+ * layer is one of its own. Writes at most max of them; gives their number. */
+struct model_product {
+    size_t in, out;
+};
+size_t model_products(const struct model *m, struct model_product *out, size_t max);
 
 /* A few lines describing shapes, one per unit ("expert level0 shared x8 [592 64]"), for
  * the log. */

@@ -7,12 +7,22 @@
  *   block    the first layers of all units that read one buffer, side by side in
  *            one matrix [in, n]; the block that reads x is computed by layer1
  *   mix      softmax of one gate's output over a list of experts -> a buffer
- *   level    blocks, then the rest of their units, then mixes; levels run in order
+ *   op       anything else that goes from buffers to buffers: op.h
+ *   level    blocks, then the rest of their units, then mixes, then ops; levels run
+ *            in order, and backwards everything runs the other way round
  *
  *        x -- block --> experts, gates -- mix --> branch -- block --> ... towers --> z
  *
- * A buffer that a mix writes is read by one block alone, so its gradient is one
- * product; an expert is read by several mixes, whose gradients mix.c adds up. */
+ * Two ways for x: the block that reads NET_X is computed by layer1 for a whole batch,
+ * without x itself; where something else than a block reads x, the input stage gathers
+ * a chunk's rows of x into buffer net.x_buf, and its gradient is scattered to the
+ * embedding rows. One model may have both. With an input stage features stand in x in
+ * order of name, else in config order.
+ *
+ * Gradients of buffers: an expert is read by several mixes, whose gradients mix.c adds
+ * up, and by nothing else. Any other buffer may be read by several blocks and ops: the
+ * one that comes first on the way back overwrites its gradient, the others add to it
+ * (net_block.add, net_op.add; plan_build finds out). */
 #ifndef MTPS_MODEL_NET_H
 #define MTPS_MODEL_NET_H
 
@@ -36,6 +46,7 @@ struct net_layer {
     size_t w, ldw, b;
     size_t src, src_col; /* src NET_X: computed by layer1 */
     size_t dst, dst_col;
+    bool of_x;   /* rows of w are columns of x: one tensor per feature */
     bool linear; /* no activation */
     enum activation act;
 };
@@ -59,6 +70,7 @@ struct net_block {
     size_t first_unit, n_units;
     const struct net_run *runs;
     size_t n_runs;
+    bool add; /* src's gradient has been written: add to it */
 };
 
 struct net_mix {
@@ -74,13 +86,28 @@ struct net_expert {
     size_t n_seen;
     const struct net_seen {
         size_t mix, pos; /* place in net.mixes, place among that mix's experts */
-    } *seen;
+    } * seen;
+};
+
+/* A node of a kind of its own, op.h. */
+struct op_kind;
+struct net_op {
+    const struct op_kind *kind;
+    const char *text;  /* for model_describe, "cross [592] x2" */
+    const size_t *src; /* [n_src] buffers that it reads */
+    bool *add;         /* [n_src] the gradient has been written: add to it */
+    const size_t *dst; /* [n_dst] buffers that it alone writes: results, then memory */
+    size_t n_src, n_dst;
+    const void *spec; /* shape and places of parameters, of the kind */
+    const struct model_product *products; /* [n_products] its matrix products */
+    size_t n_products;
 };
 
 struct net_level {
     size_t first_block, n_blocks;
     size_t first_unit, n_units;
     size_t first_mix, n_mixes;
+    size_t first_op, n_ops;
     size_t first_expert, n_experts;
     size_t width; /* padded width of an expert's output */
 };
@@ -97,13 +124,19 @@ struct net {
     struct net_block *blocks;
     struct net_mix *mixes;
     struct net_expert *experts;
+    struct net_op *ops;
     struct net_level *levels;
-    size_t n_buffers, n_layers, n_units, n_blocks, n_mixes, n_experts, n_levels;
+    size_t n_buffers, n_layers, n_units, n_blocks, n_mixes, n_experts, n_ops, n_levels;
     size_t n_params;
-    size_t logits; /* buffer of the towers whose last layer is not in a block */
+    size_t x_block; /* the block that reads NET_X; NET_NONE: none */
+    size_t x_buf;   /* buffer [rows, n_x] of the input stage; NET_NONE: none */
+    size_t logits;  /* buffer of the towers whose last layer is not in a block */
     struct net_head {
         size_t buf, col; /* where the task's logit stands */
-    } *heads;          /* [K] */
+    } * heads;           /* [K] side by side when there are direct inputs */
+    struct net_direct {
+        size_t w, ld, n; /* weights [n, ld >= K] of direct numbers and levels */
+    } direct;
 };
 
 struct model {
@@ -111,7 +144,11 @@ struct model {
     struct model_cfg cfg;
     struct model_input *inputs; /* in config order */
     size_t n_inputs;
-    size_t *x_offset; /* [n_inputs] first row of x; NET_NONE: not in x (ids of lr) */
+    size_t *by_name;    /* [n_inputs] inputs in order of name */
+    size_t *x_offset;   /* [n_inputs] first row of x; NET_NONE: direct */
+    size_t *direct;     /* [n_direct] inputs that bypass x, in config order */
+    size_t *direct_row; /* [n_inputs] first row of net.direct; ids have none */
+    size_t n_direct;
     struct model_task *tasks;
     size_t n_tasks;
     size_t *table_dim;
@@ -120,7 +157,7 @@ struct model {
     struct layer1 *layer1;
     struct net net;
     struct model_tensor *tensors;
-    size_t n_tensors;
+    size_t n_tensors, max_tensors;
 };
 
 /* Buffer 0 is what the block that reads x writes. */
@@ -131,9 +168,14 @@ static inline size_t net_round(size_t n, size_t multiple)
     return (n + multiple - 1) / multiple * multiple;
 }
 
+/* Some part of the model reads x itself. */
+bool plan_has_input_stage(const struct model_cfg *cfg);
 /* Fill m->net from m's configuration, tasks and n_x. */
 enum status plan_build(struct model *m, struct error *err) MUST_USE;
 /* Fill m->tensors from m->net. */
 enum status tensors_build(struct model *m, struct error *err) MUST_USE;
+/* Adds one; name NULL: out of memory, as arena_printf says. */
+enum status tensors_add(struct model *m, const char *name, struct model_tensor t,
+                        struct error *err) MUST_USE;
 
 #endif

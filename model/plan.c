@@ -1,13 +1,27 @@
 /* From a configuration to a net: each architecture is a few lines. */
 #include "model/plan.h"
 
+#include "model/op.h"
+
 /* ---- towers ---- */
 
-/* Towers that read one buffer share a block. */
+/* Where the towers of the units from `first` on leave the logits. */
+static void heads_of(const struct plan *p, size_t first, struct net_head *heads)
+{
+    for (size_t i = first; i < p->net->n_units; i++) {
+        const struct net_unit *u = &p->net->units[i];
+        if (u->role != UNIT_TOWER) continue;
+        const struct net_layer *l = &p->net->layers[u->first + u->n_layers - 1];
+        heads[u->task] = (struct net_head){l->dst, l->dst_col};
+    }
+}
+
+/* A level of towers. Those that read one buffer share a block. */
 static enum status towers_add(struct plan *p, const char *prefix,
                               const struct mlp_cfg *mlp)
 {
     struct model *m = p->m;
+    size_t first_unit = p->net->n_units;
     plan_level_begin(p);
     for (size_t k = 0; k < m->n_tasks; k++) {
         bool first = true;
@@ -23,12 +37,7 @@ static enum status towers_add(struct plan *p, const char *prefix,
         }
         TRY(plan_block_end(p));
     }
-    for (size_t i = 0; i < p->net->n_units; i++) {
-        const struct net_unit *u = &p->net->units[i];
-        if (u->role != UNIT_TOWER) continue;
-        const struct net_layer *l = &p->net->layers[u->first + u->n_layers - 1];
-        p->net->heads[u->task] = (struct net_head){l->dst, l->dst_col};
-    }
+    heads_of(p, first_unit, p->net->heads);
     return ST_OK;
 }
 
@@ -52,7 +61,7 @@ static enum status plan_share_bottom(struct plan *p)
 {
     if (p->m->cfg.bottom.layers.n == 0) return towers_add(p, "tower", NULL);
     plan_level_begin(p);
-    plan_block_begin(p, NET_X, p->m->n_x);
+    plan_block_begin(p, p->x, p->m->n_x);
     plan_unit(p, "bottom", UNIT_BOTTOM, NET_NONE,
               (struct plan_stack){&p->m->cfg.bottom, 0}, p->m->n_x);
     TRY(plan_block_end(p));
@@ -128,6 +137,8 @@ static size_t longest_stack(const struct model *m)
     return n + 1;
 }
 
+enum { OPS = 8 /* ops of a net at most */ };
+
 /* Every array has room for the largest plan that the configuration can make. */
 static enum status plan_reserve(struct plan *p)
 {
@@ -142,29 +153,90 @@ static enum status plan_reserve(struct plan *p)
     net->units = arena_take(m->arena, units, sizeof *net->units);
     net->layers = arena_take(m->arena, layers, sizeof *net->layers);
     net->blocks = arena_take(m->arena, blocks, sizeof *net->blocks);
-    net->buffers = arena_take(m->arena, layers + 2 * blocks + 2, sizeof *net->buffers);
+    net->buffers =
+        arena_take(m->arena, layers + 2 * blocks + 2 + OPS, sizeof *net->buffers);
     net->mixes = arena_take(m->arena, blocks, sizeof *net->mixes);
     net->experts = arena_take(m->arena, levels * experts + 1, sizeof *net->experts);
-    net->levels = arena_take(m->arena, levels + 1, sizeof *net->levels);
+    net->ops = arena_take(m->arena, OPS, sizeof *net->ops);
+    net->levels = arena_take(m->arena, levels + 1 + OPS, sizeof *net->levels);
     net->heads = arena_take(m->arena, K, sizeof *net->heads);
     p->branch = arena_take(m->arena, K + 1, sizeof *p->branch);
     p->width = arena_take(m->arena, K + 1, sizeof *p->width);
     if (!net->units || !net->layers || !net->blocks || !net->buffers || !net->mixes ||
-        !net->experts || !net->levels || !net->heads || !p->branch || !p->width) {
+        !net->experts || !net->ops || !net->levels || !net->heads || !p->branch ||
+        !p->width) {
         return plan_nomem(p);
     }
     return ST_OK;
 }
 
+/* ---- after the architecture ---- */
+
+/* Direct inputs are added to the logits of all tasks at once. */
+static enum status plan_direct(struct plan *p)
+{
+    struct net *net = p->net;
+    if (p->m->n_direct == 0) return ST_OK;
+    net->direct.ld = net_round(p->m->n_tasks, NET_PAD);
+    net->direct.w = plan_params(p, net->direct.n * net->direct.ld);
+    for (size_t k = 1; k < p->m->n_tasks; k++)
+        if (net->heads[k].buf != net->heads[0].buf ||
+            net->heads[k].col != net->heads[0].col + k)
+            return op_sum_add(p, net->heads, 1);
+    return ST_OK;
+}
+
+/* Who comes first on the way back to a buffer's readers overwrites its gradient. */
+static enum status plan_gradients(struct plan *p)
+{
+    struct net *net = p->net;
+    bool *written = arena_take(p->m->arena, net->n_buffers, sizeof *written);
+    if (written == NULL) return plan_nomem(p);
+    for (size_t i = net->n_levels; i-- > 0;) {
+        const struct net_level *level = &net->levels[i];
+        for (size_t j = level->n_ops; j-- > 0;) {
+            struct net_op *op = &net->ops[level->first_op + j];
+            for (size_t s = 0; s < op->n_src; s++) {
+                op->add[s] = written[op->src[s]];
+                written[op->src[s]] = true;
+            }
+        }
+        for (size_t j = level->n_blocks; j-- > 0;) {
+            struct net_block *b = &net->blocks[level->first_block + j];
+            if (b->src == NET_X) continue;
+            b->add = written[b->src];
+            written[b->src] = true;
+        }
+    }
+    return ST_OK;
+}
+
+/* The stage's buffer takes the place of x. */
+static void plan_input_stage(struct plan *p)
+{
+    p->net->x_buf = plan_buffer(p, p->m->n_x);
+    p->x = p->net->x_buf;
+}
+
+bool plan_has_input_stage(const struct model_cfg *cfg)
+{
+    (void)cfg;
+    return false;
+}
+
 enum status plan_build(struct model *m, struct error *err)
 {
-    struct plan p = {.m = m, .net = &m->net, .err = err};
+    struct plan p = {.m = m, .net = &m->net, .err = err, .x = NET_X};
     TRY(plan_reserve(&p));
     plan_buffer(&p, NET_PAD); /* NET_Y, sized by its block */
+    m->net.x_block = m->net.x_buf = NET_NONE;
     m->net.logits = plan_buffer(&p, m->n_tasks);
+    if (plan_has_input_stage(&m->cfg)) plan_input_stage(&p);
     for (size_t k = 0; k < m->n_tasks; k++) {
-        p.branch[k] = NET_X;
+        p.branch[k] = p.x;
         p.width[k] = m->n_x;
     }
-    return plan_type(&p);
+    TRY(plan_type(&p));
+    TRY(plan_direct(&p));
+    return plan_gradients(&p);
 }

@@ -8,6 +8,8 @@
 struct plan {
     struct model *m;
     struct net *net;
+    size_t x; /* what stands for x: NET_X, or the buffer that the input stage or an op
+                 over it leaves */
     size_t *branch; /* [K + 1] buffer that carries task k's path; [K]: the shared path */
     size_t *width;  /* [K + 1] its width without padding */
     struct error *err;
@@ -24,7 +26,9 @@ struct plan_stack {
 
 enum status plan_nomem(struct plan *p);
 size_t plan_buffer(struct plan *p, size_t width);
-/* Starts a level; blocks, units and mixes belong to the level begun last. */
+/* Floats of the parameter vector, aligned; gives the first. */
+size_t plan_params(struct plan *p, size_t n);
+/* Starts a level; blocks, units, mixes and ops belong to the level begun last. */
 void plan_level_begin(struct plan *p);
 /* A block of units that read buffer src (or NET_X) of width `in`: begin, add units,
  * end. The end places columns and parameters. */
@@ -33,6 +37,8 @@ void plan_block_begin(struct plan *p, size_t src, size_t in);
 void plan_unit(struct plan *p, const char *name, enum unit_role role, size_t task,
                struct plan_stack s, size_t in);
 enum status plan_block_end(struct plan *p) MUST_USE;
+/* A node of op.h, in the level begun last. */
+enum status plan_op(struct plan *p, struct net_op op) MUST_USE;
 
 /* ---- levels, plan_level.c ---- */
 

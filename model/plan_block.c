@@ -18,7 +18,7 @@ size_t plan_buffer(struct plan *p, size_t width)
     return net->n_buffers++;
 }
 
-static size_t plan_params(struct plan *p, size_t n)
+size_t plan_params(struct plan *p, size_t n)
 {
     size_t at = p->net->n_params;
     p->net->n_params = net_round(at + n, 16);
@@ -119,13 +119,17 @@ enum status plan_block_end(struct plan *p)
     }
     b->n = net_round(b->n, b->src == NET_X ? NET_PAD_X : NET_PAD);
     b->dst = b->src == NET_X ? NET_Y : plan_buffer(p, b->n);
-    if (b->dst == NET_Y) net->buffers[NET_Y].width = b->n;
+    if (b->dst == NET_Y) {
+        net->buffers[NET_Y].width = b->n;
+        net->x_block = net->n_blocks - 1;
+    }
     b->w = plan_params(p, b->in * b->n);
     b->b = plan_params(p, b->n);
     for (size_t i = 0; i < b->n_units; i++) {
         struct net_unit *u = &net->units[b->first_unit + i];
         struct net_layer *l = &net->layers[u->first];
         l->src = b->src;
+        l->of_x = b->src == p->x;
         l->dst = b->dst;
         l->w = b->w + l->dst_col;
         l->ldw = b->n;
@@ -141,5 +145,16 @@ void plan_level_begin(struct plan *p)
     net->levels[net->n_levels++] = (struct net_level){.first_block = net->n_blocks,
                                                       .first_unit = net->n_units,
                                                       .first_mix = net->n_mixes,
+                                                      .first_op = net->n_ops,
                                                       .first_expert = net->n_experts};
+}
+
+enum status plan_op(struct plan *p, struct net_op op)
+{
+    struct net *net = p->net;
+    op.add = arena_take(p->m->arena, op.n_src + 1, sizeof *op.add);
+    if (op.add == NULL) return plan_nomem(p);
+    net->ops[net->n_ops++] = op;
+    net->levels[net->n_levels - 1].n_ops++;
+    return ST_OK;
 }

@@ -54,13 +54,12 @@ static size_t layer(const struct ref *r, const char *unit, size_t index, const d
 {
     char name[NAME];
     memset(out, 0, r->width * sizeof *out);
-    for (size_t f = 0, at = 0; f < r->m->n_inputs && in == r->x; f++) {
-        if (r->m->x_offset[f] == NET_NONE) continue; /* ids of lr */
+    for (size_t f = 0; f < r->m->n_inputs && in == r->x; f++) {
+        if (r->m->inputs[f].direct) continue;
         snprintf(name, sizeof name, "%s/layer%zu/w/%s", unit, index,
                  r->m->inputs[f].name);
         const struct model_tensor *t = find(r, name);
-        multiply(r, t, in + at, out);
-        at += t->rows;
+        multiply(r, t, in + r->m->x_offset[f], out);
     }
     if (in != r->x) {
         snprintf(name, sizeof name, "%s/layer%zu/w", unit, index);
@@ -274,13 +273,33 @@ static void add_pooled(const struct model_input *in, const struct batch *b,
     }
 }
 
+/* z_k += w_k . x of a direct input, in double. */
+static void add_direct(const struct ref *ref, const struct model_input *in,
+                       const struct batch *b, const struct model_rows *rows, size_t r,
+                       double *z)
+{
+    char name[NAME];
+    const char *feature = strncmp(in->name, "wide/", 5) == 0 ? in->name + 5 : in->name;
+    if (in->kind == INPUT_ID) add_pooled(in, b, rows, r, z);
+    for (size_t k = 0; k < ref->m->n_tasks && in->kind != INPUT_ID; k++) {
+        snprintf(name, sizeof name, "wide/%s/w/%s", ref->m->tasks[k].name, feature);
+        const struct model_tensor *t = find(ref, name);
+        for (size_t j = 0; j < in->width; j++) {
+            double x = in->kind == INPUT_ONE_HOT
+                           ? b->one_hot[in->place][r] == j
+                           : (double)b->dense[r * b->n_dense + in->place + j];
+            z[k] += x * (double)ref->params[t->offset + j * t->stride];
+        }
+    }
+}
+
 static void input_row(const struct model *m, const struct batch *b,
                       const struct model_rows *rows, size_t r, double *x)
 {
     memset(x, 0, m->n_x * sizeof *x);
     for (size_t i = 0; i < m->n_inputs; i++) {
         const struct model_input *in = &m->inputs[i];
-        if (m->x_offset[i] == NET_NONE) continue;
+        if (in->direct) continue;
         double *at = x + m->x_offset[i];
         if (in->kind == INPUT_ID) add_pooled(in, b, rows, r, at);
         if (in->kind == INPUT_ONE_HOT && b->one_hot[in->place][r] != ONE_HOT_NONE)
@@ -302,7 +321,7 @@ void reference_logits(const struct model *m, const float *params, const struct b
         input_row(m, b, rows, r, x);
         forward_row(&ref, z);
         for (size_t i = 0; i < m->n_inputs; i++)
-            if (m->x_offset[i] == NET_NONE) add_pooled(&m->inputs[i], b, rows, r, z);
+            if (m->inputs[i].direct) add_direct(&ref, &m->inputs[i], b, rows, r, z);
         for (size_t k = 0; k < m->n_tasks; k++) logits[r * m->n_tasks + k] = z[k];
     }
     mem_free(z);

@@ -82,7 +82,8 @@ static void input_forward(const struct model *m, const float *params,
                           const struct batch *b, const struct model_rows *rows,
                           struct model_work *w)
 {
-    const struct net_block *x = &m->net.blocks[0];
+    if (m->net.x_block == NET_NONE) return;
+    const struct net_block *x = &m->net.blocks[m->net.x_block];
     size_t ld = m->net.buffers[NET_Y].width;
     if (m->layer1 != NULL) {
         layer1_forward(m->layer1, params + x->w, x->n, params + x->b, b, rows, w->layer1,
@@ -91,8 +92,6 @@ static void input_forward(const struct model *m, const float *params,
         for (size_t r = 0; r < b->n_rows; r++)
             memcpy(w->y + r * ld, params + x->b, ld * sizeof(float));
     }
-    if (m->cfg.type == MODEL_LR)
-        gather_direct_forward(m->inputs, m->n_inputs, b, rows, w->y, ld);
 }
 
 static void zero_row_grad(const struct model *m, const struct batch *b,
@@ -106,17 +105,14 @@ static void input_backward(const struct model *m, const float *params,
                            const struct batch *b, const struct model_rows *rows,
                            struct model_work *w, float *grad, float *const *row_grad)
 {
-    const struct net_block *x = &m->net.blocks[0];
+    if (m->net.x_block == NET_NONE) return;
+    const struct net_block *x = &m->net.blocks[m->net.x_block];
     size_t ld = m->net.buffers[NET_Y].width;
     if (m->layer1 != NULL) {
         layer1_backward(m->layer1, params + x->w, x->n, b, rows, w->layer1, w->dy, ld,
                         grad + x->w, grad + x->b, row_grad);
     } else {
         for (size_t r = 0; r < b->n_rows; r++) vec_add(ld, w->dy + r * ld, grad + x->b);
-    }
-    if (m->cfg.type == MODEL_LR) {
-        zero_row_grad(m, b, row_grad);
-        gather_direct_backward(m->inputs, m->n_inputs, b, w->dy, ld, row_grad);
     }
 }
 
@@ -140,22 +136,43 @@ static void chunk_losses(const struct model *m, const struct batch *b, size_t fi
     }
 }
 
-/* The levels of one chunk, there and back; the last level is the towers. */
+/* One chunk, there and back: its rows of x, the levels, of which the last is the towers,
+ * direct inputs, losses. */
 static void chunk_step(const struct model *m, const float *params, const struct batch *b,
-                       size_t first, const double *scale, struct model_work *w,
-                       float *grad, double *loss)
+                       const struct model_rows *rows, size_t first, const double *scale,
+                       struct model_work *w, float *grad, float *const *row_grad,
+                       double *loss)
 {
     const struct net *net = &m->net;
     double from = seconds();
+    if (net->x_buf != NET_NONE) gather_x_forward(m, b, rows, first, w->chunk);
+    lap(&w->times.layer1_forward, &from);
     for (size_t i = 0; i < net->n_levels; i++) {
         level_forward(net, &net->levels[i], params, PRODUCT_BLAS, w->chunk);
         lap(i + 1 < net->n_levels ? &w->times.mix : &w->times.towers, &from);
     }
+    gather_direct_forward(m, m->direct, m->n_direct, params, b, rows, first, w->chunk);
     chunk_losses(m, b, first, scale, w->chunk, loss);
+    gather_direct_backward(m, b, first, w->chunk, grad, row_grad);
     for (size_t i = net->n_levels; i-- > 0;) {
         level_backward(net, &net->levels[i], params, w->chunk, grad);
         lap(i + 1 < net->n_levels ? &w->times.mix : &w->times.towers, &from);
     }
+    if (net->x_buf != NET_NONE) gather_x_backward(m, b, first, w->chunk, row_grad);
+    lap(&w->times.layer1_backward, &from);
+}
+
+/* All gradients but those that layer1 overwrites. */
+static void zero_grad(const struct model *m, float *grad)
+{
+    size_t first = 0, end = 0; /* what is left alone */
+    if (m->layer1 != NULL) {
+        const struct net_block *x = &m->net.blocks[m->net.x_block];
+        first = x->w;
+        end = x->b + x->n;
+    }
+    memset(grad, 0, first * sizeof *grad);
+    memset(grad + end, 0, (m->net.n_params - end) * sizeof *grad);
 }
 
 static bool all_finite(const struct model *m, const struct batch *b, const float *grad,
@@ -175,14 +192,12 @@ bool model_step(const struct model *m, const float *params, const struct batch *
     size_t ld = m->net.buffers[NET_Y].width;
     assert(b->n_rows <= w->max_rows);
     memset(loss, 0, m->n_tasks * sizeof *loss);
+    zero_row_grad(m, b, row_grad);
     if (b->n_rows == 0) {
         memset(grad, 0, m->net.n_params * sizeof *grad);
-        zero_row_grad(m, b, row_grad);
         return true;
     }
-    size_t done =
-        m->layer1 != NULL ? m->net.blocks[0].b + ld : 0; /* layer1 overwrites these */
-    memset(grad + done, 0, (m->net.n_params - done) * sizeof *grad);
+    zero_grad(m, grad);
     double from = seconds();
     input_forward(m, params, b, rows, w);
     lap(&w->times.layer1_forward, &from);
@@ -191,7 +206,7 @@ bool model_step(const struct model *m, const float *params, const struct batch *
         w->chunk->n = left < NET_CHUNK ? left : NET_CHUNK;
         w->chunk->act[NET_Y] = w->y + first * ld;
         w->chunk->grad[NET_Y] = w->dy + first * ld;
-        chunk_step(m, params, b, first, scale, w, grad, loss);
+        chunk_step(m, params, b, rows, first, scale, w, grad, row_grad, loss);
     }
     from = seconds();
     input_backward(m, params, b, rows, w, grad, row_grad);

@@ -1,6 +1,6 @@
 /* The directory of logical tensors: names, shapes and initial values, free of how
  * layers are fused; and the description that a log shows. */
-#include "model/net.h"
+#include "model/op.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,11 +10,19 @@
 
 /* ---- directory ---- */
 
-static enum status tensor_add(struct model *m, const char *name, struct model_tensor t,
-                              struct error *err)
+enum status tensors_add(struct model *m, const char *name, struct model_tensor t,
+                        struct error *err)
 {
     if (name == NULL) return mem_error(err, "names of tensors", 0);
     t.name = name;
+    if (m->n_tensors == m->max_tensors) {
+        size_t max = 2 * m->max_tensors + 64;
+        struct model_tensor *more = arena_take(m->arena, max, sizeof *more);
+        if (more == NULL) return mem_error(err, "list of tensors", max);
+        if (m->n_tensors > 0) memcpy(more, m->tensors, m->n_tensors * sizeof *more);
+        m->tensors = more;
+        m->max_tensors = max;
+    }
     m->tensors[m->n_tensors++] = t;
     return ST_OK;
 }
@@ -39,15 +47,15 @@ static enum status layer_tensors(struct model *m, const struct net_unit *u, size
 {
     const struct net_layer *l = &m->net.layers[u->first + i];
     struct arena *a = m->arena;
-    if (l->src != NET_X) {
+    if (!l->of_x) {
         const char *name = arena_printf(a, "%s/layer%zu/w", u->name, i);
-        TRY(tensor_add(m, name, weights(m, l, 0, l->in), err));
+        TRY(tensors_add(m, name, weights(m, l, 0, l->in), err));
     }
-    for (size_t f = 0; f < m->n_inputs && l->src == NET_X; f++) {
+    for (size_t f = 0; f < m->n_inputs && l->of_x; f++) {
         if (m->x_offset[f] == NET_NONE) continue;
         const char *name =
             arena_printf(a, "%s/layer%zu/w/%s", u->name, i, m->inputs[f].name);
-        TRY(tensor_add(m, name, weights(m, l, m->x_offset[f], m->inputs[f].width), err));
+        TRY(tensors_add(m, name, weights(m, l, m->x_offset[f], m->inputs[f].width), err));
     }
     bool last = u->role == UNIT_TOWER && i + 1 == u->n_layers;
     struct model_tensor bias = {.offset = l->b,
@@ -56,20 +64,40 @@ static enum status layer_tensors(struct model *m, const struct net_unit *u, size
                                 .stride = l->out,
                                 .init = last ? TENSOR_CONSTANT : TENSOR_ZERO,
                                 .constant = last ? m->tasks[u->task].base : 0};
-    return tensor_add(m, arena_printf(a, "%s/layer%zu/b", u->name, i), bias, err);
+    return tensors_add(m, arena_printf(a, "%s/layer%zu/b", u->name, i), bias, err);
+}
+
+/* Weights of a direct input that is no id, a column per task. */
+static enum status direct_tensors(struct model *m, size_t input, struct error *err)
+{
+    const struct model_input *in = &m->inputs[input];
+    const struct net_direct *d = &m->net.direct;
+    const char *feature = in->name + (strncmp(in->name, "wide/", 5) == 0 ? 5 : 0);
+    for (size_t k = 0; k < m->n_tasks && in->kind != INPUT_ID; k++) {
+        struct model_tensor t = {.offset = d->w + m->direct_row[input] * d->ld + k,
+                                 .rows = in->width,
+                                 .cols = 1,
+                                 .stride = d->ld,
+                                 .init = TENSOR_ZERO,
+                                 .decay = true};
+        const char *name =
+            arena_printf(m->arena, "wide/%s/w/%s", m->tasks[k].name, feature);
+        TRY(tensors_add(m, name, t, err));
+    }
+    return ST_OK;
 }
 
 enum status tensors_build(struct model *m, struct error *err)
 {
-    size_t cap = 0;
-    for (size_t i = 0; i < m->net.n_layers; i++)
-        cap += 1 + (m->net.layers[i].src == NET_X ? m->n_inputs : 1);
-    m->tensors = arena_take(m->arena, cap + 1, sizeof *m->tensors);
-    if (m->tensors == NULL) return mem_error(err, "list of tensors", cap);
     for (size_t i = 0; i < m->net.n_units; i++) {
         const struct net_unit *u = &m->net.units[i];
         for (size_t j = 0; j < u->n_layers; j++) TRY(layer_tensors(m, u, j, err));
     }
+    for (size_t i = 0; i < m->net.n_ops; i++) {
+        const struct net_op *op = &m->net.ops[i];
+        if (op->kind->tensors != NULL) TRY(op->kind->tensors(m, op, err));
+    }
+    for (size_t i = 0; i < m->n_direct; i++) TRY(direct_tensors(m, m->direct[i], err));
     return ST_OK;
 }
 
@@ -172,9 +200,38 @@ enum status model_describe(const struct model *m, char **out, struct error *err)
     FILE *f = open_memstream(&text, &size);
     if (f == NULL) return mem_error(err, "description of the model", 0);
     for (size_t i = 0; i < m->net.n_units;) i += print_unit(f, &m->net, i);
+    for (size_t i = 0; i < m->net.n_ops; i++)
+        if (m->net.ops[i].text != NULL) fprintf(f, "%s\n", m->net.ops[i].text);
     fprintf(f, "inputs %zu, width of x %zu, tasks %zu, dense parameters %zu", m->n_inputs,
             m->n_x, m->n_tasks, count_params(m));
     if (fclose(f) == 0) *out = mem_strdup(text);
     free(text);
     return *out != NULL ? ST_OK : mem_error(err, "description of the model", size);
+}
+
+/* ---- products ---- */
+
+static void put_product(struct model_product p, struct model_product *out, size_t max,
+                        size_t *n)
+{
+    if (*n < max) out[(*n)++] = p;
+}
+
+size_t model_products(const struct model *m, struct model_product *out, size_t max)
+{
+    const struct net *net = &m->net;
+    struct model_product first = {m->n_x, 0};
+    size_t n = 0;
+    for (size_t i = 0; i < net->n_layers; i++) {
+        const struct net_layer *l = &net->layers[i];
+        if (l->of_x)
+            first.out += l->out;
+        else
+            put_product((struct model_product){l->in, l->out}, out, max, &n);
+    }
+    for (size_t i = 0; i < net->n_ops; i++)
+        for (size_t j = 0; j < net->ops[i].n_products; j++)
+            put_product(net->ops[i].products[j], out, max, &n);
+    if (first.in > 0 && first.out > 0) put_product(first, out, max, &n);
+    return n;
 }

@@ -20,38 +20,11 @@ static double now_s(void)
 
 /* ---- the bound: nothing but the model's matrix products ---- */
 
-struct product {
-    size_t in, out;
-};
-
 struct bound {
     size_t rows, n;
-    struct product products[MAX_PRODUCTS];
+    struct model_product products[MAX_PRODUCTS];
     float *x, *w, *y;
 };
-
-/* First-layer weights are stored per feature and unit (".../w/FEATURE") and
- * computed as one product; all others are one product each (".../w"). */
-static void list_products(const struct model *m, struct bound *b)
-{
-    size_t n;
-    const struct model_tensor *t = model_tensors(m, &n);
-    struct product first = {0, 0};
-    const char *feature = NULL, *unit = NULL;
-    for (size_t i = 0; i < n; i++) {
-        const char *w = strstr(t[i].name, "/w");
-        if (!w) continue;
-        if (w[2] == '\0' && b->n + 1 < MAX_PRODUCTS)
-            b->products[b->n++] = (struct product){t[i].rows, t[i].cols};
-        if (w[2] != '/') continue;
-        size_t unit_bytes = (size_t)(w - t[i].name);
-        if (!unit) unit = t[i].name;
-        if (!feature) feature = w + 3;
-        if (!strcmp(w + 3, feature)) first.out += t[i].cols;
-        if (!strncmp(t[i].name, unit, unit_bytes) && unit[unit_bytes] == '/') first.in += t[i].rows;
-    }
-    if (first.in) b->products[b->n++] = first;
-}
 
 static void bound_close(struct bound *b)
 {
@@ -63,10 +36,10 @@ static void bound_close(struct bound *b)
 static enum status bound_make(const struct session *s, struct bound *b, struct error *err)
 {
     *b = (struct bound){.rows = s->spec.settings->train.batch_size};
-    list_products(s->model, b);
+    b->n = model_products(s->model, b->products, MAX_PRODUCTS);
     size_t in = 1, out = 1, w = 1;
     for (size_t i = 0; i < b->n; i++) {
-        const struct product *p = &b->products[i];
+        const struct model_product *p = &b->products[i];
         if (p->in > in) in = p->in;
         if (p->out > out) out = p->out;
         if (p->in * p->out > w) w = p->in * p->out;

@@ -56,7 +56,7 @@ static void make_layer(const struct random_batch *r, bool project, struct layer1
         dims[i] = DIM;
         distinct[i] = r->ids[i].n_distinct;
         occurrences[i] = r->ids[i].n;
-        inputs[i] = (struct model_input){"f", INPUT_ID, i, DIM, i, POOL_MEAN, project};
+        inputs[i] = (struct model_input){"f", INPUT_ID, i, DIM, i, POOL_MEAN, project, false};
     }
     struct model_caps caps = {r->batch.n_rows, distinct, occurrences};
     if (layer1_create(inputs, FEATURES, dims, FEATURES, N, l, &err) != ST_OK ||

@@ -215,12 +215,12 @@ static void make_model(struct golden_case *c)
     };
     for (size_t t = 0; t < N_TABLES; t++) c->dim[t] = model_row_dim(type, 2 + t, K);
     const struct model_input inputs[] = {
-        {"user", INPUT_ID, 0, c->dim[0], 0, POOL_SUM, c->project},
-        {"num", INPUT_DENSE, 0, 2, 0, POOL_SUM, false},
-        {"seen", INPUT_ID, 1, c->dim[0], 0, POOL_MEAN, c->project},
-        {"level", INPUT_ONE_HOT, 0, 3, 0, POOL_SUM, false},
-        {"tags", INPUT_ID, 2, c->dim[1], 1, POOL_SUM, c->project},
-        {"more", INPUT_ID, 3, c->dim[1], 1, POOL_SQRTN, c->project},
+        {"user", INPUT_ID, 0, c->dim[0], 0, POOL_SUM, c->project, false},
+        {"num", INPUT_DENSE, 0, 2, 0, POOL_SUM, false, false},
+        {"seen", INPUT_ID, 1, c->dim[0], 0, POOL_MEAN, c->project, false},
+        {"level", INPUT_ONE_HOT, 0, 3, 0, POOL_SUM, false, false},
+        {"tags", INPUT_ID, 2, c->dim[1], 1, POOL_SUM, c->project, false},
+        {"more", INPUT_ID, 3, c->dim[1], 1, POOL_SQRTN, c->project, false},
     };
     struct model_cfg cfg = {.type = type,
                             .bottom = sizes(c, "bottom", memory[2]),

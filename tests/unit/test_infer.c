@@ -58,6 +58,15 @@ static const struct toy_cfg every_type[] = {
      .levels = 2,
      .experts = {5},
      .towers = {4, 3}},
+    {.type = MODEL_LR, .n_rows = ROWS, .n_tasks = 2, .seed = 5, .wide = true},
+    {.type = MODEL_CGC,
+     .n_rows = ROWS,
+     .n_tasks = 2,
+     .seed = 5,
+     .own = 1,
+     .shared = 1,
+     .experts = {4},
+     .wide = true},
 };
 enum { N_TYPES = sizeof every_type / sizeof every_type[0] };
 

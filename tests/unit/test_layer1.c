@@ -46,14 +46,14 @@ static void fixture_open(struct fixture *f, size_t B, size_t dim, size_t N, unsi
     f->N = N;
     random_batch_make(&f->r, B, ids, 5, f->dims, 3, levels, 1, 3, 17);
     const struct model_input inputs[MAX_INPUTS] = {
-        {"a", INPUT_ID, 0, f->dims[0], 0, POOL_SUM, project & 1},
-        {"d1", INPUT_DENSE, 0, 1, 0, POOL_SUM, false},
-        {"b", INPUT_ID, 1, f->dims[0], 0, POOL_SUM, project >> 1 & 1},
-        {"mean", INPUT_ID, 2, f->dims[1], 1, POOL_MEAN, project >> 2 & 1},
-        {"hot", INPUT_ONE_HOT, 0, 5, 0, POOL_SUM, false},
-        {"sum", INPUT_ID, 3, f->dims[2], 2, POOL_SUM, project >> 3 & 1},
-        {"sqrtn", INPUT_ID, 4, f->dims[1], 1, POOL_SQRTN, project >> 4 & 1},
-        {"d2", INPUT_DENSE, 1, 2, 0, POOL_SUM, false}};
+        {"a", INPUT_ID, 0, f->dims[0], 0, POOL_SUM, project & 1, false},
+        {"d1", INPUT_DENSE, 0, 1, 0, POOL_SUM, false, false},
+        {"b", INPUT_ID, 1, f->dims[0], 0, POOL_SUM, project >> 1 & 1, false},
+        {"mean", INPUT_ID, 2, f->dims[1], 1, POOL_MEAN, project >> 2 & 1, false},
+        {"hot", INPUT_ONE_HOT, 0, 5, 0, POOL_SUM, false, false},
+        {"sum", INPUT_ID, 3, f->dims[2], 2, POOL_SUM, project >> 3 & 1, false},
+        {"sqrtn", INPUT_ID, 4, f->dims[1], 1, POOL_SQRTN, project >> 4 & 1, false},
+        {"d2", INPUT_DENSE, 1, 2, 0, POOL_SUM, false, false}};
     memcpy(f->inputs, inputs, sizeof inputs);
     struct error err;
     assert_int_equal(layer1_create(inputs, MAX_INPUTS, f->dims, 3, N, &f->layer, &err), ST_OK);
@@ -77,6 +77,8 @@ static void fixture_open(struct fixture *f, size_t B, size_t dim, size_t N, unsi
 static void run(struct fixture *f)
 {
     uint64_t calls = mem_calls();
+    for (size_t t = 0; t < 3; t++)
+        memset(f->row_grad[t], 0, f->r.tables[t].n * f->dims[t] * sizeof(float));
     layer1_forward(f->layer, f->W, f->N, f->bias, &f->r.batch, &f->r.model_rows, f->work, f->y, f->N);
     layer1_backward(f->layer, f->W, f->N, &f->r.batch, &f->r.model_rows, f->work, f->dy, f->N, f->dW,
                     f->dbias, f->row_grad);
@@ -224,7 +226,7 @@ static void test_the_form_follows_repetition(void **state)
 static void test_creation_survives_failing_allocations(void **state)
 {
     (void)state;
-    const struct model_input in = {"a", INPUT_ID, 0, 8, 0, POOL_SUM, true};
+    const struct model_input in = {"a", INPUT_ID, 0, 8, 0, POOL_SUM, true, false};
     const size_t dim = 8, cap = 10;
     const struct model_caps caps = {16, &cap, &cap};
     uint64_t live = mem_live_bytes();

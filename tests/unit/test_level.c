@@ -176,7 +176,7 @@ static void check_product_backward(size_t in, size_t out, size_t ldw)
     float *dy = random_floats(rows * ldy, 3), *dx = random_floats(rows * ldx, 4);
     float *dw = random_floats(in * ldw, 5), *db = random_floats(out, 6);
     float *dw0 = random_floats(in * ldw, 5), *db0 = random_floats(out, 6);
-    layers_product_backward(rows, in, out, x, ldx, w, ldw, dy, ldy, dx, ldx, dw, db);
+    layers_product_backward(false, rows, in, out, x, ldx, w, ldw, dy, ldy, dx, ldx, dw, db);
     for (size_t i = 0; i < in; i++)
         for (size_t j = 0; j < out; j++) {
             double want = (double)dw0[i * ldw + j];

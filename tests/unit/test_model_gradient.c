@@ -47,7 +47,7 @@ static void check_tensors(struct toy *t)
 
 static void check_rows(struct toy *t)
 {
-    for (size_t i = 0; i < TOY_TABLES; i++)
+    for (size_t i = 0; i < t->spec.n_tables; i++)
         for (size_t u = 0; u < t->batch.tables[i].n; u++)
             for (size_t j = 0; j < t->table_dim[i]; j++) {
                 size_t at = t->rows.place[i][u] * t->table_dim[i] + j;
@@ -62,7 +62,7 @@ static void check(const struct toy_cfg *cfg)
     struct toy t;
     toy_create(&t, cfg);
     toy_randomise(&t);
-    for (size_t i = 0; i < TOY_TABLES; i++) /* the step must overwrite, not add */
+    for (size_t i = 0; i < t.spec.n_tables; i++) /* the step must overwrite, not add */
         memset(t.row_grad[i], 0x7f, t.batch.tables[i].n * t.table_dim[i] * sizeof(float));
     memset(t.grad, 0x7f, t.n_params * sizeof(float));
     assert_true(toy_step(&t));
@@ -88,6 +88,17 @@ static void test_gradient_lr_without_numbers(void **state)
 {
     (void)state;
     check(&(struct toy_cfg){.type = MODEL_LR, BASE, .n_inputs = 2});
+}
+
+/* Direct inputs of every kind, where logits stand side by side and where they do not:
+ * the towers of ple read different buffers. */
+static void test_gradient_direct_inputs(void **state)
+{
+    (void)state;
+    check(&(struct toy_cfg){.type = MODEL_DNN, BASE, .bottom = {4}, .wide = true});
+    check(&(struct toy_cfg){.type = MODEL_LR, BASE, .wide = true});
+    check(&(struct toy_cfg){
+        .type = MODEL_CGC, BASE, .own = 1, .shared = 1, .experts = {4}, .wide = true});
 }
 
 static void test_gradient_dnn(void **state)
@@ -279,6 +290,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gradient_lr),
         cmocka_unit_test(test_gradient_lr_without_numbers),
+        cmocka_unit_test(test_gradient_direct_inputs),
         cmocka_unit_test(test_gradient_dnn),
         cmocka_unit_test(test_gradient_share_bottom),
         cmocka_unit_test(test_gradient_omoe),

@@ -110,6 +110,8 @@ static void make_ids(struct toy *t)
     for (size_t f = 0; f < TOY_IDS; f++) l[f] = random_lists(t, f, multi[f]);
     tables[0] = make_table(t, (const struct lists *const[]){&l[0], &l[2]}, 2);
     tables[1] = make_table(t, (const struct lists *const[]){&l[1], &l[3], &l[4]}, 3);
+    tables[2] = tables[0];
+    tables[3] = tables[1];
     for (size_t f = 0; f < TOY_IDS; f++)
         ids[f] = make_id(t, &l[f], &tables[id_table[f]], multi[f]);
     t->batch.tables = tables;
@@ -181,18 +183,26 @@ static void make_inputs(struct toy *t)
     size_t d0 = model_row_dim(t->cfg.type, 3, t->cfg.n_tasks);
     size_t d1 = model_row_dim(t->cfg.type, 2, t->cfg.n_tasks);
     const struct model_input in[TOY_INPUTS] = {
-        {"z_user", INPUT_ID, 0, d0, 0, POOL_SUM, false},
-        {"list_sum", INPUT_ID, 1, d1, 1, POOL_SUM, true},
-        {"num", INPUT_DENSE, 0, 2, 0, POOL_SUM, false},
-        {"level", INPUT_ONE_HOT, 0, 4, 0, POOL_SUM, false},
-        {"a_shared", INPUT_ID, 2, d0, 0, POOL_SUM, true},
-        {"list_mean", INPUT_ID, 3, d1, 1, POOL_MEAN, false},
-        {"list_sqrtn", INPUT_ID, 4, d1, 1, POOL_SQRTN, true},
+        {"z_user", INPUT_ID, 0, d0, 0, POOL_SUM, false, false},
+        {"list_sum", INPUT_ID, 1, d1, 1, POOL_SUM, true, false},
+        {"num", INPUT_DENSE, 0, 2, 0, POOL_SUM, false, false},
+        {"level", INPUT_ONE_HOT, 0, 4, 0, POOL_SUM, false, false},
+        {"a_shared", INPUT_ID, 2, d0, 0, POOL_SUM, true, false},
+        {"list_mean", INPUT_ID, 3, d1, 1, POOL_MEAN, false, false},
+        {"list_sqrtn", INPUT_ID, 4, d1, 1, POOL_SQRTN, true, false},
     };
-    for (size_t i = 0; i < TOY_INPUTS; i++)
-        t->inputs[i] = in[(i + t->cfg.rotate) % TOY_INPUTS];
-    t->table_dim[0] = d0;
-    t->table_dim[1] = d1;
+    size_t n = t->cfg.n_inputs > 0 ? t->cfg.n_inputs : TOY_INPUTS, K = t->cfg.n_tasks;
+    const struct model_input wide[TOY_WIDE] = {
+        {"wide/num", INPUT_DENSE, 0, 2, 0, POOL_SUM, false, true},
+        {"wide/z_user", INPUT_ID, 0, K, 2, POOL_SUM, false, true},
+        {"wide/level", INPUT_ONE_HOT, 0, 4, 0, POOL_SUM, false, true},
+        {"wide/list_mean", INPUT_ID, 3, K, 3, POOL_MEAN, false, true},
+    };
+    for (size_t i = 0; i < n; i++) t->inputs[i] = in[(i + t->cfg.rotate) % TOY_INPUTS];
+    for (size_t i = 0; i < TOY_WIDE; i++)
+        t->inputs[n + i] = wide[(i + t->cfg.rotate) % TOY_WIDE];
+    const size_t dims[TOY_TABLES] = {d0, d1, K, K};
+    memcpy(t->table_dim, dims, sizeof dims);
 }
 
 static struct mlp_cfg mlp_of(struct toy *t, const size_t *sizes)
@@ -230,10 +240,15 @@ static void make_spec(struct toy *t)
                                           .own = c->own,
                                           .base = -0.5 + 0.2 * (double)k};
     }
-    t->spec = (struct model_spec){
-        m,          t->inputs,  c->n_inputs > 0 ? c->n_inputs : TOY_INPUTS,
-        t->tasks,   c->n_tasks, t->table_dim,
-        TOY_TABLES, 2};
+    size_t n_inputs = c->n_inputs > 0 ? c->n_inputs : TOY_INPUTS;
+    t->spec = (struct model_spec){m,
+                                  t->inputs,
+                                  n_inputs + (c->wide ? TOY_WIDE : 0),
+                                  t->tasks,
+                                  c->n_tasks,
+                                  t->table_dim,
+                                  c->wide ? TOY_TABLES : 2,
+                                  2};
 }
 
 static void make_work(struct toy *t)

@@ -4,6 +4,9 @@
  * list_sqrtn) inputs  z_user, list_sum, num (dense, 2), level (one_hot, 4), a_shared,
  * list_mean, list_sqrtn
  *
+ * With `wide` there are direct inputs too: num, level, z_user (table 2) and list_mean
+ * (table 3), whose tables have the keys of tables 0 and 1 and a weight per task.
+ *
  * Lists have 0 to 4 items, with repeats; levels may be missing; labels may be absent
  * (NaN), row weights differ. Everything is a function of the seed. */
 #ifndef MTPS_TESTS_MODEL_TOY_H
@@ -11,7 +14,14 @@
 
 #include "model/model.h"
 
-enum { TOY_INPUTS = 7, TOY_TABLES = 2, TOY_IDS = 5, TOY_TASKS = 16, TOY_SIZES = 4 };
+enum {
+    TOY_INPUTS = 7,
+    TOY_WIDE = 4,
+    TOY_TABLES = 4,
+    TOY_IDS = 5,
+    TOY_TASKS = 16,
+    TOY_SIZES = 4
+};
 
 struct toy_cfg {
     enum model_type type;
@@ -24,13 +34,14 @@ struct toy_cfg {
     bool own_gate_act; /* gates use gate_act, not act */
     enum activation gate_act;
     enum loss_kind loss;
+    bool wide;
     uint64_t seed;
 };
 
 struct toy {
     struct toy_cfg cfg;
     struct model_spec spec;
-    struct model_input inputs[TOY_INPUTS];
+    struct model_input inputs[TOY_INPUTS + TOY_WIDE];
     struct model_task tasks[TOY_TASKS];
     char names[TOY_TASKS][16];
     size_t table_dim[TOY_TABLES];

@@ -1,0 +1,65 @@
+/* Nodes of a kind of their own: from buffers of a chunk to buffers of the chunk. To add
+ * one:
+ *
+ *   1. a file op_KIND.c with the functions below, its struct op_kind declared here;
+ *   2. in it, or beside it, a function that makes the node for a plan: buffers by
+ *      plan_buffer (results first, then whatever backward needs of forward: every buffer
+ *      has activations and gradients for NET_CHUNK rows), parameters by plan_params,
+ *      shape in a spec of the plan's arena, then plan_op(); it joins the level begun
+ * last;
+ *   3. a place in plan.c that calls it, and its equation in reference.c's architecture;
+ *   4. tests: golden tensors (tests/golden/generate.py), finite differences
+ *      (test_model_gradient.c), a row's bits (test_infer.c).
+ *
+ * Rules for forward and backward: at most NET_CHUNK rows, chunk->n of them; never
+ * allocate; sums in one fixed order; with PRODUCT_CHAIN (inference) a row's bits depend
+ * on the row and the parameters alone. Padding columns of results stay 0. */
+#ifndef MTPS_MODEL_OP_H
+#define MTPS_MODEL_OP_H
+
+#include "model/level.h"
+#include "model/plan.h"
+
+struct op_run {
+    const struct net *net;
+    const struct net_op *op;
+    const float *params; /* the whole vector */
+    float *grad;         /* backward: the whole vector, added to */
+    enum product product;
+    struct level_chunk *chunk;
+};
+
+struct op_kind {
+    const char *name;
+    /* act of sources -> act of dst. */
+    void (*forward)(const struct op_run *r);
+    /* grad of the results -> grad of sources (overwritten, or added to where op->add
+     * says so) and of parameters (added to). grad of its memory is free to use. */
+    void (*backward)(const struct op_run *r);
+    /* Adds the logical tensors (tensors_add); NULL when there are none. */
+    enum status (*tensors)(struct model *m, const struct net_op *op, struct error *err);
+    /* One row once more, plain loops in double: sources and results without padding. */
+    void (*reference)(const struct model *m, const struct net_op *op, const float *params,
+                      const double *const *src, double *const *dst);
+};
+
+/* Activations, gradients and row stride of a buffer. */
+static inline float *op_act(const struct op_run *r, size_t buf)
+{
+    return r->chunk->act[buf];
+}
+static inline float *op_grad(const struct op_run *r, size_t buf)
+{
+    return r->chunk->grad[buf];
+}
+static inline size_t op_ld(const struct op_run *r, size_t buf)
+{
+    return r->net->buffers[buf].width;
+}
+
+/* z_k = the sum of n logits of task k, in order: terms[n][K]. Nothing else reads them.
+ * Points net->heads at the sums, which stand side by side. */
+extern const struct op_kind op_sum;
+enum status op_sum_add(struct plan *p, const struct net_head *terms, size_t n) MUST_USE;
+
+#endif
