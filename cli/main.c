@@ -16,6 +16,7 @@ struct command {
 };
 
 static const struct command commands[] = {
+    {"init", cmd_init, "draft a configuration from data"},
     {"train", cmd_train, "train a model; goes on from its newest checkpoint"},
     {"eval", cmd_eval, "metrics of a checkpoint on held-out rows"},
     {"predict", cmd_predict, "a score for every row"},
