@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -89,6 +90,9 @@ int main(int argc, char **argv)
     bool shared = argc > 3 && !strcmp(argv[3], "shared");
     /* One: only the last rank may not, so that both ways are taken in one job. */
     bool one = argc > 3 && !strcmp(argv[3], "mixed");
+    /* Ranks that get no memory to share. */
+    bool refused = argc > 3 && !strcmp(argv[3], "refused");
+    if (refused) setrlimit(RLIMIT_FSIZE, &(struct rlimit){8192, 8192});
     transport_share(net, !segments && !(one && transport_rank(net) == transport_size(net) - 1));
     if (plan.fault != FAULT_NONE) transport_deadline(net, 2);
     st = toy_job_rank(&job, net, transport_rank(net) ? NULL : &got, &err);
@@ -104,7 +108,7 @@ int main(int argc, char **argv)
     bool server = transport_rank(net) >= transport_size(net) - (int)job.n_servers;
     if (shared && server && !transport_shared(net))
         st = error_set(&err, ST_INTERNAL, "no message went through shared memory");
-    if (segments && transport_shared(net))
+    if ((segments || refused) && transport_shared(net))
         st = error_set(&err, ST_INTERNAL, "a message went through shared memory");
     st = transport_agree(net, st, "the result", &err);
     if (leader && st != ST_OK) fprintf(stderr, "error: %s\n", err.text);
