@@ -19,7 +19,7 @@
 #include "common/base/mem.h"
 #include "common/math/blas.h"
 #include "common/math/optim.h"
-#include "data/synth_mmoe.h"
+#include "data/synth.h"
 #include "model/model.h"
 
 enum {
@@ -38,8 +38,8 @@ static const double correlations[N_P] = {0.5, 0.9};
 /* ---- the models: about 14,000 parameters each ---- */
 
 enum { SHARED_BOTTOM, OMOE, MMOE, MMOE_DEEP_GATE };
-static const char *const model_names[N_MODELS] = {
-    "share_bottom 113", "omoe 8x16", "mmoe 8x16", "mmoe 8x14, gate [16]"};
+static const char *const model_names[N_MODELS] = {"share_bottom 113", "omoe 8x16",
+                                                  "mmoe 8x16", "mmoe 8x14, gate [16]"};
 
 /* Mean and standard deviation of 20 runs of another implementation. */
 static const double known[N_P][N_MODELS][2] = {
@@ -238,7 +238,8 @@ static void check(struct trainee *t, const struct rows *held_out, float *z)
 
 struct experiment {
     size_t seeds, threads;
-    uint64_t rows, function;
+    uint64_t rows;
+    struct synth_mmoe_spec data;    /* but for correlation and seed */
     double (*error)[N_P][N_MODELS]; /* [seeds] */
     size_t next;
     pthread_mutex_t lock;
@@ -248,13 +249,9 @@ static struct synth_mmoe *generator(const struct experiment *e, size_t p, uint64
 {
     struct error err;
     struct synth_mmoe *s;
-    struct synth_mmoe_spec spec = {.features = D,
-                                   .terms = 10,
-                                   .correlation = correlations[p],
-                                   .scale = 1,
-                                   .noise = 0.1,
-                                   .seed = seed,
-                                   .function = e->function};
+    struct synth_mmoe_spec spec = e->data;
+    spec.correlation = correlations[p];
+    spec.seed = seed;
     need_ok(synth_mmoe_create(&spec, &s, &err), &err);
     return s;
 }
@@ -389,11 +386,16 @@ static void parse(int argc, char **argv, struct experiment *e)
 {
     for (int i = 1; i + 1 < argc; i += 2) {
         uint64_t v = strtoull(argv[i + 1], NULL, 10);
-        if (!strcmp(argv[i], "--seeds")) e->seeds = (size_t)v;
-        else if (!strcmp(argv[i], "--threads")) e->threads = (size_t)v;
-        else if (!strcmp(argv[i], "--function")) e->function = v;
-        else if (!strcmp(argv[i], "--rows")) e->rows = v;
-        else exit(64);
+        if (!strcmp(argv[i], "--seeds"))
+            e->seeds = (size_t)v;
+        else if (!strcmp(argv[i], "--threads"))
+            e->threads = (size_t)v;
+        else if (!strcmp(argv[i], "--function"))
+            e->data.function = v;
+        else if (!strcmp(argv[i], "--rows"))
+            e->rows = v;
+        else
+            exit(64);
     }
     if (argc % 2 == 0 || e->seeds < 2 || e->seeds > MAX_SEEDS || !e->threads ||
         e->threads > 64 || e->rows < CHECK)
@@ -402,10 +404,14 @@ static void parse(int argc, char **argv, struct experiment *e)
 
 int main(int argc, char **argv)
 {
-    struct experiment e = {.seeds = 40, .threads = 2, .rows = 600000};
+    struct experiment e = {.seeds = 40, .threads = 2};
+    struct synth_options defaults;
     struct error err;
     pthread_t threads[64];
     struct timespec from, to;
+    synth_defaults(SYNTH_KIND_MMOE, &defaults);
+    e.rows = defaults.rows;
+    e.data = defaults.mmoe;
     parse(argc, argv, &e);
     need_ok(blas_setup(&err), &err);
     pthread_mutex_init(&e.lock, NULL);
