@@ -1,5 +1,6 @@
 #include "model/level.h"
 
+#include "model/norm.h"
 #include "model/op.h"
 
 #include "common/math/vec.h"
@@ -27,6 +28,12 @@ static bool alloc_buffers(const struct net *net, bool backward, struct level_chu
         if (i == NET_Y || !backward) continue;
         if ((c->grad[i] = mem_zeroed(n, sizeof(float))) == NULL) return false;
     }
+    for (size_t i = 0; i < net->n_layers && backward; i++) {
+        const struct net_layer *l = &net->layers[i];
+        if (l->norm == NET_NONE) continue;
+        c->norm[l->norm] = mem_zeroed(NORM_MEMORY(NET_CHUNK, l->out), sizeof(float));
+        if (c->norm[l->norm] == NULL) return false;
+    }
     return true;
 }
 
@@ -38,9 +45,10 @@ enum status level_chunk_create(const struct net *net, bool backward,
     c->act = mem_zeroed(net->n_buffers, sizeof *c->act);
     c->grad = mem_zeroed(net->n_buffers, sizeof *c->grad);
     c->pre = mem_zeroed(net->n_buffers, sizeof *c->pre);
+    c->norm = mem_zeroed(net->n_norms, sizeof *c->norm);
     c->rows = mem_zeroed(most_experts(net), sizeof *c->rows);
     c->uses = mem_zeroed(net->n_mixes, sizeof *c->uses);
-    if (c->act && c->grad && c->pre && c->rows && c->uses &&
+    if (c->act && c->grad && c->pre && c->norm && c->rows && c->uses &&
         alloc_buffers(net, backward, c))
         return ST_OK;
     level_chunk_destroy(c, net);
@@ -56,9 +64,11 @@ void level_chunk_destroy(struct level_chunk *c, const struct net *net)
         if (i != NET_Y && c->grad != NULL) mem_free(c->grad[i]);
         if (c->pre != NULL) mem_free(c->pre[i]);
     }
+    for (size_t i = 0; i < net->n_norms && c->norm != NULL; i++) mem_free(c->norm[i]);
     mem_free(c->act);
     mem_free(c->grad);
     mem_free(c->pre);
+    mem_free(c->norm);
     mem_free(c->rows);
     mem_free(c->uses);
     mem_free(c);
@@ -72,6 +82,31 @@ static float *pre_of(enum activation act, float *pre, size_t col)
     return act == ACT_GELU || act == ACT_SILU ? pre + col : NULL;
 }
 
+static void layer_norm(const struct net *net, const struct net_layer *l,
+                       const float *params, struct level_chunk *c)
+{
+    if (l->norm == NET_NONE) return;
+    norm_forward(c->n, l->out, params + l->gain, params + l->bias,
+                 c->act[l->dst] + l->dst_col, net->buffers[l->dst].width,
+                 c->norm[l->norm]);
+}
+
+static void layer_norm_backward(const struct net *net, const struct net_layer *l,
+                                const float *params, struct level_chunk *c, float *grad)
+{
+    if (l->norm == NET_NONE) return;
+    norm_backward(c->n, l->out, params + l->gain, c->norm[l->norm],
+                  c->grad[l->dst] + l->dst_col, net->buffers[l->dst].width,
+                  grad + l->gain, grad + l->bias);
+}
+
+/* The first layer of unit number i of a block. */
+static const struct net_layer *first_layer(const struct net *net,
+                                           const struct net_block *b, size_t i)
+{
+    return &net->layers[net->units[b->first_unit + i].first];
+}
+
 static void block_forward(const struct net *net, const struct net_block *b,
                           const float *params, enum product kind, struct level_chunk *c)
 {
@@ -82,6 +117,8 @@ static void block_forward(const struct net *net, const struct net_block *b,
                        net->buffers[b->src].width, params + b->w, b->n, params + b->b, y,
                        ld);
     }
+    for (size_t i = 0; i < b->n_units; i++)
+        layer_norm(net, first_layer(net, b, i), params, c);
     for (size_t i = 0; i < b->n_runs; i++) {
         const struct net_run *r = &b->runs[i];
         layers_activate(r->act, c->n, r->n, y + r->col, pre_of(r->act, pre, r->col), ld);
@@ -98,6 +135,8 @@ static void block_backward(const struct net *net, const struct net_block *b,
                                  pre_of(r->act, c->pre[b->dst], r->col),
                                  c->grad[b->dst] + r->col, ld);
     }
+    for (size_t i = 0; i < b->n_units; i++)
+        layer_norm_backward(net, first_layer(net, b, i), params, c, grad);
     if (b->src == NET_X) return;
     layers_product_backward(b->add, c->n, b->in, b->n, c->act[b->src],
                             net->buffers[b->src].width, params + b->w, b->n,
@@ -112,6 +151,7 @@ static void layer_forward(const struct net *net, const struct net_layer *l,
     float *y = c->act[l->dst] + l->dst_col;
     layers_product(kind, c->n, l->in, l->out, c->act[l->src] + l->src_col, ldx,
                    params + l->w, l->ldw, params + l->b, y, ldy);
+    layer_norm(net, l, params, c);
     if (!l->linear) layers_activate(l->act, c->n, l->out, y, c->pre[l->dst], ldy);
 }
 
@@ -124,6 +164,7 @@ static void layer_backward(const struct net *net, const struct net_layer *l,
         layers_activate_backward(l->act, c->n, l->out, c->act[l->dst] + l->dst_col,
                                  c->pre[l->dst], dy, ldy);
     }
+    layer_norm_backward(net, l, params, c, grad);
     layers_product_backward(false, c->n, l->in, l->out, c->act[l->src] + l->src_col, ldx,
                             params + l->w, l->ldw, dy, ldy, c->grad[l->src] + l->src_col,
                             ldx, grad + l->w, grad + l->b);

@@ -91,7 +91,8 @@ size_t model_layer1_width(const struct model *m);
  * FEATURE is the input's name without a leading "wide/"); first-layer weights are one
  * tensor per feature:
  * .../layer0/w/FEATURE with shape [width, out]. Weights are stored [in, out]: y = x w +
- * b. Biases are [1, out]. */
+ * b. Biases are [1, out], and so are .../layer0/norm/gain and .../norm/bias of a layer
+ * norm. */
 enum tensor_init { TENSOR_GLOROT, TENSOR_ZERO, TENSOR_CONSTANT };
 struct model_tensor {
     const char *name;

@@ -40,10 +40,12 @@ enum {
 
 enum unit_role { UNIT_BOTTOM, UNIT_EXPERT, UNIT_GATE, UNIT_TOWER };
 
-/* y = f(x w + b), w [in, out] at params + w with row stride ldw. */
+/* y = f(norm(x w + b)), w [in, out] at params + w with row stride ldw. */
 struct net_layer {
     size_t in, out;
     size_t w, ldw, b;
+    size_t norm;       /* place of its memory in the chunk; NET_NONE: no norm */
+    size_t gain, bias; /* [out] of the norm */
     size_t src, src_col; /* src NET_X: computed by layer1 */
     size_t dst, dst_col;
     bool of_x;   /* rows of w are columns of x: one tensor per feature */
@@ -127,6 +129,7 @@ struct net {
     struct net_op *ops;
     struct net_level *levels;
     size_t n_buffers, n_layers, n_units, n_blocks, n_mixes, n_experts, n_ops, n_levels;
+    size_t n_norms;   /* layers with a norm */
     size_t n_params;
     size_t x_block; /* the block that reads NET_X; NET_NONE: none */
     size_t x_buf;   /* buffer [rows, n_x] of the input stage; NET_NONE: none */

@@ -36,7 +36,11 @@ void plan_unit(struct plan *p, const char *name, enum unit_role role, size_t tas
         bool last = s.last > 0 && i + 1 == u->n_layers;
         size_t out = last ? s.last : s.mlp->layers.v[i];
         net->layers[net->n_layers++] = (struct net_layer){
-            .in = in, .out = out, .linear = last, .act = s.mlp->activation};
+            .in = in,
+            .out = out,
+            .linear = last,
+            .act = s.mlp->activation,
+            .norm = !last && s.mlp->norm == NORM_LAYER ? net->n_norms++ : NET_NONE};
         in = out;
     }
     net->blocks[net->n_blocks - 1].n_units++;
@@ -84,6 +88,17 @@ static enum status block_runs(struct plan *p, struct net_block *b)
     }
     b->runs = runs;
     return ST_OK;
+}
+
+/* Parameters of the norms of a unit's layers. */
+static void unit_norms(struct plan *p, const struct net_unit *u)
+{
+    for (size_t i = 0; i < u->n_layers; i++) {
+        struct net_layer *l = &p->net->layers[u->first + i];
+        if (l->norm == NET_NONE) continue;
+        l->gain = plan_params(p, l->out);
+        l->bias = plan_params(p, l->out);
+    }
 }
 
 /* Layers after a unit's first: each with weights and a buffer of its own. The
@@ -135,6 +150,7 @@ enum status plan_block_end(struct plan *p)
         l->ldw = b->n;
         l->b = b->b + l->dst_col;
         unit_rest(p, u);
+        unit_norms(p, u);
     }
     return block_runs(p, b);
 }

@@ -7,6 +7,7 @@
 
 #include "model/layers.h"
 #include "model/net.h"
+#include "model/norm.h"
 #include "model/reference.h"
 
 enum { NAME = 512 };
@@ -71,6 +72,24 @@ static size_t layer(const struct ref *r, const char *unit, size_t index, const d
     return b->cols;
 }
 
+/* out[n] = gain (out - mean) / sqrt(variance + eps) + bias */
+static void norm(const struct ref *r, const char *unit, size_t index, size_t n,
+                 double *out)
+{
+    char name[NAME];
+    double mean = 0, variance = 0;
+    snprintf(name, sizeof name, "%s/layer%zu/norm/gain", unit, index);
+    const float *gain = r->params + find(r, name)->offset;
+    snprintf(name, sizeof name, "%s/layer%zu/norm/bias", unit, index);
+    const float *bias = r->params + find(r, name)->offset;
+    for (size_t j = 0; j < n; j++) mean += out[j] / (double)n;
+    for (size_t j = 0; j < n; j++)
+        variance += (out[j] - mean) * (out[j] - mean) / (double)n;
+    for (size_t j = 0; j < n; j++)
+        out[j] = (double)gain[j] * (out[j] - mean) / sqrt(variance + (double)NORM_EPS) +
+                 (double)bias[j];
+}
+
 /* Layers 0 .. hidden-1 activated, then `linear` more without. */
 static size_t stack(const struct ref *r, const char *unit, const struct mlp_cfg *mlp,
                     bool linear, const double *in, double *out)
@@ -81,6 +100,7 @@ static size_t stack(const struct ref *r, const char *unit, const struct mlp_cfg 
     for (size_t i = 0; i < mlp->layers.n + linear; i++) {
         double *to = t[i % 2];
         n = layer(r, unit, i, from, to);
+        if (i < mlp->layers.n && mlp->norm == NORM_LAYER) norm(r, unit, i, n, to);
         for (size_t j = 0; j < n && i < mlp->layers.n; j++)
             to[j] = layers_activation_reference(mlp->activation, to[j]);
         from = to;

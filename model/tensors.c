@@ -42,6 +42,26 @@ static struct model_tensor weights(const struct model *m, const struct net_layer
     };
 }
 
+/* Gain and bias of a layer's norm. */
+static enum status norm_tensors(struct model *m, const char *unit, size_t i,
+                                const struct net_layer *l, struct error *err)
+{
+    if (l->norm == NET_NONE) return ST_OK;
+    struct model_tensor gain = {.offset = l->gain,
+                                .rows = 1,
+                                .cols = l->out,
+                                .stride = l->out,
+                                .init = TENSOR_CONSTANT,
+                                .constant = 1};
+    struct model_tensor bias = gain;
+    bias.offset = l->bias;
+    bias.init = TENSOR_ZERO;
+    TRY(tensors_add(m, arena_printf(m->arena, "%s/layer%zu/norm/gain", unit, i), gain,
+                    err));
+    return tensors_add(m, arena_printf(m->arena, "%s/layer%zu/norm/bias", unit, i), bias,
+                       err);
+}
+
 static enum status layer_tensors(struct model *m, const struct net_unit *u, size_t i,
                                  struct error *err)
 {
@@ -64,7 +84,8 @@ static enum status layer_tensors(struct model *m, const struct net_unit *u, size
                                 .stride = l->out,
                                 .init = last ? TENSOR_CONSTANT : TENSOR_ZERO,
                                 .constant = last ? m->tasks[u->task].base : 0};
-    return tensors_add(m, arena_printf(a, "%s/layer%zu/b", u->name, i), bias, err);
+    TRY(tensors_add(m, arena_printf(a, "%s/layer%zu/b", u->name, i), bias, err));
+    return norm_tensors(m, u->name, i, l, err);
 }
 
 /* Weights of a direct input that is no id, a column per task. */
@@ -150,6 +171,7 @@ static void print_shape(FILE *f, const struct net *net, const struct net_unit *u
     for (size_t i = 0; i < u->n_layers; i++)
         fprintf(f, " %zu", net->layers[u->first + i].out);
     fputc(']', f);
+    if (net->layers[u->first].norm != NET_NONE) fputs(" layer norm", f);
 }
 
 static bool same_shape(const struct net *net, const struct net_unit *a,

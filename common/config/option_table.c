@@ -35,6 +35,7 @@ static const char *const key_kinds[] = {"hash", "uint64", NULL};
 static const char *const losses[] = {"bce",        "mse",     "huber", "weighted_logistic",
                                      "completion", "log_mse", NULL};
 static const char *const activations[] = {"relu", "gelu", "silu", "tanh", NULL};
+static const char *const norms[] = {"none", "layer", NULL};
 static const char *const model_types[] = {"lr",   "dnn", "share_bottom", "omoe",
                                           "mmoe", "cgc", "ple",          NULL};
 static const char *const forms[] = {"auto", "gather", "project", NULL};
@@ -325,12 +326,21 @@ static const struct option_group table = {ROWS(table_rows), ELEMENT(table_cfg),
 
 /* ---- model and tasks ---- */
 
+/* What stands between the layers of a stack; `where` says after which of them. */
+#define BETWEEN_LAYERS(where)                                                              \
+    {"activation", OPTION_ENUM, .def = "relu", .names = activations,                       \
+     AT(mlp_cfg, activation),                                                              \
+     .help = "Function after every " where ". gelu is the tanh form."},                    \
+        {"norm", OPTION_ENUM, .def = "none", .names = norms, AT(mlp_cfg, norm),            \
+         .help = "layer: before the activation of every " where " a row's values are "     \
+                 "brought to mean 0 and variance 1, then multiplied by a learnt gain and " \
+                 "added to a learnt bias."}
+
 static const struct option mlp_rows[] = {
     {"layers", OPTION_SIZES, .min = 1, .max = 65536, .unit = "units",
      .def_text = "none; an error when the model type needs it", AT(mlp_cfg, layers),
      FLAG(mlp_cfg, given), .help = "Widths of the hidden layers; [] is no hidden layer."},
-    {"activation", OPTION_ENUM, .def = "relu", .names = activations, AT(mlp_cfg, activation),
-     .help = "Function after every hidden layer. gelu is the tanh form."},
+    BETWEEN_LAYERS("hidden layer"),
 };
 static const struct option_group mlp = {ROWS(mlp_rows)};
 
@@ -338,8 +348,7 @@ static const struct option expert_mlp_rows[] = {
     {"layers", OPTION_SIZES, .min = 1, .max = 65536, .unit = "units",
      .def_text = "none; an error when the model type needs it", AT(mlp_cfg, layers),
      FLAG(mlp_cfg, given), .help = "Widths of the layers of an expert, at least one."},
-    {"activation", OPTION_ENUM, .def = "relu", .names = activations, AT(mlp_cfg, activation),
-     .help = "Function after every layer. gelu is the tanh form."},
+    BETWEEN_LAYERS("layer"),
 };
 static const struct option_group expert_mlp = {ROWS(expert_mlp_rows)};
 
@@ -366,8 +375,7 @@ static const struct option gate_rows[] = {
     {"layers", OPTION_SIZES, .def = "[]", .min = 1, .max = 65536, .unit = "units",
      AT(mlp_cfg, layers), FLAG(mlp_cfg, given),
      .help = "Widths of the hidden layers; [] is one linear layer from the input."},
-    {"activation", OPTION_ENUM, .def = "relu", .names = activations, AT(mlp_cfg, activation),
-     .help = "Function after every hidden layer. gelu is the tanh form."},
+    BETWEEN_LAYERS("hidden layer"),
 };
 static const struct option_group gates = {ROWS(gate_rows)};
 

@@ -177,12 +177,14 @@ enum loss_kind {
     LOSS_LOG_MSE
 };
 enum activation { ACT_RELU, ACT_GELU, ACT_SILU, ACT_TANH };
+enum norm { NORM_NONE, NORM_LAYER };
 
 /* A stack of layers; the parts a task or the model may set. */
 struct mlp_cfg {
     bool given;
     struct sizes_cfg layers;
     enum activation activation;
+    enum norm norm; /* of what goes into the activation */
 };
 
 struct task_cfg {

@@ -52,6 +52,16 @@ VECTOR_CLONES float vec_dot(size_t n, const float *a, const float *b)
     return add_up(s);
 }
 
+VECTOR_CLONES float vec_sum(size_t n, const float *x)
+{
+    float s[SUMS] = {0};
+    size_t i = 0;
+    for (; i + SUMS <= n; i += SUMS)
+        for (size_t j = 0; j < SUMS; j++) s[j] += x[i + j];
+    for (size_t j = 0; i + j < n; j++) s[j] += x[i + j];
+    return add_up(s);
+}
+
 VECTOR_CLONES double vec_sum_squares(size_t n, const float *x)
 {
     double s[8] = {0};

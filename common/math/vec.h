@@ -15,6 +15,7 @@ void vec_axpy(size_t n, float a, const float *x, float *y);     /* y += a x */
 void vec_scale(size_t n, float a, float *x);                    /* x *= a */
 void vec_mul_add(size_t n, const float *a, const float *b, float *y); /* y += a * b, elementwise */
 float vec_dot(size_t n, const float *a, const float *b);
+float vec_sum(size_t n, const float *x);
 double vec_sum_squares(size_t n, const float *x);               /* in double */
 bool vec_is_finite(size_t n, const float *x);
 /* Errors below, in units in the last place of the result, tested against long

@@ -44,6 +44,8 @@ CASES = [  # name, type, activation, parts
     ("mmoe_gate_mlp", "mmoe", "gelu", {"count": 2, "experts": [4, 3], "gates": [3], "towers": [3]}),
     ("cgc", "cgc", "relu", {"own": 2, "shared": 1, "experts": [3], "towers": [3]}),
     ("ple", "ple", "silu", {"own": 2, "shared": 1, "levels": 2, "experts": [3], "towers": [3]}),
+    ("mmoe_norm", "mmoe", "gelu",
+     {"count": 2, "experts": [4, 3], "gates": [3], "towers": [3], "norm": 1}),
 ]
 ACTIVATIONS = {"relu": torch.relu, "silu": torch.nn.functional.silu, "tanh": torch.tanh,
                "gelu": lambda x: torch.nn.functional.gelu(x, approximate="tanh")}
@@ -70,7 +72,7 @@ class Case:
         print("activation", activation, 0)
         for part in ("bottom", "experts", "gates", "towers"):
             put("sizes", part, parts.get(part, []))
-        for part in ("count", "own", "shared", "levels"):
+        for part in ("count", "own", "shared", "levels", "norm"):
             put("number", part, [parts.get(part, 0)])
 
     def values(self, *shape):
@@ -91,9 +93,15 @@ class Case:
                                                  block.shape[1], out) for name, block in x)
         return bias + x @ self.param(f"{unit}/layer{index}/w", x.shape[1], out)
 
+    def norm(self, name, x):
+        if not self.parts.get("norm"):
+            return x
+        gain, bias = (self.param(f"{name}/{part}", 1, x.shape[1]) for part in ("gain", "bias"))
+        return torch.nn.functional.layer_norm(x, x.shape[1:], gain[0], bias[0], 1e-5)
+
     def mlp(self, unit, x, sizes, last=0):
         for i, n in enumerate(sizes):
-            x = self.act(self.linear(unit, i, x, n))
+            x = self.act(self.norm(f"{unit}/layer{i}/norm", self.linear(unit, i, x, n)))
         return self.linear(unit, len(sizes), x, last) if last else x
 
     def inputs(self, tables, first, end):
@@ -235,8 +243,9 @@ LR_DENSE, LR_ROWS, ACCUMULATOR, DECAY = 0.05, 0.1, 0.01, 0.1
 
 
 def dense_optimizer(run, params):
-    weights = [p for n, p in params.items() if not n.endswith("/b")]
-    biases = [p for n, p in params.items() if n.endswith("/b")]
+    rest = ("/b", "/norm/gain", "/norm/bias")
+    weights = [p for n, p in params.items() if not n.endswith(rest)]
+    biases = [p for n, p in params.items() if n.endswith(rest)]
     if run == "sgd":
         return torch.optim.SGD(weights + biases, lr=LR_DENSE)
     if run == "adagrad":

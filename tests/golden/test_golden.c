@@ -178,6 +178,7 @@ static struct mlp_cfg sizes(const struct golden_case *c, const char *part, size_
                              *act = line(c, "activation", NULL);
     for (size_t i = 0; i < l->n; i++) memory[i] = (size_t)l->v[i];
     m.layers = (struct sizes_cfg){memory, l->n};
+    if (line(c, "number", "norm")->v[0] != 0) m.norm = NORM_LAYER;
     for (int a = 0; a < 4; a++)
         if (strcmp(names[a], act->name) == 0) m.activation = (enum activation)a;
     return m;
@@ -484,6 +485,7 @@ GOLDEN(mmoe)
 GOLDEN(mmoe_gate_mlp)
 GOLDEN(cgc)
 GOLDEN(ple)
+GOLDEN(mmoe_norm)
 
 static int setup(void **state)
 {
@@ -507,6 +509,7 @@ int main(void)
         cmocka_unit_test(test_share_bottom), cmocka_unit_test(test_omoe),
         cmocka_unit_test(test_mmoe),         cmocka_unit_test(test_mmoe_gate_mlp),
         cmocka_unit_test(test_cgc),          cmocka_unit_test(test_ple),
+        cmocka_unit_test(test_mmoe_norm),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

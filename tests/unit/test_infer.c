@@ -67,6 +67,17 @@ static const struct toy_cfg every_type[] = {
      .shared = 1,
      .experts = {4},
      .wide = true},
+    {.type = MODEL_PLE,
+     .n_rows = ROWS,
+     .n_tasks = 2,
+     .seed = 6,
+     .own = 1,
+     .shared = 1,
+     .levels = 2,
+     .experts = {5, 19},
+     .gates = {3},
+     .towers = {4},
+     .norm = NORM_LAYER},
 };
 enum { N_TYPES = sizeof every_type / sizeof every_type[0] };
 

@@ -243,6 +243,31 @@ static void test_gradient_losses(void **state)
                                 .loss = (enum loss_kind)l});
 }
 
+/* A layer norm in every stack: layers of a block, of buffers of their own, of the block
+ * that reads x, beside gates that end in a linear layer. */
+static void test_gradient_layer_norm(void **state)
+{
+    (void)state;
+    for (int a = ACT_RELU; a <= ACT_TANH; a++)
+        check(&(struct toy_cfg){.type = MODEL_PLE,
+                                BASE,
+                                .own = 1,
+                                .shared = 1,
+                                .levels = 2,
+                                .experts = {5, 4},
+                                .gates = {3},
+                                .towers = {4, 3},
+                                .act = (enum activation)a,
+                                .norm = NORM_LAYER});
+    check(&(struct toy_cfg){
+        .type = MODEL_DNN, BASE, .bottom = {6, 5}, .norm = NORM_LAYER});
+    check(&(struct toy_cfg){.type = MODEL_SHARE_BOTTOM,
+                            BASE,
+                            .bottom = {9},
+                            .towers = {4},
+                            .norm = NORM_LAYER});
+}
+
 /* One expert, one task, one row; and twelve tasks, whose mixes come in groups. */
 static void test_gradient_corner_sizes(void **state)
 {
@@ -300,6 +325,7 @@ int main(void)
         cmocka_unit_test(test_gradient_activations),
         cmocka_unit_test(test_gradient_gates_with_their_own_activation),
         cmocka_unit_test(test_gradient_losses),
+        cmocka_unit_test(test_gradient_layer_norm),
         cmocka_unit_test(test_gradient_corner_sizes),
         cmocka_unit_test(test_gradient_several_chunks),
     };

@@ -207,7 +207,7 @@ static void make_inputs(struct toy *t)
 
 static struct mlp_cfg mlp_of(struct toy *t, const size_t *sizes)
 {
-    struct mlp_cfg m = {.given = true, .activation = t->cfg.act};
+    struct mlp_cfg m = {.given = true, .activation = t->cfg.act, .norm = t->cfg.norm};
     m.layers.v = keep(t, TOY_SIZES, sizeof(size_t));
     while (m.layers.n < TOY_SIZES && sizes[m.layers.n] > 0) {
         m.layers.v[m.layers.n] = sizes[m.layers.n];

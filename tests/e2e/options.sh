@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Optional parts of models: each changes the predictions of a run, and gives the same
+# model for other layouts and after a resume.
+. "${TOP:?}/tests/e2e/lib.sh"
+small_data
+common=(-c small.yaml --set data.eval=null --set data.cache=cache)
+# A linear gate has no layer for an option.
+deep=(--set 'model.experts.layers=[16, 12]' --set 'model.gates.layers=[8]')
+
+predictions() { # RUN: digest of its scores of eval.csv
+    "$MTPS" predict --ckpt "$1" --set data.eval.files=[eval.csv] -o "$work/scores.csv" -q >/dev/null 2>&1
+    sha256sum <"$work/scores.csv"
+}
+
+expect_exit 0 "the run without options" "$MTPS" train "${common[@]}" "${deep[@]}" --run-dir runs/plain
+plain=$(predictions runs/plain)
+same "scored again it has the same predictions" "$plain" "$(predictions runs/plain)"
+
+# changes NAME --set...: with these options predictions differ from `plain`.
+changes() {
+    local name=$1
+    shift
+    expect_exit 0 "$name: a run" "$MTPS" train "${common[@]}" "${deep[@]}" "$@" \
+        --set cluster.threads=1 --run-dir "runs/$name"
+    check "$name: other predictions" test "$plain" != "$(predictions "runs/$name")"
+}
+
+# option NAME --set...: and its bits depend on nothing but the configuration.
+option() {
+    local name=$1 want
+    changes "$@"
+    shift
+    want=$(digest "runs/$name")
+    expect_exit 0 "$name: 2 servers, 3 workers" ranks 5 "$MTPS" train "${common[@]}" "${deep[@]}" "$@" \
+        --servers 2 --run-dir "runs/$name-5"
+    same "$name: the same bits" "$want" "$(digest "runs/$name-5")"
+    expect_exit 0 "$name: 13 steps" "$MTPS" train "${common[@]}" "${deep[@]}" "$@" \
+        --set train.max_steps=13 --run-dir "runs/$name-parts"
+    expect_exit 0 "$name: then the rest, with 2 threads" "$MTPS" train "${common[@]}" "${deep[@]}" "$@" \
+        --set cluster.threads=2 --resume require --run-dir "runs/$name-parts"
+    same "$name: the same bits" "$want" "$(digest "runs/$name-parts")"
+}
+
+option norm --set model.experts.norm=layer --set model.gates.norm=layer --set model.towers.norm=layer
+for part in experts gates towers; do
+    changes "norm-$part" --set "model.$part.norm=layer"
+done
+plain=$(predictions runs/norm-towers)
+changes norm-one-tower --set model.towers.norm=layer --set tasks.like.tower.norm=none
+finish
