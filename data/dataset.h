@@ -110,10 +110,15 @@ double fit_base(const struct fit *f, size_t task);
 size_t fit_levels(const struct fit *f, size_t one_hot);
 double fit_distinct_share(const struct fit *f, size_t id); /* U_f / B in a lane batch */
 double fit_mean_per_row(const struct fit *f, size_t id);   /* N / B */
-/* As arrays for a checkpoint (valid until fit_destroy) and back. */
+/* As arrays for a checkpoint (valid until fit_destroy) and back: find gives the array
+ * of a name, or NULL. */
 const struct named_array *fit_arrays(const struct fit *f, size_t *n);
-enum status fit_from_arrays(const struct schema *schema, struct ckpt *c, struct fit **out,
-                            struct error *err) MUST_USE;
+struct fit_source {
+    const struct named_array *(*find)(void *arg, const char *name);
+    void *arg;
+};
+enum status fit_from_arrays(const struct schema *schema, const struct fit_source *from,
+                            struct fit **out, struct error *err) MUST_USE;
 
 /* ---- training order: DESIGN section 4 rule 4 ---- */
 

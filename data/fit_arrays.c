@@ -91,14 +91,14 @@ const struct named_array *fit_arrays(const struct fit *f, size_t *n)
 /* ---- finding ---- */
 
 /* cols SIZE_MAX: any number of rows, one dimension. */
-static enum status find(struct fit *f, struct ckpt *c, const char *name, enum dtype type,
+static enum status find(struct fit *f, const struct fit_source *from, const char *name, enum dtype type,
                         size_t rows, size_t cols, const struct named_array **out,
                         struct error *err)
 {
     if (!name) return no_memory(err);
-    const struct named_array *a = ckpt_find_state(c, name);
+    const struct named_array *a = from->find(from->arg, name);
     if (!a) {
-        error_set(err, ST_MISMATCH, "checkpoint: statistics %s are missing", name);
+        error_set(err, ST_MISMATCH, "statistics %s are missing", name);
         return error_hint(err, ST_MISMATCH,
                           "the checkpoint was trained with other features or tasks");
     }
@@ -106,24 +106,24 @@ static enum status find(struct fit *f, struct ckpt *c, const char *name, enum dt
         a->type == type && (cols == SIZE_MAX ? a->cols == 0 && a->rows <= rows
                                              : a->rows == rows && a->cols == cols);
     if (!fits)
-        return error_set(err, ST_MISMATCH, "checkpoint: statistics %s have another shape",
+        return error_set(err, ST_MISMATCH, "statistics %s have another shape",
                          name);
     (void)f;
     *out = a;
     return ST_OK;
 }
 
-static enum status restore_dense(struct fit *f, struct ckpt *c,
+static enum status restore_dense(struct fit *f, const struct fit_source *from,
                                  const struct schema_feature *g, struct error *err)
 {
     const struct named_array *def, *stat;
     size_t n = g->cfg->n_transforms;
-    TRY(find(f, c, feature_array(f, g->name, "default"), DTYPE_F64, g->width, 0, &def,
+    TRY(find(f, from, feature_array(f, g->name, "default"), DTYPE_F64, g->width, 0, &def,
              err));
     for (size_t j = 0; j < g->width; j++)
         f->columns[g->place + j].default_value = ((const double *)def->data)[j];
     if (!n) return ST_OK;
-    TRY(find(f, c, feature_array(f, g->name, "statistics"), DTYPE_F64, g->width, 2 * n,
+    TRY(find(f, from, feature_array(f, g->name, "statistics"), DTYPE_F64, g->width, 2 * n,
              &stat, err));
     for (size_t j = 0; j < g->width; j++)
         memcpy(f->columns[g->place + j].stat, (const double *)stat->data + j * n * 2,
@@ -131,27 +131,27 @@ static enum status restore_dense(struct fit *f, struct ckpt *c,
     return ST_OK;
 }
 
-static enum status restore_id(struct fit *f, struct ckpt *c, size_t i,
+static enum status restore_id(struct fit *f, const struct fit_source *from, size_t i,
                               const struct schema_feature *g, struct error *err)
 {
     const struct named_array *a;
-    TRY(find(f, c, feature_array(f, g->name, "repeat"), DTYPE_F64, REPEAT, 0, &a, err));
+    TRY(find(f, from, feature_array(f, g->name, "repeat"), DTYPE_F64, REPEAT, 0, &a, err));
     f->distinct_share[g->place] = ((const double *)a->data)[0];
     f->mean_per_row[g->place] = ((const double *)a->data)[1];
     size_t n = g->cfg->bucketize;
     if (!n) return ST_OK;
-    TRY(find(f, c, feature_array(f, g->name, "borders"), DTYPE_F32, n - 1, 0, &a, err));
+    TRY(find(f, from, feature_array(f, g->name, "borders"), DTYPE_F32, n - 1, 0, &a, err));
     f->borders[i] = arena_take(f->arena, n, sizeof(float));
     if (!f->borders[i]) return no_memory(err);
     memcpy(f->borders[i], a->data, (n - 1) * sizeof(float));
     return ST_OK;
 }
 
-static enum status restore_levels(struct fit *f, struct ckpt *c,
+static enum status restore_levels(struct fit *f, const struct fit_source *from,
                                   const struct schema_feature *g, struct error *err)
 {
     const struct named_array *a;
-    TRY(find(f, c, feature_array(f, g->name, "levels"), DTYPE_U64, g->cfg->max_levels,
+    TRY(find(f, from, feature_array(f, g->name, "levels"), DTYPE_U64, g->cfg->max_levels,
              SIZE_MAX, &a, err));
     uint64_t *keys = arena_take(f->arena, a->rows + 1, sizeof *keys);
     if (!keys) return no_memory(err);
@@ -161,35 +161,35 @@ static enum status restore_levels(struct fit *f, struct ckpt *c,
     return ST_OK;
 }
 
-static enum status restore(struct fit *f, struct ckpt *c, struct error *err)
+static enum status restore(struct fit *f, const struct fit_source *from, struct error *err)
 {
     const struct schema *s = f->schema;
     for (size_t i = 0; i < s->n_features; i++) {
         const struct schema_feature *g = &s->features[i];
         if (g->kind == FEATURE_DENSE)
-            TRY(restore_dense(f, c, g, err));
+            TRY(restore_dense(f, from, g, err));
         else if (g->kind == FEATURE_ID)
-            TRY(restore_id(f, c, i, g, err));
+            TRY(restore_id(f, from, i, g, err));
         else
-            TRY(restore_levels(f, c, g, err));
+            TRY(restore_levels(f, from, g, err));
     }
     for (size_t k = 0; k < s->settings->n_tasks; k++) {
         const struct named_array *a;
         const char *name =
             arena_printf(f->arena, "fit/task/%s", s->settings->tasks[k].name);
-        TRY(find(f, c, name, DTYPE_F64, LABELS, 0, &a, err));
+        TRY(find(f, from, name, DTYPE_F64, LABELS, 0, &a, err));
         f->presence[k] = ((const double *)a->data)[0];
         f->base[k] = ((const double *)a->data)[1];
     }
     return fit_list_arrays(f, err);
 }
 
-enum status fit_from_arrays(const struct schema *schema, struct ckpt *c, struct fit **out,
-                            struct error *err)
+enum status fit_from_arrays(const struct schema *schema, const struct fit_source *from,
+                            struct fit **out, struct error *err)
 {
     struct fit *f;
     TRY(fit_create(schema, &f, err));
-    enum status st = restore(f, c, err);
+    enum status st = restore(f, from, err);
     if (st == ST_OK)
         *out = f;
     else

@@ -6,8 +6,7 @@
 #include <unistd.h>
 
 #include "common/base/mem.h"
-#include "common/base/rng.h"
-#include "common/math/fmath.h"
+#include "common/math/row_init.h"
 
 enum {
     FIRST_BLOCK_LOG2 = 6, /* rows of slab block 0; block b has twice as many as b - 1 */
@@ -76,7 +75,7 @@ enum status table_create(const struct table_shape *shape, struct table **out,
     t->n_state = shape->n_state;
     t->initial_state = shape->initial_state;
     t->init = shape->init;
-    t->rng = rng_named(shape->seed, RNG_ROW_INIT, shape->name);
+    t->rng = row_init_rng(shape->seed, shape->name);
     size_t bytes = sizeof(struct row) + (t->dim + t->n_state) * sizeof(float);
     t->stride = (bytes + ROW_ALIGNMENT - 1) / ROW_ALIGNMENT * ROW_ALIGNMENT;
     t->name = mem_strdup(shape->name);
@@ -227,26 +226,7 @@ enum status table_insert(struct table *t, uint64_t key, const float *weights,
 
 void table_initial(const struct table *t, uint64_t key, float *w)
 {
-    double scale = t->init.scale;
-    for (size_t i = 0; i < t->dim; i++) {
-        switch (t->init.kind) {
-        case INIT_ZERO:
-            w[i] = 0.0f;
-            break;
-        case INIT_CONSTANT:
-            w[i] = (float)scale;
-            break;
-        case INIT_UNIFORM:
-            w[i] = (float)(scale * (2.0 * rng_uniform(&t->rng, key, (uint32_t)i) - 1.0));
-            break;
-        case INIT_NORMAL: {
-            /* Half a unit up keeps the argument inside (0, 1). */
-            double p = rng_uniform(&t->rng, key, (uint32_t)i) + 0x1p-54;
-            w[i] = (float)(scale * fmath_normal_quantile(p));
-            break;
-        }
-        }
-    }
+    row_init(&t->init, &t->rng, key, t->dim, w);
 }
 
 const struct row *table_row(const struct table *t, size_t i)

@@ -5,7 +5,7 @@
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
-#include "common/math/target.h"
+#include "model/assemble.h"
 #include "model/layer1.h"
 
 /* ---- data ---- */
@@ -141,71 +141,14 @@ size_t session_lane_rows(const struct settings *s)
     return s->train.batch_size / s->train.lanes;
 }
 
-static size_t input_width(const struct session *s, const struct schema_feature *f)
-{
-    if (f->kind == FEATURE_ID) return s->table_dim[f->table];
-    return f->kind == FEATURE_ONE_HOT ? fit_levels(s->fit, f->place) : f->width;
-}
-
-static void fill_inputs(const struct session *s, struct model_input *inputs)
-{
-    for (size_t i = 0; i < s->schema->n_features; i++) {
-        const struct schema_feature *f = &s->schema->features[i];
-        inputs[i] = (struct model_input){
-            .name = f->name,
-            .kind = f->kind == FEATURE_ID        ? INPUT_ID
-                    : f->kind == FEATURE_ONE_HOT ? INPUT_ONE_HOT
-                                                 : INPUT_DENSE,
-            .place = f->place,
-            .width = input_width(s, f),
-            .table = f->table,
-            .pool = f->pool,
-            .project = s->project[i],
-        };
-    }
-}
-
-static void fill_tasks(const struct session *s, struct model_task *tasks)
-{
-    const struct settings *settings = s->spec.settings;
-    for (size_t k = 0; k < settings->n_tasks; k++) {
-        const struct task_cfg *t = &settings->tasks[k];
-        tasks[k] = (struct model_task){.name = t->name,
-                                       .loss = t->loss,
-                                       .huber_delta = t->huber_delta,
-                                       .weight = t->weight,
-                                       .tower = t->tower,
-                                       .gate = t->gate,
-                                       .own = t->own,
-                                       .base = target_logit(t->loss, fit_base(s->fit, k))};
-    }
-}
-
 static enum status make_model(struct session *s, struct model **out, struct error *err)
 {
-    const struct schema *schema = s->schema;
-    const struct settings *settings = s->spec.settings;
-    struct model_input *inputs = mem_array(schema->n_features, sizeof *inputs);
-    struct model_task *tasks = mem_array(settings->n_tasks, sizeof *tasks);
-    enum status st = ST_OK;
-    if (inputs && tasks) {
-        fill_inputs(s, inputs);
-        fill_tasks(s, tasks);
-        struct model_spec spec = {.cfg = settings->model,
-                                  .inputs = inputs,
-                                  .n_inputs = schema->n_features,
-                                  .tasks = tasks,
-                                  .n_tasks = settings->n_tasks,
-                                  .table_dim = s->table_dim,
-                                  .n_tables = schema->n_tables,
-                                  .n_dense = schema->n_dense};
-        st = model_create(&spec, out, err);
-    } else {
-        st = mem_error(err, "model", schema->n_features * sizeof *inputs);
-    }
-    mem_free(inputs);
-    mem_free(tasks);
-    return st;
+    struct assembly a = {.settings = s->spec.settings,
+                         .schema = s->schema,
+                         .fit = s->fit,
+                         .table_dim = s->table_dim,
+                         .project = s->project};
+    return assemble_model(&a, out, err);
 }
 
 /* The form of each feature follows from how often its ids repeat in a lane and
@@ -254,12 +197,16 @@ static enum status forms_from(struct session *s, struct ckpt *ckpt, struct error
     return ST_OK;
 }
 
-static void fill_table_dims(struct session *s)
+static const struct named_array *find_state(void *ckpt, const char *name)
 {
-    const struct settings *settings = s->spec.settings;
-    for (size_t t = 0; t < s->schema->n_tables; t++)
-        s->table_dim[t] = model_row_dim(settings->model.type, s->schema->tables[t]->dim,
-                                        settings->n_tasks);
+    return ckpt_find_state(ckpt, name);
+}
+
+static enum status fit_from(struct session *s, struct ckpt *ckpt, struct error *err)
+{
+    struct fit_source from = {find_state, ckpt};
+    enum status st = fit_from_arrays(s->schema, &from, &s->fit, err);
+    return st == ST_OK ? ST_OK : error_wrap(err, st, "checkpoint");
 }
 
 enum status session_model(struct session *s, struct ckpt *ckpt, struct error *err)
@@ -269,10 +216,10 @@ enum status session_model(struct session *s, struct ckpt *ckpt, struct error *er
     s->project = mem_zeroed(schema->n_features, 1);
     s->table_dim = mem_array(schema->n_tables, sizeof *s->table_dim);
     if (!s->project || !s->table_dim) return mem_error(err, "model", schema->n_features);
-    fill_table_dims(s);
+    assemble_table_dims(settings, schema, s->table_dim);
     if (ckpt) {
         TRY(ckpt_read_state(ckpt, err));
-        TRY(fit_from_arrays(schema, ckpt, &s->fit, err));
+        TRY(fit_from(s, ckpt, err));
         TRY(forms_from(s, ckpt, err));
     } else {
         TRY(fit_compute(s->train, session_lane_rows(settings), &s->fit, err));
@@ -289,7 +236,7 @@ enum status session_count_params(const struct session *s, const struct settings 
     view.spec.settings = settings;
     view.table_dim = mem_array(s->schema->n_tables, sizeof *view.table_dim);
     if (!view.table_dim) return mem_error(err, "model", s->schema->n_tables);
-    fill_table_dims(&view);
+    assemble_table_dims(settings, s->schema, view.table_dim);
     enum status st = make_model(&view, &model, err);
     size_t n = 0;
     const struct model_tensor *tensors = st == ST_OK ? model_tensors(model, &n) : NULL;

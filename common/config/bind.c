@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "common/config/config.h"
+#include "common/config/flow.h"
 #include "common/config/read.h"
-#include "common/config/yaml.h"
 
 enum { MAX_PATH = 512 };
 
@@ -63,7 +63,7 @@ static enum status keep(struct bind *b, struct node *effective, const char *key,
 static enum status default_node(struct bind *b, const struct option *o, struct node **out)
 {
     if (strpbrk(o->def, "[{\""))
-        return yaml_parse(b->arena, o->def, strlen(o->def), "default", false, out, b->err);
+        return flow_parse(b->arena, o->def, strlen(o->def), "default", out, b->err);
     *out = node_scalar(b->arena, o->def, strlen(o->def), true, (struct origin){"default", 0, 0});
     return *out ? ST_OK : config_no_memory(b->err);
 }

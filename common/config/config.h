@@ -25,6 +25,9 @@ enum status config_unknown_key(struct error *err, struct origin at, const char *
                                const char *where, const struct option_group *group);
 enum status config_no_memory(struct error *err);
 
+/* settings.c: empty settings with an arena and a tree. */
+enum status config_create(struct settings **out, struct error *err) MUST_USE;
+
 /* merge.c: read the files that root's `include` names and put root on top of them. */
 enum status merge_includes(struct arena *a, const char *file, struct node **root,
                            struct error *err) MUST_USE;

@@ -317,6 +317,13 @@ const struct list_cfg *settings_warnings(const struct settings *s);
 enum status settings_print(const struct settings *s, bool origins, char **out,
                            struct error *err) MUST_USE;
 
+/* The same as one line of flow text (common/config/flow.h), which loads without a YAML
+ * library: what bundles carry. name is used in messages. ST_USAGE when it says what
+ * the option table does not allow. */
+enum status settings_print_flow(const struct settings *s, char **out, struct error *err) MUST_USE;
+enum status settings_parse_flow(const char *text, size_t n, const char *name, struct settings **out,
+                                struct error *err) MUST_USE;
+
 /* Compare for resume (DESIGN section 8 "Files and runs"): keys that may differ
  * are skipped. Appends each differing key as "key: OLD (checkpoint) != NEW
  * (config)" to out (one line, "; " between), n_diff counts them. */

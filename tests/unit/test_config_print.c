@@ -21,6 +21,23 @@ static char *printed(const struct settings *s, bool origins)
     return text;
 }
 
+/* One line of flow text, and back: the same configuration. */
+static void flows_back(const struct settings *s, const char *want)
+{
+    char *line;
+    struct settings *again;
+    struct error err;
+    if (settings_print_flow(s, &line, &err) != ST_OK) fail_msg("%s", err.text);
+    assert_null(strchr(line, '\n'));
+    if (settings_parse_flow(line, strlen(line), "flow", &again, &err) != ST_OK)
+        fail_msg("%s: %s", err.text, line);
+    char *text = printed(again, false);
+    assert_string_equal(text, want);
+    mem_free(text);
+    mem_free(line);
+    settings_destroy(again);
+}
+
 /* Print, parse, print: the same text. */
 static void reads_back(const char *text)
 {
@@ -29,6 +46,7 @@ static void reads_back(const char *text)
     struct settings *again = config_parse(first, NULL);
     char *second = printed(again, false);
     assert_string_equal(first, second);
+    flows_back(s, first);
     char *commented = printed(s, true); /* comments change nothing either */
     struct settings *third = config_parse(commented, NULL);
     char *last = printed(third, false);

@@ -13,6 +13,11 @@
 
 enum { MAX_ROWS = 64 };
 
+static const struct named_array *find_state(void *ckpt, const char *name)
+{
+    return ckpt_find_state(ckpt, name);
+}
+
 static void expect_ok(const struct data_sample *s, enum status st)
 {
     if (st != ST_OK) fail_msg("%s", s->err.text);
@@ -356,7 +361,7 @@ static void test_checkpoint(void **state)
     uint64_t want = data_sample_hash(s, 64);
     struct ckpt *c = through_checkpoint(s, s->fit);
     struct fit *fitted = s->fit;
-    expect_ok(s, fit_from_arrays(s->schema, c, &s->fit, &s->err));
+    expect_ok(s, fit_from_arrays(s->schema, &(struct fit_source){find_state, c}, &s->fit, &s->err));
     assert_int_equal(data_sample_hash(s, 64), want);
     for (size_t k = 0; k < 2; k++) {
         assert_true(fit_base(s->fit, k) == fit_base(fitted, k));
@@ -392,14 +397,14 @@ static void test_checkpoint_of_other_features(void **state)
                       DATA "features: [{name: price, kind: dense, transform: [minmax]}, "
                            "{name: user}]\ntasks: {click: {label: click}}\n",
                       NULL);
-    expect_ok(s, fit_from_arrays(s->schema, c, &fit, &s->err));
+    expect_ok(s, fit_from_arrays(s->schema, &(struct fit_source){find_state, c}, &fit, &s->err));
     assert_true(fit->columns[0].stat[0][0] == low && fit->columns[0].stat[0][1] == high);
     fit_destroy(fit);
     data_sample_train(s,
                       DATA "features: [{name: user}, {name: item}]\n"
                            "tasks: {click: {label: click}}\n",
                       NULL);
-    assert_int_equal(fit_from_arrays(s->schema, c, &fit, &s->err), ST_MISMATCH);
+    assert_int_equal(fit_from_arrays(s->schema, &(struct fit_source){find_state, c}, &fit, &s->err), ST_MISMATCH);
     assert_non_null(strstr(s->err.text, "item"));
     ckpt_close(c);
 }
