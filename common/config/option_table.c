@@ -259,6 +259,15 @@ static const struct option_group feature = {ROWS(feature_rows), ELEMENT(feature_
      AT(optimizer_cfg, beta1), .help = "Decay of the mean of gradients."},                 \
         {"beta2", OPTION_REAL, .def = "0.999", .min = 0, .max = 0.999999,                  \
          AT(optimizer_cfg, beta2), .help = "Decay of the mean of squared gradients."}
+#define PENALTY(key, field, what)                                                          \
+    {key, OPTION_REAL, .def = "0", .min = 0, .max = 1e6, AT(optimizer_cfg, field), .help = what}
+#define FTRL(rate)                                                                         \
+    LR(rate),                                                                              \
+        {"beta", OPTION_REAL, .def = "1e-4", .min = 0, .max = 1e6, AT(optimizer_cfg, beta), \
+         .flags = OPTION_ABOVE_MIN,                                                        \
+         .help = "Added to the divisor, the root of the sum of squared gradients."},       \
+        PENALTY("l1", l1, "Weights whose gradients do not outweigh this become exactly 0."), \
+        PENALTY("l2", l2, "Pulls weights towards 0, without making them 0.")
 #define WEIGHT_DECAY                                                                       \
     {"weight_decay", OPTION_REAL, .def = "0", .min = 0, .max = 1e6,                        \
      AT(optimizer_cfg, weight_decay),                                                      \
@@ -268,16 +277,20 @@ static const struct option sparse_sgd_rows[] = {LR("0.1")};
 static const struct option sparse_adagrad_rows[] = {LR("0.1"), ACCUMULATOR("1e-7"),
                                                     EPS("1e-10")};
 static const struct option sparse_adam_rows[] = {LR("0.001"), BETAS, EPS("1e-8")};
+static const struct option sparse_ftrl_rows[] = {FTRL("0.1")};
 static const struct option dense_sgd_rows[] = {LR("0.01"), WEIGHT_DECAY};
 static const struct option dense_adagrad_rows[] = {LR("0.01"), ACCUMULATOR("0.1"),
                                                    EPS("1e-10"), WEIGHT_DECAY};
 static const struct option dense_adam_rows[] = {LR("0.001"), BETAS, EPS("1e-8"), WEIGHT_DECAY};
+static const struct option dense_ftrl_rows[] = {FTRL("0.01")};
 static const struct option_group sparse_sgd = {ROWS(sparse_sgd_rows)};
 static const struct option_group sparse_adagrad = {ROWS(sparse_adagrad_rows)};
 static const struct option_group sparse_adam = {ROWS(sparse_adam_rows)};
+static const struct option_group sparse_ftrl = {ROWS(sparse_ftrl_rows)};
 static const struct option_group dense_sgd = {ROWS(dense_sgd_rows)};
 static const struct option_group dense_adagrad = {ROWS(dense_adagrad_rows)};
 static const struct option_group dense_adam = {ROWS(dense_adam_rows)};
+static const struct option_group dense_ftrl = {ROWS(dense_ftrl_rows)};
 
 static const struct option sparse_optimizer_rows[] = {
     {"sgd", OPTION_GROUP, .group = &sparse_sgd, .value = OPT_SGD,
@@ -288,6 +301,10 @@ static const struct option sparse_optimizer_rows[] = {
      .help = "One sum per row, of the mean squared gradient."},
     {"adam", OPTION_GROUP, .group = &sparse_adam, .value = OPT_ADAM,
      .help = "Lazy: a row moves only in updates that hold its key."},
+    {"ftrl", OPTION_GROUP, .group = &sparse_ftrl, .value = OPT_FTRL,
+     .help = "FTRL-Proximal: adagrad with weights that are exactly 0 until their gradients "
+             "outweigh l1. Gradients are those of a mean over a batch: beta, l1 and l2 of a "
+             "text that adds rows up are divided by train.batch_size here."},
 };
 static const struct option_group sparse_optimizer = {ROWS(sparse_optimizer_rows)};
 
@@ -297,6 +314,8 @@ static const struct option dense_optimizer_rows[] = {
      .help = "A sum of squared gradients per weight."},
     {"adam", OPTION_GROUP, .group = &dense_adam, .value = OPT_ADAM,
      .help = "With bias correction; weight_decay makes it AdamW."},
+    {"ftrl", OPTION_GROUP, .group = &dense_ftrl, .value = OPT_FTRL,
+     .help = "FTRL-Proximal, as for tables."},
 };
 static const struct option_group dense_optimizer = {ROWS(dense_optimizer_rows)};
 

@@ -146,13 +146,14 @@ struct init_cfg {
     double scale; /* standard deviation; bound; value */
 };
 
-enum optimizer_kind { OPT_SGD, OPT_ADAGRAD, OPT_ROWWISE_ADAGRAD, OPT_ADAM };
+enum optimizer_kind { OPT_SGD, OPT_ADAGRAD, OPT_ROWWISE_ADAGRAD, OPT_ADAM, OPT_FTRL };
 struct optimizer_cfg {
     enum optimizer_kind kind;
     double lr;
     double initial_accumulator; /* adagrad, rowwise_adagrad */
     double beta1, beta2;        /* adam */
     double eps;
+    double beta, l1, l2; /* ftrl */
     double weight_decay; /* decoupled; dense part only */
 };
 

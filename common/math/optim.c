@@ -14,6 +14,8 @@ struct optim_layout optim_layout(enum optimizer_kind kind, size_t dim)
         return (struct optim_layout){1, {"accumulator", NULL}, {1, 0}, 1};
     case OPT_ADAM:
         return (struct optim_layout){2, {"m", "v"}, {dim, dim}, 2 * dim};
+    case OPT_FTRL:
+        return (struct optim_layout){2, {"z", "n"}, {dim, dim}, 2 * dim};
     case OPT_SGD:
         break;
     }
@@ -41,6 +43,9 @@ struct optim optim_make(const struct optimizer_cfg *cfg, double lr, uint64_t t)
 {
     struct optim o = {.kind = cfg->kind, .lr = (float)lr, .eps = (float)cfg->eps};
     o.shrink = (float)(lr * cfg->weight_decay);
+    o.beta = (float)cfg->beta;
+    o.l1 = (float)(lr * cfg->l1);
+    o.l2 = (float)(lr * cfg->l2);
     if (cfg->kind != OPT_ADAM) return o;
     o.lr = (float)(lr / (1.0 - power(cfg->beta1, t)));
     o.root_scale = (float)(1.0 / sqrt(1.0 - power(cfg->beta2, t)));
@@ -79,6 +84,24 @@ static void adam(const struct optim *o, size_t n, const float *restrict g,
     }
 }
 
+VECTOR_CLONES
+static void ftrl(const struct optim *o, size_t n, const float *restrict g,
+                 float *restrict w, float *restrict z, float *restrict a)
+{
+    const struct optim c = *o;
+    for (size_t i = 0; i < n; i++) {
+        float before = sqrtf(a[i]);
+        bool fresh = (a[i] == 0.0f) & (z[i] == 0.0f);
+        a[i] += g[i] * g[i];
+        float root = sqrtf(a[i]);
+        float stand = fresh ? -c.beta * w[i] : z[i];
+        z[i] = stand + (c.lr * g[i] - (root - before) * w[i]);
+        float excess = fabsf(z[i]) - c.l1;
+        excess = excess > 0.0f ? excess : 0.0f;
+        w[i] = -copysignf(excess, z[i]) / (c.beta + root + c.l2);
+    }
+}
+
 /* Sum of squares in eight chains by place mod 8, joined as a tree: a sequence
  * that depends on n alone. */
 static float mean_square(size_t n, const float *g)
@@ -112,6 +135,9 @@ void optim_row(const struct optim *o, size_t dim, const float *g, float *w, floa
     case OPT_ADAM:
         adam(o, dim, g, w, state, state + dim);
         break;
+    case OPT_FTRL:
+        ftrl(o, dim, g, w, state, state + dim);
+        break;
     }
 }
 
@@ -137,6 +163,9 @@ void optim_dense(const struct optim *o, size_t n, const float *g, float *w,
     case OPT_ADAM:
         adam(o, n, g, w, slots[0], slots[1]);
         break;
+    case OPT_FTRL:
+        ftrl(o, n, g, w, slots[0], slots[1]);
+        break;
     }
 }
 
@@ -158,6 +187,22 @@ double optim_lr(const struct schedule_cfg *schedule, double lr, uint64_t update,
     if (update < schedule->warmup_steps)
         return lr * (double)(update + 1) / (double)schedule->warmup_steps;
     return lr * decay_part(schedule, update, total);
+}
+
+/* The paper's form, whose z is not multiplied by lr. */
+static void ftrl_reference(const struct optimizer_cfg *cfg, double lr, double g, double *w,
+                           double *z, double *n)
+{
+    bool fresh = *n == 0 && *z == 0;
+    double unscaled = fresh ? -*w * cfg->beta / lr : *z / lr;
+    double sigma = (sqrt(*n + g * g) - sqrt(*n)) / lr;
+    *n += g * g;
+    unscaled += g - sigma * *w;
+    double sign = unscaled < 0 ? -1 : 1;
+    *w = fabs(unscaled) <= cfg->l1
+             ? 0
+             : -(unscaled - sign * cfg->l1) / ((cfg->beta + sqrt(*n)) / lr + cfg->l2);
+    *z = unscaled * lr;
 }
 
 void optim_row_reference(const struct optimizer_cfg *cfg, double lr, uint64_t t,
@@ -183,5 +228,7 @@ void optim_row_reference(const struct optimizer_cfg *cfg, double lr, uint64_t t,
             double v_hat = *v / (1 - pow(cfg->beta2, (double)t));
             w[i] -= lr * m_hat / (sqrt(v_hat) + cfg->eps);
         }
+        if (cfg->kind == OPT_FTRL)
+            ftrl_reference(cfg, lr, x, &w[i], &state[i], &state[dim + i]);
     }
 }

@@ -8,6 +8,13 @@
  *   rowwise_adagrad  a += mean of g^2 over the row   w -= lr g / (sqrt(a) + eps)
  *   adam             m = b1 m + (1-b1) g   v = b2 v + (1-b2) g^2
  *                    w -= lr/(1-b1^t) m / (sqrt(v)/sqrt(1-b2^t) + eps)
+ *   ftrl             n += g^2            z += lr g - (sqrt(n) - sqrt(n before)) w
+ *                    w = -sign(z) max(|z| - lr l1, 0) / (beta + sqrt(n) + lr l2)
+ *
+ * ftrl is FTRL-Proximal (McMahan et al. 2013, algorithm 1); z is the paper's times lr,
+ * which lets a schedule change lr, and makes it adagrad when l1 = l2 = 0. A weight that
+ * has had no gradient (n = z = 0) is taken to stand where it is: z = -beta w
+ * (docs/adr/0011-ftrl.md).
  *
  * t counts all updates of the job, also for rows that a step did not touch
  * (lazy Adam: such rows keep their state). Weight decay is decoupled:
@@ -26,13 +33,13 @@ enum { OPTIM_MAX_SLOTS = 2 };
 /* State of one row (or of one dense float, dim 1): slots one after another. */
 struct optim_layout {
     size_t n_slots;
-    const char *name[OPTIM_MAX_SLOTS]; /* "accumulator"; "m", "v" */
+    const char *name[OPTIM_MAX_SLOTS]; /* "accumulator"; "m", "v"; "z", "n" */
     size_t width[OPTIM_MAX_SLOTS];     /* floats: dim, or 1 (rowwise_adagrad) */
     size_t floats;                     /* sum of the widths */
 };
 struct optim_layout optim_layout(enum optimizer_kind kind, size_t dim);
 
-/* What a fresh slot holds: initial_accumulator for adagrad, zero for adam. */
+/* What a fresh slot holds: initial_accumulator for adagrad, else zero. */
 float optim_initial_state(const struct optimizer_cfg *cfg);
 
 /* Numbers of one step. */
@@ -42,6 +49,7 @@ struct optim {
     float eps;
     float beta1, beta2, one_minus_beta1, one_minus_beta2;
     float root_scale; /* adam: 1 / sqrt(1 - beta2^t) */
+    float beta, l1, l2; /* ftrl: l1 and l2 times lr */
     float shrink;     /* lr * weight_decay */
 };
 /* lr: from optim_lr. t: number of this update, from 1. */

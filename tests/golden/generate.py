@@ -49,7 +49,7 @@ CASES = [  # name, type, activation, parts
 ]
 ACTIVATIONS = {"relu": torch.relu, "silu": torch.nn.functional.silu, "tanh": torch.tanh,
                "gelu": lambda x: torch.nn.functional.gelu(x, approximate="tanh")}
-RUNS = ["sgd", "adagrad", "rowwise_adagrad", "adam"]  # rowwise: with AdamW on the dense part
+RUNS = ["sgd", "adagrad", "rowwise_adagrad", "adam", "ftrl"]  # rowwise: with AdamW on the dense part
 
 
 def f32(x):
@@ -240,12 +240,46 @@ def touched(table, first, end):
 
 
 LR_DENSE, LR_ROWS, ACCUMULATOR, DECAY = 0.05, 0.1, 0.01, 0.1
+BETA, L1, L2 = 0.4, 0.5, 0.5
+
+
+class Ftrl:
+    """One array under FTRL-Proximal, as McMahan et al. 2013 write it. The first weights
+    stand in the middle of the first proximal term."""
+
+    def __init__(self, w, lr):
+        self.lr, self.n = lr, torch.zeros_like(w)
+        self.z = -w.detach() * BETA / lr
+
+    def step(self, w, g):
+        sigma = ((self.n + g * g).sqrt() - self.n.sqrt()) / self.lr
+        self.z += g - sigma * w
+        self.n += g * g
+        shrunk = -(self.z - self.z.sign() * L1) / ((BETA + self.n.sqrt()) / self.lr + L2)
+        w.copy_(torch.where(self.z.abs() <= L1, torch.zeros_like(w), shrunk))
+
+
+class DenseFtrl:
+    def __init__(self, params):
+        self.params = params
+        self.each = [Ftrl(p, LR_DENSE) for p in params]
+
+    def zero_grad(self):
+        for p in self.params:
+            p.grad = None
+
+    @torch.no_grad()
+    def step(self):
+        for p, f in zip(self.params, self.each):
+            f.step(p, p.grad)
 
 
 def dense_optimizer(run, params):
     rest = ("/b", "/norm/gain", "/norm/bias")
     weights = [p for n, p in params.items() if not n.endswith(rest)]
     biases = [p for n, p in params.items() if n.endswith(rest)]
+    if run == "ftrl":
+        return DenseFtrl(weights + biases)
     if run == "sgd":
         return torch.optim.SGD(weights + biases, lr=LR_DENSE)
     if run == "adagrad":
@@ -264,12 +298,15 @@ class RowOptimizer:
         fill = ACCUMULATOR if "adagrad" in run else 0.0
         self.a = [torch.full_like(t, fill) for t in tables]
         self.b = [torch.zeros_like(t) for t in tables]
+        self.ftrl = [[Ftrl(row, LR_ROWS) for row in t] for t in tables]
 
     def step(self, i, table, grad, ids, t):
         for u in ids:
             g = grad[u]
             if self.run == "sgd":
                 table[u] -= LR_ROWS * g
+            elif self.run == "ftrl":
+                self.ftrl[i][u].step(table[u], g)
             elif self.run in ("adagrad", "rowwise_adagrad"):
                 square = g * g
                 self.a[i][u] += square if self.run == "adagrad" else square.mean()

@@ -372,6 +372,11 @@ struct run {
         .weight_decay = decay                                                            \
     }
 
+#define FTRL(rate)                                                                       \
+    {                                                                                    \
+        .kind = OPT_FTRL, .lr = rate, .beta = 0.4, .l1 = 0.5, .l2 = 0.5                  \
+    }
+
 static const struct run runs[] = {
     {"sgd", SGD(0.05), SGD(0.1)},
     {"adagrad", ADAGRAD(0.05), ADAGRAD(0.1)},
@@ -379,6 +384,7 @@ static const struct run runs[] = {
      ADAM(0.05, 0.1),
      {.kind = OPT_ROWWISE_ADAGRAD, .lr = 0.1, .initial_accumulator = 0.01, .eps = 1e-10}},
     {"adam", ADAM(0.05, 0), ADAM(0.1, 0)},
+    {"ftrl", FTRL(0.05), FTRL(0.1)},
 };
 
 struct optimizer_state {

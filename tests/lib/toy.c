@@ -23,12 +23,13 @@ static int by_place(const void *a, const void *b)
 
 void toy_make(struct toy *t, uint64_t seed)
 {
-    static const size_t dims[TOY_TABLES] = {16, 5, 1};
-    static const char *const names[TOY_TABLES] = {"user", "item", "tag"};
+    static const size_t dims[TOY_TABLES] = {16, 5, 1, 3};
+    static const char *const names[TOY_TABLES] = {"user", "item", "tag", "wide"};
     static const struct optimizer_cfg optimizers[TOY_TABLES] = {
         {.kind = OPT_ADAGRAD, .lr = 0.1, .initial_accumulator = 1e-7, .eps = 1e-10},
         {.kind = OPT_ROWWISE_ADAGRAD, .lr = 0.05, .eps = 1e-10},
         {.kind = OPT_ADAM, .lr = 0.01, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8},
+        {.kind = OPT_FTRL, .lr = 0.1, .beta = 0.5, .l1 = 0.2, .l2 = 0.1},
     };
     memset(t, 0, sizeof *t);
     for (size_t i = 0; i < TOY_TABLES; i++) {

@@ -15,7 +15,7 @@
 #include "common/net/wire.h"
 #include "ps/server.h"
 
-enum { TOY_TABLES = 3, TOY_KEYS = 61, TOY_MAX_LANES = 16 };
+enum { TOY_TABLES = 4, TOY_KEYS = 61, TOY_MAX_LANES = 16 };
 
 struct toy {
     struct server_spec server; /* index, n_servers, n_workers, n_shards to be set */
@@ -26,7 +26,7 @@ struct toy {
     int64_t nonfinite_step; /* a lane of this step is not finite; -1 = none */
     float grad_scale;
 };
-/* Sensible values: 8 lanes, 3000 dense floats, Adam and three kinds of tables. */
+/* Sensible values: 8 lanes, 3000 dense floats, Adam and four kinds of tables. */
 void toy_make(struct toy *t, uint64_t seed);
 
 /* One table's sum over some lanes, by place of the key. */

@@ -71,6 +71,9 @@ static void values_out_of_range_are_errors(void **state)
     config_more_refused("train: {optimizer: {adam: {lr: -1}}}\n",
                         "c.yaml:5:32: train.optimizer.adam.lr: -1 is out of range: 0 to 1000000",
                         NULL);
+    config_more_refused("train: {optimizer: {ftrl: {beta: 0}}}\n",
+                        "c.yaml:5:34: train.optimizer.ftrl.beta: 0 is out of range: above 0, up "
+                        "to 1000000", NULL);
     config_more_refused("train: {staleness: 2}\n",
                         "c.yaml:5:20: train.staleness: only 0 is known, not '2'", NULL);
     config_more_refused("version: 2\n", "c.yaml:5:10: version: only 1 is known, not '2'", NULL);
@@ -86,13 +89,13 @@ static void unknown_words_are_errors(void **state)
                    "| omoe | mmoe | cgc | ple", "did you mean 'mmoe'?");
     config_more_refused("train: {optimizer: {adm: {lr: 1}}}\n",
                         "c.yaml:5:21: train.optimizer: 'adm' is unknown: expected sgd | adagrad "
-                        "| adam", "did you mean 'adam'?");
+                        "| adam | ftrl", "did you mean 'adam'?");
     config_more_refused("tables: {default: {optimizer: {adam: {weight_decay: 1}}}}\n",
                         "c.yaml:5:39: unknown key 'weight_decay' in "
                         "'tables.default.optimizer.adam'", "known keys: lr");
     config_more_refused("tables: {default: {optimizer: {adam: {}, sgd: {}}}}\n",
                         "c.yaml:5:31: tables.default.optimizer: expected one of sgd | adagrad | "
-                        "rowwise_adagrad | adam, not 2 keys", NULL);
+                        "rowwise_adagrad | adam | ftrl, not 2 keys", NULL);
 }
 
 /* What must be there and is not. */

@@ -16,6 +16,7 @@ static const struct optimizer_cfg optimizers[] = {
     {.kind = OPT_ADAGRAD, .lr = 0.1, .initial_accumulator = 1e-7, .eps = 1e-10},
     {.kind = OPT_ROWWISE_ADAGRAD, .lr = 0.1, .initial_accumulator = 0.01, .eps = 1e-10},
     {.kind = OPT_ADAM, .lr = 0.001, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8},
+    {.kind = OPT_FTRL, .lr = 0.1, .beta = 0.5, .l1 = 0.2, .l2 = 0.05},
 };
 enum { N_OPTIMIZERS = sizeof optimizers / sizeof *optimizers };
 
@@ -117,6 +118,68 @@ static void test_adam_first_step(void **state)
     }
 }
 
+/* FTRL without penalties is AdaGrad with beta in place of eps, from any first weight
+ * and under a changing rate: w -= lr g / (beta + sqrt(sum of g^2)). */
+static void test_ftrl_without_penalties_is_adagrad(void **state)
+{
+    (void)state;
+    const struct optimizer_cfg cfg = {.kind = OPT_FTRL, .beta = 0.3};
+    struct rng rng = rng_make(11, RNG_TEST, 0);
+    float w[16], s[32] = {0}, g[16];
+    double wd[16], n[16] = {0};
+    for (size_t i = 0; i < 16; i++) wd[i] = w[i] = draw(&rng, i, 99);
+    for (uint32_t t = 1; t <= 20; t++) {
+        double lr = t % 3 ? 0.1 : 0.04;
+        struct optim o = optim_make(&cfg, lr, t);
+        for (size_t i = 0; i < 16; i++) g[i] = t % 5 ? draw(&rng, i, t) : 0;
+        optim_row(&o, 16, g, w, s);
+        for (size_t i = 0; i < 16; i++) {
+            n[i] += (double)g[i] * (double)g[i];
+            wd[i] -= lr * (double)g[i] / (cfg.beta + sqrt(n[i]));
+            assert_true(fabs((double)w[i] - wd[i]) < TOLERANCE);
+        }
+    }
+}
+
+/* l1 holds a weight at exactly 0 until its gradients outweigh it, and takes it back
+ * there when they no longer do; l2 makes steps shorter. */
+static void test_ftrl_penalties(void **state)
+{
+    (void)state;
+    const struct optimizer_cfg plain = {.kind = OPT_FTRL, .beta = 1};
+    struct optimizer_cfg cfg = plain;
+    cfg.l1 = 0.5;
+    struct optim o = optim_make(&cfg, 0.1, 1);
+    const float gradients[] = {0.4f, 0.05f, 0.4f, -0.8f};
+    const bool zero[] = {true, true, false, true};
+    float w = 0, s[2] = {0, 0};
+    for (size_t i = 0; i < 4; i++) {
+        optim_row(&o, 1, &gradients[i], &w, s);
+        assert_true((w == 0) == zero[i]);
+    }
+    float pulled = 0, free_w = 0, s1[2] = {0}, s2[2] = {0};
+    cfg = plain;
+    cfg.l2 = 30;
+    o = optim_make(&cfg, 0.1, 1);
+    optim_row(&o, 1, gradients, &pulled, s1);
+    o = optim_make(&plain, 0.1, 1);
+    optim_row(&o, 1, gradients, &free_w, s2);
+    assert_true(fabsf(pulled) > 0 && fabsf(pulled) < 0.5f * fabsf(free_w));
+}
+
+/* A weight with fresh state, of a new row or after its state was thrown away, stays
+ * where it is until it has a gradient. */
+static void test_ftrl_fresh_state_keeps_the_weight(void **state)
+{
+    (void)state;
+    const struct optimizer_cfg cfg = {.kind = OPT_FTRL, .beta = 0.25};
+    struct optim o = optim_make(&cfg, 0.1, 1);
+    float w[2] = {0.75f, -0.5f}, s[4] = {0}, g[2] = {0, 0};
+    optim_row(&o, 2, g, w, s);
+    optim_row(&o, 2, g, w, s);
+    assert_true(w[0] == 0.75f && w[1] == -0.5f);
+}
+
 /* Row-wise AdaGrad keeps one float per row, the others one per weight and slot. */
 static void test_layouts(void **state)
 {
@@ -126,6 +189,8 @@ static void test_layouts(void **state)
     assert_int_equal(optim_layout(OPT_ROWWISE_ADAGRAD, 16).floats, 1);
     assert_int_equal(optim_layout(OPT_ADAM, 16).floats, 32);
     assert_string_equal(optim_layout(OPT_ADAM, 16).name[1], "v");
+    assert_int_equal(optim_layout(OPT_FTRL, 16).floats, 32);
+    assert_string_equal(optim_layout(OPT_FTRL, 16).name[0], "z");
 }
 
 static void near(double a, double b)
@@ -162,6 +227,9 @@ int main(void)
         cmocka_unit_test(test_dense_is_elementwise),
         cmocka_unit_test(test_weight_decay_is_decoupled),
         cmocka_unit_test(test_adam_first_step),
+        cmocka_unit_test(test_ftrl_without_penalties_is_adagrad),
+        cmocka_unit_test(test_ftrl_penalties),
+        cmocka_unit_test(test_ftrl_fresh_state_keeps_the_weight),
         cmocka_unit_test(test_layouts),
         cmocka_unit_test(test_schedules),
     };
