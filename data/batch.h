@@ -53,6 +53,7 @@ struct batch {
     const float *durations; /* [B, n_tasks], 0 = none; NULL when no task has a duration */
     const uint64_t *group; /* [B] hash of the group column; NULL without data.group */
     const uint64_t *row;   /* [B] number of the row among all rows of the prepared file */
+    uint64_t step;         /* of training: the step that the rows are for */
 };
 
 #endif

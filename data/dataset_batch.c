@@ -288,6 +288,11 @@ enum status batch_buffer_create(const struct loading *l, size_t max_rows,
     return ST_OK;
 }
 
+void batch_buffer_step(struct batch_buffer *b, uint64_t step)
+{
+    b->batch.step = step;
+}
+
 void batch_buffer_destroy(struct batch_buffer *b)
 {
     if (!b) return;

@@ -133,6 +133,8 @@ struct batch_buffer;
 enum status batch_buffer_create(const struct loading *l, size_t max_rows,
                                 struct batch_buffer **out, struct error *err) MUST_USE;
 void batch_buffer_destroy(struct batch_buffer *b);
+/* batch.step of what is built next. */
+void batch_buffer_step(struct batch_buffer *b, uint64_t step);
 /* Rows order[0..n) of the store, n <= max_rows. ST_NOMEM only where the file has
  * no dictionary of a table and the batch holds more ids than any before. */
 enum status builder_build(struct builder *b, const struct store *s, const uint32_t *order,

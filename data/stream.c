@@ -398,6 +398,7 @@ enum status stream_next(struct stream *s, size_t lane, size_t slot,
     size_t n_window = rows_in_window(s, l, number, &from), at = (size_t)(position - from);
     size_t n = at < n_window ? n_window - at : 0;
     if (n > s->lane_rows) n = s->lane_rows;
+    batch_buffer_step(l->buffer[slot], l->step);
     enum status st = builder_build(builder, w->store, w->order + (n ? at : 0), n,
                                    l->buffer[slot], out, err);
     give_builder(s, builder);

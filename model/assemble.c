@@ -66,7 +66,8 @@ enum status assemble_model(const struct assembly *a, struct model **out, struct 
                                   .n_tasks = a->settings->n_tasks,
                                   .table_dim = a->table_dim,
                                   .n_tables = schema->n_tables,
-                                  .n_dense = schema->n_dense};
+                                  .n_dense = schema->n_dense,
+                                  .seed = a->settings->seed};
         st = model_create(&spec, out, err);
     } else {
         st = mem_error(err, "model", schema->n_features * sizeof *inputs);

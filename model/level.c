@@ -1,5 +1,7 @@
 #include "model/level.h"
 
+#include <string.h>
+
 #include "model/norm.h"
 #include "model/op.h"
 
@@ -76,10 +78,39 @@ void level_chunk_destroy(struct level_chunk *c, const struct net *net)
 
 /* ---- blocks and layers ---- */
 
-/* Where a run keeps its input; NULL when its derivative follows from its output. */
-static float *pre_of(enum activation act, float *pre, size_t col)
+/* Columns [col, col + n) of buffer number buf through their activation, and back. */
+static void activate(const struct net *net, const struct net_run *r, size_t buf,
+                     struct level_chunk *c)
 {
-    return act == ACT_GELU || act == ACT_SILU ? pre + col : NULL;
+    size_t ld = net->buffers[buf].width;
+    float *y = c->act[buf] + r->col;
+    float *pre = r->keep != KEEP_NOTHING ? c->pre[buf] + r->col : NULL;
+    layers_activate(r->act, c->n, r->n, y, r->keep == KEEP_INPUT ? pre : NULL, ld);
+    for (size_t i = 0; i < c->n && r->keep == KEEP_OUTPUT; i++)
+        memcpy(pre + i * ld, y + i * ld, r->n * sizeof *y);
+}
+
+static void activate_backward(const struct net *net, const struct net_run *r, size_t buf,
+                              struct level_chunk *c)
+{
+    const float *y = c->act[buf] + r->col;
+    const float *pre = r->keep != KEEP_NOTHING ? c->pre[buf] + r->col : NULL;
+    layers_activate_backward(r->act, c->n, r->n, r->keep == KEEP_OUTPUT ? pre : y, pre,
+                             c->grad[buf] + r->col, net->buffers[buf].width);
+}
+
+static struct net_run run_of(const struct net_layer *l)
+{
+    return (struct net_run){l->dst_col, l->out, l->act, l->keep};
+}
+
+/* Of the layer's activations, or of their gradients: the same factors. */
+static void layer_dropout(const struct net *net, const struct net_layer *l,
+                          const struct level_chunk *c, float *const *base)
+{
+    if (l->dropout.below == 0 || c->keys == NULL) return;
+    dropout_apply(&l->dropout, c->n, l->out, c->keys, base[l->dst] + l->dst_col,
+                  net->buffers[l->dst].width);
 }
 
 static void layer_norm(const struct net *net, const struct net_layer *l,
@@ -110,37 +141,30 @@ static const struct net_layer *first_layer(const struct net *net,
 static void block_forward(const struct net *net, const struct net_block *b,
                           const float *params, enum product kind, struct level_chunk *c)
 {
-    size_t ld = net->buffers[b->dst].width;
-    float *y = c->act[b->dst], *pre = c->pre[b->dst];
     if (b->src != NET_X) {
         layers_product(kind, c->n, b->in, b->n, c->act[b->src],
-                       net->buffers[b->src].width, params + b->w, b->n, params + b->b, y,
-                       ld);
+                       net->buffers[b->src].width, params + b->w, b->n, params + b->b,
+                       c->act[b->dst], net->buffers[b->dst].width);
     }
     for (size_t i = 0; i < b->n_units; i++)
         layer_norm(net, first_layer(net, b, i), params, c);
-    for (size_t i = 0; i < b->n_runs; i++) {
-        const struct net_run *r = &b->runs[i];
-        layers_activate(r->act, c->n, r->n, y + r->col, pre_of(r->act, pre, r->col), ld);
-    }
+    for (size_t i = 0; i < b->n_runs; i++) activate(net, &b->runs[i], b->dst, c);
+    for (size_t i = 0; i < b->n_units; i++)
+        layer_dropout(net, first_layer(net, b, i), c, c->act);
 }
 
 static void block_backward(const struct net *net, const struct net_block *b,
                            const float *params, struct level_chunk *c, float *grad)
 {
-    size_t ld = net->buffers[b->dst].width;
-    for (size_t i = 0; i < b->n_runs; i++) {
-        const struct net_run *r = &b->runs[i];
-        layers_activate_backward(r->act, c->n, r->n, c->act[b->dst] + r->col,
-                                 pre_of(r->act, c->pre[b->dst], r->col),
-                                 c->grad[b->dst] + r->col, ld);
-    }
+    for (size_t i = 0; i < b->n_units; i++)
+        layer_dropout(net, first_layer(net, b, i), c, c->grad);
+    for (size_t i = 0; i < b->n_runs; i++) activate_backward(net, &b->runs[i], b->dst, c);
     for (size_t i = 0; i < b->n_units; i++)
         layer_norm_backward(net, first_layer(net, b, i), params, c, grad);
     if (b->src == NET_X) return;
     layers_product_backward(b->add, c->n, b->in, b->n, c->act[b->src],
                             net->buffers[b->src].width, params + b->w, b->n,
-                            c->grad[b->dst], ld, c->grad[b->src],
+                            c->grad[b->dst], net->buffers[b->dst].width, c->grad[b->src],
                             net->buffers[b->src].width, grad + b->w, grad + b->b);
 }
 
@@ -152,7 +176,10 @@ static void layer_forward(const struct net *net, const struct net_layer *l,
     layers_product(kind, c->n, l->in, l->out, c->act[l->src] + l->src_col, ldx,
                    params + l->w, l->ldw, params + l->b, y, ldy);
     layer_norm(net, l, params, c);
-    if (!l->linear) layers_activate(l->act, c->n, l->out, y, c->pre[l->dst], ldy);
+    if (l->linear) return;
+    struct net_run all = run_of(l);
+    activate(net, &all, l->dst, c);
+    layer_dropout(net, l, c, c->act);
 }
 
 static void layer_backward(const struct net *net, const struct net_layer *l,
@@ -161,8 +188,9 @@ static void layer_backward(const struct net *net, const struct net_layer *l,
     size_t ldx = net->buffers[l->src].width, ldy = net->buffers[l->dst].width;
     float *dy = c->grad[l->dst] + l->dst_col;
     if (!l->linear) {
-        layers_activate_backward(l->act, c->n, l->out, c->act[l->dst] + l->dst_col,
-                                 c->pre[l->dst], dy, ldy);
+        struct net_run all = run_of(l);
+        layer_dropout(net, l, c, c->grad);
+        activate_backward(net, &all, l->dst, c);
     }
     layer_norm_backward(net, l, params, c, grad);
     layers_product_backward(false, c->n, l->in, l->out, c->act[l->src] + l->src_col, ldx,

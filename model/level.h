@@ -13,6 +13,7 @@ struct level_chunk {
     size_t n;
     float **act, **grad;   /* [n_buffers] */
     float **pre;           /* [n_buffers], NULL where not needed */
+    const uint64_t *keys;  /* [n] the rows' keys of dropout; NULL: none, as in scoring */
     float **norm;          /* [n_norms] memory of norm.h; NULL without a backward pass */
     struct mix_rows *rows; /* scratch: [most experts of a mix] */
     struct mix_use *uses;  /* scratch: [most mixes of a level] */

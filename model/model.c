@@ -163,6 +163,7 @@ static enum status copy_spec(struct model *m, const struct model_spec *s,
     m->n_tasks = s->n_tasks;
     m->n_tables = s->n_tables;
     m->n_dense = s->n_dense;
+    m->seed = s->seed;
     m->inputs = arena_take(m->arena, s->n_inputs, sizeof *m->inputs);
     m->x_offset = arena_take(m->arena, s->n_inputs, sizeof *m->x_offset);
     m->by_name = arena_take(m->arena, s->n_inputs, sizeof *m->by_name);

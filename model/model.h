@@ -59,6 +59,7 @@ struct model_spec {
     const size_t *table_dim; /* [n_tables] */
     size_t n_tables;
     size_t n_dense; /* columns of batch.dense */
+    uint64_t seed;  /* of dropout */
 };
 
 /* Width of the embedding rows that a model of this type reads: cfg_dim, but for lr
@@ -130,7 +131,8 @@ enum status model_work_create(const struct model *m, const struct model_caps *ca
                               struct model_work **out, struct error *err) MUST_USE;
 void model_work_destroy(struct model_work *w);
 
-/* One lane, forward and backward. Never allocates.
+/* One lane, forward and backward. Never allocates. Dropout follows from the model's seed,
+ * the batch's step and its rows' numbers (dropout.h).
  *   params      [P]
  *   scale       [K] 1 / (batch_size * r_k): factor of every row's loss (DESIGN 4 rule 5);
  *               the task's weight is applied inside

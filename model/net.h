@@ -27,6 +27,7 @@
 #define MTPS_MODEL_NET_H
 
 #include "common/base/mem.h"
+#include "model/dropout.h"
 #include "model/layer1.h"
 #include "model/model.h"
 
@@ -40,7 +41,11 @@ enum {
 
 enum unit_role { UNIT_BOTTOM, UNIT_EXPERT, UNIT_GATE, UNIT_TOWER };
 
-/* y = f(norm(x w + b)), w [in, out] at params + w with row stride ldw. */
+/* What an activation's derivative reads besides its output: `pre` keeps it. Dropout changes
+ * the output of a tanh; what it does to relu's sign does not matter. */
+enum net_keep { KEEP_NOTHING, KEEP_INPUT, KEEP_OUTPUT };
+
+/* y = dropout(f(norm(x w + b))), w [in, out] at params + w with row stride ldw. */
 struct net_layer {
     size_t in, out;
     size_t w, ldw, b;
@@ -51,6 +56,8 @@ struct net_layer {
     bool of_x;   /* rows of w are columns of x: one tensor per feature */
     bool linear; /* no activation */
     enum activation act;
+    enum net_keep keep;
+    struct dropout dropout;
 };
 
 struct net_unit {
@@ -64,6 +71,7 @@ struct net_unit {
 struct net_run {
     size_t col, n;
     enum activation act;
+    enum net_keep keep;
 };
 
 struct net_block {
@@ -116,7 +124,7 @@ struct net_level {
 
 struct net_buffer {
     size_t width;
-    bool pre; /* activations whose derivative needs their input keep it */
+    bool pre; /* something of it is kept for derivatives */
 };
 
 struct net {
@@ -130,6 +138,7 @@ struct net {
     struct net_level *levels;
     size_t n_buffers, n_layers, n_units, n_blocks, n_mixes, n_experts, n_ops, n_levels;
     size_t n_norms;   /* layers with a norm */
+    bool dropout;     /* some layer has it */
     size_t n_params;
     size_t x_block; /* the block that reads NET_X; NET_NONE: none */
     size_t x_buf;   /* buffer [rows, n_x] of the input stage; NET_NONE: none */
@@ -157,6 +166,7 @@ struct model {
     size_t *table_dim;
     size_t n_tables, n_ids, n_one_hot, n_dense;
     size_t n_x; /* D */
+    uint64_t seed;
     struct layer1 *layer1;
     struct net net;
     struct model_tensor *tensors;

@@ -25,6 +25,26 @@ size_t plan_params(struct plan *p, size_t n)
     return at;
 }
 
+static enum net_keep keep_of(enum activation act, double dropout)
+{
+    if (act == ACT_GELU || act == ACT_SILU) return KEEP_INPUT;
+    return act == ACT_TANH && dropout > 0 ? KEEP_OUTPUT : KEEP_NOTHING;
+}
+
+/* An activated layer of a stack, norm and dropout with it. */
+static struct net_layer hidden_layer(struct net *net, const struct mlp_cfg *mlp,
+                                     const char *unit, size_t i)
+{
+    struct net_layer l = {.out = mlp->layers.v[i],
+                          .act = mlp->activation,
+                          .keep = keep_of(mlp->activation, mlp->dropout),
+                          .norm = NET_NONE};
+    if (mlp->norm == NORM_LAYER) l.norm = net->n_norms++;
+    if (mlp->dropout > 0) l.dropout = dropout_make(mlp->dropout, unit, i);
+    net->dropout |= mlp->dropout > 0;
+    return l;
+}
+
 /* A unit of the block that was begun last; plan_block_end() places its layers. */
 void plan_unit(struct plan *p, const char *name, enum unit_role role, size_t task,
                struct plan_stack s, size_t in)
@@ -33,15 +53,13 @@ void plan_unit(struct plan *p, const char *name, enum unit_role role, size_t tas
     struct net_unit *u = &net->units[net->n_units++];
     *u = (struct net_unit){name, role, task, net->n_layers, stack_layers(s)};
     for (size_t i = 0; i < u->n_layers; i++) {
-        bool last = s.last > 0 && i + 1 == u->n_layers;
-        size_t out = last ? s.last : s.mlp->layers.v[i];
-        net->layers[net->n_layers++] = (struct net_layer){
-            .in = in,
-            .out = out,
-            .linear = last,
-            .act = s.mlp->activation,
-            .norm = !last && s.mlp->norm == NORM_LAYER ? net->n_norms++ : NET_NONE};
-        in = out;
+        struct net_layer *l = &net->layers[net->n_layers++];
+        if (s.last > 0 && i + 1 == u->n_layers)
+            *l = (struct net_layer){.out = s.last, .linear = true, .norm = NET_NONE};
+        else
+            *l = hidden_layer(net, s.mlp, name, i);
+        l->in = in;
+        in = l->out;
     }
     net->blocks[net->n_blocks - 1].n_units++;
     net->levels[net->n_levels - 1].n_units++;
@@ -62,12 +80,7 @@ static size_t slot_width(const struct net_unit *u, size_t out)
     return pad ? net_round(out, NET_PAD) : out;
 }
 
-static bool needs_input(enum activation act)
-{
-    return act == ACT_GELU || act == ACT_SILU;
-}
-
-/* Activated columns of the block, neighbours with one activation joined. */
+/* Activated columns of the block, neighbours that do the same joined. */
 static enum status block_runs(struct plan *p, struct net_block *b)
 {
     struct net *net = p->net;
@@ -79,12 +92,13 @@ static enum status block_runs(struct plan *p, struct net_block *b)
         size_t n = slot_width(u, l->out);
         if (l->linear) continue;
         struct net_run *r = b->n_runs > 0 ? &runs[b->n_runs - 1] : NULL;
-        if (r != NULL && r->act == l->act && r->col + r->n == l->dst_col) {
+        if (r != NULL && r->act == l->act && r->keep == l->keep &&
+            r->col + r->n == l->dst_col) {
             r->n += n;
         } else {
-            runs[b->n_runs++] = (struct net_run){l->dst_col, n, l->act};
+            runs[b->n_runs++] = (struct net_run){l->dst_col, n, l->act, l->keep};
         }
-        if (needs_input(l->act)) net->buffers[b->dst].pre = true;
+        if (l->keep != KEEP_NOTHING) net->buffers[b->dst].pre = true;
     }
     b->runs = runs;
     return ST_OK;
@@ -118,7 +132,7 @@ static void unit_rest(struct plan *p, struct net_unit *u)
             l->dst_col = u->task;
         } else {
             l->dst = plan_buffer(p, l->out);
-            net->buffers[l->dst].pre = !l->linear && needs_input(l->act);
+            net->buffers[l->dst].pre = l->keep != KEEP_NOTHING;
         }
     }
 }

@@ -18,6 +18,7 @@ struct ref {
     const double *x; /* [D] of this row */
     size_t width;    /* of the widest layer */
     size_t *last;    /* tensor found last: they are asked for nearly in order */
+    const uint64_t *key; /* of this row's dropout; NULL: none */
 };
 
 /* Memory of a test's reference: running out of it ends the test. */
@@ -90,6 +91,15 @@ static void norm(const struct ref *r, const char *unit, size_t index, size_t n,
                  (double)bias[j];
 }
 
+static void drop(const struct ref *r, const char *unit, size_t index, double rate,
+                 size_t n, double *out)
+{
+    if (rate == 0 || r->key == NULL) return;
+    struct dropout d = dropout_make(rate, unit, index);
+    for (size_t j = 0; j < n; j++)
+        out[j] = dropout_keeps(&d, *r->key, j) ? out[j] / (1 - rate) : 0;
+}
+
 /* Layers 0 .. hidden-1 activated, then `linear` more without. */
 static size_t stack(const struct ref *r, const char *unit, const struct mlp_cfg *mlp,
                     bool linear, const double *in, double *out)
@@ -103,6 +113,7 @@ static size_t stack(const struct ref *r, const char *unit, const struct mlp_cfg 
         if (i < mlp->layers.n && mlp->norm == NORM_LAYER) norm(r, unit, i, n, to);
         for (size_t j = 0; j < n && i < mlp->layers.n; j++)
             to[j] = layers_activation_reference(mlp->activation, to[j]);
+        if (i < mlp->layers.n) drop(r, unit, i, mlp->dropout, n, to);
         from = to;
     }
     memcpy(out, from, n * sizeof *out);
@@ -330,15 +341,17 @@ static void input_row(const struct model *m, const struct batch *b,
 }
 
 void reference_logits(const struct model *m, const float *params, const struct batch *b,
-                      const struct model_rows *rows, double *logits)
+                      const struct model_rows *rows, bool training, double *logits)
 {
     double *x = take(m->n_x + 1), *z = take(m->n_tasks);
     size_t last = 0;
-    struct ref ref = {m, params, x, 1, &last};
+    uint64_t key;
+    struct ref ref = {m, params, x, 1, &last, training && m->net.dropout ? &key : NULL};
     for (size_t i = 0; i < m->net.n_layers; i++)
         if (m->net.layers[i].out > ref.width) ref.width = m->net.layers[i].out;
     for (size_t r = 0; r < b->n_rows; r++) {
         input_row(m, b, rows, r, x);
+        if (ref.key != NULL) dropout_keys(m->seed, b->step, 1, b->row + r, &key);
         forward_row(&ref, z);
         for (size_t i = 0; i < m->n_inputs; i++)
             if (m->inputs[i].direct) add_direct(&ref, &m->inputs[i], b, rows, r, z);
@@ -354,7 +367,7 @@ void model_forward_reference(const struct model *m, const float *params,
 {
     size_t n = b->n_rows * m->n_tasks;
     double *z = take(n);
-    reference_logits(m, params, b, rows, z);
+    reference_logits(m, params, b, rows, false, z);
     for (size_t i = 0; i < n; i++) logits[i] = (float)z[i];
     mem_free(z);
 }

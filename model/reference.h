@@ -4,8 +4,8 @@
 
 #include "model/model.h"
 
-/* logits[B, K] in double. Running out of memory ends the process: for tests. */
+/* logits[B, K] in double; training: with the batch's dropout. Running out of memory ends the process: for tests. */
 void reference_logits(const struct model *m, const float *params, const struct batch *b,
-                      const struct model_rows *rows, double *logits);
+                      const struct model_rows *rows, bool training, double *logits);
 
 #endif

@@ -17,6 +17,7 @@ struct model_work {
     struct layer1_work *layer1;
     struct level_chunk *chunk;
     float *y, *dy; /* [max_rows, N] */
+    uint64_t keys[NET_CHUNK]; /* of dropout */
     size_t max_rows;
     struct model_times times;
 };
@@ -145,6 +146,10 @@ static void chunk_step(const struct model *m, const float *params, const struct 
 {
     const struct net *net = &m->net;
     double from = seconds();
+    if (net->dropout) {
+        dropout_keys(m->seed, b->step, w->chunk->n, b->row + first, w->keys);
+        w->chunk->keys = w->keys;
+    }
     if (net->x_buf != NET_NONE) gather_x_forward(m, b, rows, first, w->chunk);
     lap(&w->times.layer1_forward, &from);
     for (size_t i = 0; i < net->n_levels; i++) {
@@ -191,6 +196,7 @@ bool model_step(const struct model *m, const float *params, const struct batch *
 {
     size_t ld = m->net.buffers[NET_Y].width;
     assert(b->n_rows <= w->max_rows);
+    assert(!m->net.dropout || b->row != NULL);
     memset(loss, 0, m->n_tasks * sizeof *loss);
     zero_row_grad(m, b, row_grad);
     if (b->n_rows == 0) {

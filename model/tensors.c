@@ -171,7 +171,9 @@ static void print_shape(FILE *f, const struct net *net, const struct net_unit *u
     for (size_t i = 0; i < u->n_layers; i++)
         fprintf(f, " %zu", net->layers[u->first + i].out);
     fputc(']', f);
-    if (net->layers[u->first].norm != NET_NONE) fputs(" layer norm", f);
+    const struct net_layer *l = &net->layers[u->first];
+    if (l->norm != NET_NONE) fputs(" layer norm", f);
+    if (l->dropout.below > 0) fprintf(f, " dropout %g", (double)l->dropout.rate);
 }
 
 static bool same_shape(const struct net *net, const struct net_unit *a,

@@ -353,7 +353,11 @@ static const struct option_group table = {ROWS(table_rows), ELEMENT(table_cfg),
         {"norm", OPTION_ENUM, .def = "none", .names = norms, AT(mlp_cfg, norm),            \
          .help = "layer: before the activation of every " where " a row's values are "     \
                  "brought to mean 0 and variance 1, then multiplied by a learnt gain and " \
-                 "added to a learnt bias."}
+                 "added to a learnt bias."},                                               \
+        {"dropout", OPTION_REAL, .def = "0", .min = 0, .max = 0.95, AT(mlp_cfg, dropout),  \
+         .help = "Share of the values after every " where " that training sets to 0, "     \
+                 "others each time; the rest is enlarged so that the mean stays. Scoring " \
+                 "leaves all as they are."}
 
 static const struct option mlp_rows[] = {
     {"layers", OPTION_SIZES, .min = 1, .max = 65536, .unit = "units",

@@ -186,6 +186,7 @@ struct mlp_cfg {
     struct sizes_cfg layers;
     enum activation activation;
     enum norm norm; /* of what goes into the activation */
+    double dropout; /* share of what comes out of it */
 };
 
 struct task_cfg {

@@ -45,6 +45,16 @@ option norm --set model.experts.norm=layer --set model.gates.norm=layer --set mo
 for part in experts gates towers; do
     changes "norm-$part" --set "model.$part.norm=layer"
 done
+option dropout --set model.experts.dropout=0.2 --set model.gates.dropout=0.2 --set model.towers.dropout=0.2
+for part in experts gates towers; do
+    changes "dropout-$part" --set "model.$part.dropout=0.2"
+done
+expect_exit 0 "dropout may differ when scoring: it does nothing there" "$MTPS" eval --ckpt runs/dropout -c small.yaml \
+    "${deep[@]}" --set model.experts.dropout=0.5
+
+# A task's own parts.
 plain=$(predictions runs/norm-towers)
 changes norm-one-tower --set model.towers.norm=layer --set tasks.like.tower.norm=none
+plain=$(predictions runs/dropout-towers)
+changes dropout-one-tower --set model.towers.dropout=0.2 --set tasks.like.tower.dropout=0
 finish

@@ -46,7 +46,32 @@ CASES = [  # name, type, activation, parts
     ("ple", "ple", "silu", {"own": 2, "shared": 1, "levels": 2, "experts": [3], "towers": [3]}),
     ("mmoe_norm", "mmoe", "gelu",
      {"count": 2, "experts": [4, 3], "gates": [3], "towers": [3], "norm": 1}),
+    ("dropout", "share_bottom", "tanh", {"bottom": [5, 4], "towers": [3], "dropout": 0.25}),
 ]
+# Values that dropout keeps: of each layer, in steps 0, 1 and 2, the columns of rows 0 to 5.
+# They are what model/dropout.h says for seed 9; the test checks that.
+MASKS = {
+    "bottom/layer0": (
+        "11110 11111 01111 11110 10110 11001",
+        "01111 11111 10110 11010 11111 01011",
+        "10110 11110 11101 01110 10101 11110"),
+    "bottom/layer1": (
+        "0011 1111 1111 0011 1001 1111",
+        "1101 1011 0111 1111 1111 1100",
+        "1011 1101 1110 1111 0111 1110"),
+    "tower/click/layer0": (
+        "111 011 110 111 010 101",
+        "111 010 011 111 111 101",
+        "100 110 111 001 101 111"),
+    "tower/finish/layer0": (
+        "111 111 100 011 111 000",
+        "111 110 101 111 110 011",
+        "111 111 111 010 111 110"),
+    "tower/time/layer0": (
+        "111 110 111 111 100 010",
+        "111 101 110 111 111 111",
+        "111 111 101 101 111 101"),
+}
 ACTIVATIONS = {"relu": torch.relu, "silu": torch.nn.functional.silu, "tanh": torch.tanh,
                "gelu": lambda x: torch.nn.functional.gelu(x, approximate="tanh")}
 RUNS = ["sgd", "adagrad", "rowwise_adagrad", "adam", "ftrl"]  # rowwise: with AdamW on the dense part
@@ -68,11 +93,12 @@ class Case:
         self.dims = (K, K) if kind == "lr" else DIMS
         self.tables = [self.values(VOCABULARY[t], self.dims[t]) for t in range(2)]
         self.params = {}
+        self.training = None  # or step and rows
         print("case", name, 1, kind)
         print("activation", activation, 0)
         for part in ("bottom", "experts", "gates", "towers"):
             put("sizes", part, parts.get(part, []))
-        for part in ("count", "own", "shared", "levels", "norm"):
+        for part in ("count", "own", "shared", "levels", "norm", "dropout"):
             put("number", part, [parts.get(part, 0)])
 
     def values(self, *shape):
@@ -99,9 +125,18 @@ class Case:
         gain, bias = (self.param(f"{name}/{part}", 1, x.shape[1]) for part in ("gain", "bias"))
         return torch.nn.functional.layer_norm(x, x.shape[1:], gain[0], bias[0], 1e-5)
 
+    def dropout(self, layer, x):
+        if self.training is None or not self.parts.get("dropout"):
+            return x
+        step, first, end = self.training
+        rows = MASKS[layer][step].split()[first:end]
+        kept = torch.tensor([[float(c) for c in row] for row in rows])
+        return x * kept / (1 - self.parts["dropout"])
+
     def mlp(self, unit, x, sizes, last=0):
         for i, n in enumerate(sizes):
             x = self.act(self.norm(f"{unit}/layer{i}/norm", self.linear(unit, i, x, n)))
+            x = self.dropout(f"{unit}/layer{i}", x)
         return self.linear(unit, len(sizes), x, last) if last else x
 
     def inputs(self, tables, first, end):
@@ -191,8 +226,10 @@ class Case:
             out.append(total * SCALES[k])
         return out
 
-    def total(self, tables, first=0, end=B):
+    def total(self, tables, first=0, end=B, step=0):
+        self.training = (step, first, end)
         each = self.losses(self.forward(tables, first, end), first, end)
+        self.training = None
         return sum(w * loss for w, loss in zip(TASK_WEIGHTS, each)), each
 
     def report_step(self):
@@ -219,7 +256,7 @@ class Case:
         for t, (first, end) in enumerate(STEPS):
             live = [x.clone().requires_grad_() for x in tables]
             dense.zero_grad()
-            self.total(live, first, end)[0].backward()
+            self.total(live, first, end, t)[0].backward()
             dense.step()
             for i in range(2):
                 rows.step(i, tables[i], live[i].grad, touched(i, first, end), t + 1)
@@ -328,6 +365,9 @@ def report_batch():
     put("numbers", "num", NUMBERS.flatten().tolist())
     put("labels", "-", [v for row in LABELS for v in row])
     put("weights", "-", WEIGHTS.flatten().tolist())
+    for layer, steps in MASKS.items():
+        for step, rows in enumerate(steps):
+            put("mask", f"{layer}/{step}", [int(c) for c in rows.replace(" ", "")])
 
 
 generator = torch.Generator().manual_seed(5)

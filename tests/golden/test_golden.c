@@ -13,6 +13,7 @@
 #include "common/math/blas.h"
 #include "common/math/optim.h"
 #include "tests/golden/golden_file.h"
+#include "model/dropout.h"
 #include "model/model.h"
 
 enum {
@@ -22,7 +23,8 @@ enum {
     N_TABLES = 2,
     MOST_IDS = 5,
     MOST_ITEMS = 24,
-    N_STEPS = 3
+    N_STEPS = 3,
+    SEED = 9
 };
 
 /* Values are printed with 6 digits (5e-7 of the value) and computed in float over
@@ -53,6 +55,7 @@ struct part {
     uint32_t level[B];
     const uint32_t *one_hot[1];
     float dense[B * 2], labels[B * K], weights[B * K];
+    uint64_t number[B];
 };
 
 /* Items of feature f in rows [first, end), and where each row starts. */
@@ -129,6 +132,7 @@ static void part_make(const struct golden_file *g, size_t first, size_t end,
     for (size_t r = 0; r < rows; r++) {
         double v = levels->v[first + r];
         p->level[r] = v < 0 ? ONE_HOT_NONE : (uint32_t)v;
+        p->number[r] = first + r;
     }
     p->one_hot[0] = p->level;
     floats(golden_find(g, 0, "numbers", NULL), first * 2, rows * 2, p->dense);
@@ -145,7 +149,8 @@ static void part_make(const struct golden_file *g, size_t first, size_t end,
                               .one_hot = p->one_hot,
                               .dense = p->dense,
                               .labels = p->labels,
-                              .weights = p->weights};
+                              .weights = p->weights,
+                              .row = p->number};
 }
 
 /* ---- a case ---- */
@@ -179,6 +184,7 @@ static struct mlp_cfg sizes(const struct golden_case *c, const char *part, size_
     for (size_t i = 0; i < l->n; i++) memory[i] = (size_t)l->v[i];
     m.layers = (struct sizes_cfg){memory, l->n};
     if (line(c, "number", "norm")->v[0] != 0) m.norm = NORM_LAYER;
+    m.dropout = line(c, "number", "dropout")->v[0];
     for (int a = 0; a < 4; a++)
         if (strcmp(names[a], act->name) == 0) m.activation = (enum activation)a;
     return m;
@@ -232,7 +238,7 @@ static void make_model(struct golden_case *c)
                             .experts = sizes(c, "experts", memory[3]),
                             .gates = gate,
                             .towers = tower};
-    struct model_spec spec = {cfg, inputs, 6, tasks, K, c->dim, N_TABLES, 2};
+    struct model_spec spec = {cfg, inputs, 6, tasks, K, c->dim, N_TABLES, 2, SEED};
     if (model_create(&spec, &c->model, &err) != ST_OK) fail_msg("%s", err.text);
 }
 
@@ -437,6 +443,7 @@ static void check_run(struct golden_case *c, const struct run *r)
     for (size_t i = 0; i < N_STEPS; i++) {
         struct part p;
         part_make(c->file, first[i], end[i], &p);
+        p.batch.step = i;
         step(c, &p, loss);
         apply(c, r, &p, i + 1, &s);
     }
@@ -492,6 +499,30 @@ GOLDEN(mmoe_gate_mlp)
 GOLDEN(cgc)
 GOLDEN(ple)
 GOLDEN(mmoe_norm)
+GOLDEN(dropout)
+
+/* The generator was fed the masks that the model uses: layers by name, steps, rows. */
+static void masks_are_the_models(void **state)
+{
+    static const char *const units[] = {"bottom", "bottom", "tower/click", "tower/finish",
+                                        "tower/time"};
+    static const size_t layer[] = {0, 1, 0, 0, 0};
+    (void)state;
+    for (size_t i = 0; i < 5; i++)
+        for (uint64_t step = 0; step < N_STEPS; step++) {
+            char name[64];
+            snprintf(name, sizeof name, "%s/layer%zu/%d", units[i], layer[i], (int)step);
+            const struct golden_line *l = golden_find(&file, 0, "mask", name);
+            struct dropout d = dropout_make(0.25, units[i], layer[i]);
+            for (uint64_t r = 0; r < B; r++) {
+                uint64_t key;
+                size_t n = l->n / B;
+                dropout_keys(SEED, step, 1, &r, &key);
+                for (size_t j = 0; j < n; j++)
+                    assert_int_equal(l->v[r * n + j], dropout_keeps(&d, key, j));
+            }
+        }
+}
 
 static int setup(void **state)
 {
@@ -515,7 +546,8 @@ int main(void)
         cmocka_unit_test(test_share_bottom), cmocka_unit_test(test_omoe),
         cmocka_unit_test(test_mmoe),         cmocka_unit_test(test_mmoe_gate_mlp),
         cmocka_unit_test(test_cgc),          cmocka_unit_test(test_ple),
-        cmocka_unit_test(test_mmoe_norm),
+        cmocka_unit_test(test_mmoe_norm),    cmocka_unit_test(test_dropout),
+        cmocka_unit_test(masks_are_the_models),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

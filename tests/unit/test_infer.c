@@ -210,6 +210,25 @@ static void test_infer_new_task_leaves_the_others(void **state)
     }
 }
 
+/* Dropout is a matter of training: scoring has the bits of a model without it. */
+static void test_infer_leaves_dropout_out(void **state)
+{
+    (void)state;
+    static float with[ROWS * MOST_TASKS], without[ROWS * MOST_TASKS];
+    struct toy a, b;
+    struct toy_cfg c = every_type[8];
+    toy_create(&a, &c);
+    c.dropout = 0.5;
+    toy_create(&b, &c);
+    infer(&a, &a.batch, &a.rows, without);
+    infer(&b, &b.batch, &b.rows, with);
+    assert_memory_equal(with, without, ROWS * c.n_tasks * sizeof(float));
+    assert_true(toy_step(&a) && toy_step(&b));
+    assert_true(a.loss[0] != b.loss[0]);
+    toy_destroy(&a);
+    toy_destroy(&b);
+}
+
 /* Parameters are copied: a change shows after infer_create alone. */
 static void test_infer_keeps_its_own_parameters(void **state)
 {
@@ -278,6 +297,7 @@ int main(void)
         cmocka_unit_test(test_infer_bits_do_not_depend_on_feature_order),
         cmocka_unit_test(test_infer_new_feature_with_zero_weights_changes_nothing),
         cmocka_unit_test(test_infer_new_task_leaves_the_others),
+        cmocka_unit_test(test_infer_leaves_dropout_out),
         cmocka_unit_test(test_infer_keeps_its_own_parameters),
         cmocka_unit_test(test_infer_forward_does_not_allocate),
         cmocka_unit_test(test_link_is_sigmoid_for_binary_tasks),

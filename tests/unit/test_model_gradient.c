@@ -250,22 +250,55 @@ static void test_gradient_layer_norm(void **state)
     (void)state;
     for (int a = ACT_RELU; a <= ACT_TANH; a++)
         check(&(struct toy_cfg){.type = MODEL_PLE,
-                                BASE,
+                                .n_rows = 4,
+                                .n_tasks = 2,
+                                .seed = 7,
                                 .own = 1,
                                 .shared = 1,
                                 .levels = 2,
-                                .experts = {5, 4},
-                                .gates = {3},
-                                .towers = {4, 3},
+                                .experts = {4, 3},
+                                .gates = {2},
+                                .towers = {3},
                                 .act = (enum activation)a,
                                 .norm = NORM_LAYER});
-    check(&(struct toy_cfg){
-        .type = MODEL_DNN, BASE, .bottom = {6, 5}, .norm = NORM_LAYER});
+    check(
+        &(struct toy_cfg){.type = MODEL_DNN, BASE, .bottom = {6, 5}, .norm = NORM_LAYER});
     check(&(struct toy_cfg){.type = MODEL_SHARE_BOTTOM,
                             BASE,
                             .bottom = {9},
                             .towers = {4},
                             .norm = NORM_LAYER});
+}
+
+/* Dropout in every stack: each activation, with and without a norm before it; more rows
+ * than go through the levels at once. */
+static void test_gradient_dropout(void **state)
+{
+    (void)state;
+    for (int a = ACT_RELU; a <= ACT_TANH; a++) {
+        struct toy_cfg c = {.type = MODEL_PLE,
+                            .n_rows = 4,
+                            .n_tasks = 2,
+                            .seed = 7,
+                            .own = 1,
+                            .shared = 1,
+                            .levels = 2,
+                            .experts = {4, 3},
+                            .gates = {2},
+                            .towers = {3},
+                            .act = (enum activation)a,
+                            .dropout = 0.3};
+        check(&c);
+        c.norm = NORM_LAYER;
+        check(&c);
+    }
+    check(&(struct toy_cfg){.type = MODEL_SHARE_BOTTOM,
+                            .n_rows = 140,
+                            .n_tasks = 1,
+                            .seed = 5,
+                            .bottom = {3},
+                            .act = ACT_TANH,
+                            .dropout = 0.5});
 }
 
 /* One expert, one task, one row; and twelve tasks, whose mixes come in groups. */
@@ -326,6 +359,7 @@ int main(void)
         cmocka_unit_test(test_gradient_gates_with_their_own_activation),
         cmocka_unit_test(test_gradient_losses),
         cmocka_unit_test(test_gradient_layer_norm),
+        cmocka_unit_test(test_gradient_dropout),
         cmocka_unit_test(test_gradient_corner_sizes),
         cmocka_unit_test(test_gradient_several_chunks),
     };

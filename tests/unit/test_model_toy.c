@@ -125,10 +125,12 @@ static void make_numbers(struct toy *t)
     size_t B = t->batch.n_rows, K = t->cfg.n_tasks;
     struct rng r = rng_make(t->cfg.seed, RNG_TEST, 100);
     uint32_t *level = keep(t, B, 4);
+    uint64_t *number = keep(t, B, 8);
     const uint32_t **one_hot = keep(t, 1, sizeof *one_hot);
     float *dense = keep(t, 2 * B, 4), *labels = keep(t, B * K, 4),
           *weights = keep(t, B * K, 4), *durations = keep(t, B * K, 4);
     for (size_t i = 0; i < B; i++) {
+        number[i] = 1000 - i;
         level[i] = (uint32_t)(rng_u64(&r, i, 0) % 5);
         if (level[i] == 4) level[i] = ONE_HOT_NONE;
         for (uint32_t j = 0; j < 2; j++)
@@ -142,6 +144,8 @@ static void make_numbers(struct toy *t)
             durations[i * K + k] = (float)(1 + 4 * rng_uniform(&r, i, 5 + k));
         }
     }
+    t->batch.row = number;
+    t->batch.step = 17;
     one_hot[0] = level;
     t->batch.one_hot = one_hot;
     t->batch.n_one_hot = 1;
@@ -207,7 +211,10 @@ static void make_inputs(struct toy *t)
 
 static struct mlp_cfg mlp_of(struct toy *t, const size_t *sizes)
 {
-    struct mlp_cfg m = {.given = true, .activation = t->cfg.act, .norm = t->cfg.norm};
+    struct mlp_cfg m = {.given = true,
+                        .activation = t->cfg.act,
+                        .norm = t->cfg.norm,
+                        .dropout = t->cfg.dropout};
     m.layers.v = keep(t, TOY_SIZES, sizeof(size_t));
     while (m.layers.n < TOY_SIZES && sizes[m.layers.n] > 0) {
         m.layers.v[m.layers.n] = sizes[m.layers.n];
@@ -248,7 +255,8 @@ static void make_spec(struct toy *t)
                                   c->n_tasks,
                                   t->table_dim,
                                   c->wide ? TOY_TABLES : 2,
-                                  2};
+                                  2,
+                                  c->seed};
 }
 
 static void make_work(struct toy *t)
@@ -324,7 +332,7 @@ double toy_reference_loss(struct toy *t)
 {
     size_t B = t->batch.n_rows, K = t->cfg.n_tasks;
     double *z = mem_array(B * K, sizeof *z), total = 0, unused;
-    reference_logits(t->model, t->params, &t->batch, &t->rows, z);
+    reference_logits(t->model, t->params, &t->batch, &t->rows, true, z);
     for (size_t i = 0; i < B * K; i++) {
         const struct model_task *task = &t->tasks[i % K];
         double y = (double)t->batch.labels[i];
@@ -388,6 +396,7 @@ void toy_part_create(const struct toy *t, size_t first, size_t n, struct toy_par
     p->batch.ids = ids;
     p->batch.one_hot = one_hot;
     p->batch.dense = keep_part(p, t->batch.dense + first * 2, n * 2, 4);
+    p->batch.row = NULL;
     p->batch.labels = NULL;
     p->batch.weights = NULL;
 }

@@ -33,7 +33,8 @@ struct toy_cfg {
     enum activation act;
     bool own_gate_act; /* gates use gate_act, not act */
     enum activation gate_act;
-    enum norm norm; /* of every stack */
+    enum norm norm;         /* of every stack */
+    double dropout;         /* of every stack */
     enum loss_kind loss;
     bool wide;
     uint64_t seed;
