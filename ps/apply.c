@@ -66,7 +66,12 @@ static void apply_rows(struct server *s, struct shard *h, size_t t)
             if (h->status != ST_OK) return;
         }
         struct row *r = rows[i];
-        optim_row(&info->step, info->dim, in->grads[i], r->values, r->values + info->dim);
+        const float *g = in->grads[i];
+        if (info->l2 > 0) {
+            optim_add_l2(info->l2, info->dim, g, r->values, h->grad);
+            g = h->grad;
+        }
+        optim_row(&info->step, info->dim, g, r->values, r->values + info->dim);
         r->last_step = s->step;
         r->count += in->counts[i];
     }

@@ -19,6 +19,7 @@ static enum status copy_tables(struct server *s, const struct server_spec *spec,
         t->dim = spec->tables[i].dim;
         t->optimizer = spec->tables[i].optimizer;
         t->layout = optim_layout(t->optimizer.kind, t->dim);
+        t->l2 = spec->tables[i].l2;
     }
     return ST_OK;
 }
@@ -77,6 +78,8 @@ static enum status make_shard(struct server *s, size_t i, const struct server_sp
         TRY(table_create(&shape, &h->tables[t], err));
         if (ts->dim > max_dim) max_dim = ts->dim;
     }
+    h->grad = mem_array(max_dim, sizeof *h->grad);
+    if (!h->grad) return mem_error(err, "shard", max_dim * sizeof *h->grad);
     TRY(memo_create(max_dim, &h->memo, err));
     return join_work_create(spec->n_lanes, spec->n_lanes, max_dim, &h->work, err);
 }
@@ -135,6 +138,7 @@ static void close_shard(struct shard *h, size_t n_tables)
     for (size_t t = 0; h->tables && t < n_tables; t++) table_destroy(h->tables[t]);
     mem_free(h->tables);
     memo_destroy(h->memo);
+    mem_free(h->grad);
     join_work_close(&h->work);
 }
 

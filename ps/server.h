@@ -26,6 +26,7 @@ struct table_spec {
     size_t dim;
     struct init_cfg init;
     struct optimizer_cfg optimizer;
+    float l2; /* a used row's gradient gains this times its weights */
 };
 
 struct server_spec {

@@ -16,6 +16,7 @@ struct server_table {
     struct optimizer_cfg optimizer;
     struct optim_layout layout;
     struct optim step; /* numbers of the step at work */
+    float l2;
 };
 
 /* A bucket sub-range and a dense sub-range, with one owning thread. */
@@ -26,6 +27,7 @@ struct shard {
     struct memo *memo;
     struct join_work work;
     struct join_rows rows;
+    float *grad; /* [widest row] with l2 added */
     uint64_t keys_pushed, keys_pulled;
     enum status status; /* of this step */
     struct error err;

@@ -339,6 +339,10 @@ static const struct option table_rows[] = {
     {"optimizer", OPTION_CHOICE, .def = "adagrad", .group = &sparse_optimizer,
      AT(table_cfg, optimizer.kind), N_AT(table_cfg, optimizer),
      .help = "How rows learn."},
+    {"l2", OPTION_REAL, .def = "0", .min = 0, .max = 1e3, AT(table_cfg, l2),
+     .help = "Pulls used rows to 0: in every update l2 times the weight is added to the "
+             "gradient of each row that the batch holds, once however often it does. The "
+             "loss that is reported is without it."},
 };
 static const struct option_group table = {ROWS(table_rows), ELEMENT(table_cfg),
                                           .max_elements = 4096, .element = "TABLE"};

@@ -164,6 +164,7 @@ struct table_cfg {
     size_t dim;
     struct init_cfg init;
     struct optimizer_cfg optimizer;
+    double l2; /* of used rows */
     struct origin at;
 };
 

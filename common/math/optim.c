@@ -142,6 +142,12 @@ void optim_row(const struct optim *o, size_t dim, const float *g, float *w, floa
 }
 
 VECTOR_CLONES
+void optim_add_l2(float l2, size_t dim, const float *g, const float *w, float *x)
+{
+    for (size_t i = 0; i < dim; i++) x[i] = g[i] + l2 * w[i];
+}
+
+VECTOR_CLONES
 static void decay_weights(size_t n, float shrink, const float *restrict mask,
                           float *restrict w)
 {

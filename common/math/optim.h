@@ -18,7 +18,8 @@
  *
  * t counts all updates of the job, also for rows that a step did not touch
  * (lazy Adam: such rows keep their state). Weight decay is decoupled:
- * w -= lr decay w, before the step, and only for the dense part. */
+ * w -= lr decay w, before the step, and only for the dense part. L2 is for rows, and
+ * part of the gradient that any of the above receives: optim_add_l2. */
 #ifndef MTPS_MATH_OPTIM_H
 #define MTPS_MATH_OPTIM_H
 
@@ -57,6 +58,9 @@ struct optim optim_make(const struct optimizer_cfg *cfg, double lr, uint64_t t);
 
 /* One row: w[dim], state[layout.floats], gradient g[dim]. */
 void optim_row(const struct optim *o, size_t dim, const float *g, float *w, float *state);
+
+/* x = g + l2 w, the gradient of the loss + l2 |w|^2 / 2. x[dim] is g or apart from it. */
+void optim_add_l2(float l2, size_t dim, const float *g, const float *w, float *x);
 
 /* n dense floats; slots[s][n] are separate arrays (NULL beyond the layout of dim
  * 1; rowwise_adagrad keeps one float per float here, so it is adagrad).

@@ -52,6 +52,16 @@ done
 expect_exit 0 "dropout may differ when scoring: it does nothing there" "$MTPS" eval --ckpt runs/dropout -c small.yaml \
     "${deep[@]}" --set model.experts.dropout=0.5
 
+option l2 --set tables.default.l2=0.01
+changes l2-one-table --set tables.user.l2=0.01
+for rule in sgd rowwise_adagrad adam ftrl; do
+    expect_exit 0 "$rule without l2" "$MTPS" train "${common[@]}" "${deep[@]}" --run-dir "runs/$rule" \
+        --set "tables.default.optimizer=$rule"
+    plain=$(predictions "runs/$rule")
+    changes "l2-$rule" --set "tables.default.optimizer=$rule" --set tables.default.l2=0.01
+done
+expect_exit 0 "l2 may differ when scoring" "$MTPS" eval --ckpt runs/l2 -c small.yaml "${deep[@]}"
+
 # A task's own parts.
 plain=$(predictions runs/norm-towers)
 changes norm-one-tower --set model.towers.norm=layer --set tasks.like.tower.norm=none

@@ -47,6 +47,7 @@ CASES = [  # name, type, activation, parts
     ("mmoe_norm", "mmoe", "gelu",
      {"count": 2, "experts": [4, 3], "gates": [3], "towers": [3], "norm": 1}),
     ("dropout", "share_bottom", "tanh", {"bottom": [5, 4], "towers": [3], "dropout": 0.25}),
+    ("l2", "dnn", "relu", {"bottom": [4], "l2": 0.125}),
 ]
 # Values that dropout keeps: of each layer, in steps 0, 1 and 2, the columns of rows 0 to 5.
 # They are what model/dropout.h says for seed 9; the test checks that.
@@ -98,7 +99,7 @@ class Case:
         print("activation", activation, 0)
         for part in ("bottom", "experts", "gates", "towers"):
             put("sizes", part, parts.get(part, []))
-        for part in ("count", "own", "shared", "levels", "norm", "dropout"):
+        for part in ("count", "own", "shared", "levels", "norm", "dropout", "l2"):
             put("number", part, [parts.get(part, 0)])
 
     def values(self, *shape):
@@ -256,7 +257,11 @@ class Case:
         for t, (first, end) in enumerate(STEPS):
             live = [x.clone().requires_grad_() for x in tables]
             dense.zero_grad()
-            self.total(live, first, end, t)[0].backward()
+            loss = self.total(live, first, end, t)[0]
+            for i in range(2):  # (l2 / 2) |row|^2 of every row in use, once
+                used = live[i][touched(i, first, end)]
+                loss = loss + self.parts.get("l2", 0) / 2 * (used * used).sum()
+            loss.backward()
             dense.step()
             for i in range(2):
                 rows.step(i, tables[i], live[i].grad, touched(i, first, end), t + 1)

@@ -171,7 +171,8 @@ static const struct golden_line *line(const struct golden_case *c, const char *k
                                       const char *name)
 {
     const struct golden_line *l = golden_find(c->file, c->at, key, name);
-    if (l == NULL) fail_msg("%s: no line %s %s", c->file->lines[c->at].name, key, name ? name : "");
+    if (l == NULL)
+        fail_msg("%s: no line %s %s", c->file->lines[c->at].name, key, name ? name : "");
     return l;
 }
 
@@ -427,8 +428,10 @@ static void apply(struct golden_case *c, const struct run *r, const struct part 
     for (size_t i = 0; i < N_TABLES; i++)
         for (size_t u = 0; u < p->tables[i].n; u++) {
             size_t id = p->codes[i][u], dim = c->dim[i];
-            optim_row(&rows, dim, c->row_grad[i] + u * dim, c->table[i] + id * dim,
-                      s->rows[i][id]);
+            float *g = c->row_grad[i] + u * dim;
+            optim_add_l2((float)line(c, "number", "l2")->v[0], dim, g,
+                         c->table[i] + id * dim, g);
+            optim_row(&rows, dim, g, c->table[i] + id * dim, s->rows[i][id]);
         }
 }
 
@@ -500,6 +503,7 @@ GOLDEN(cgc)
 GOLDEN(ple)
 GOLDEN(mmoe_norm)
 GOLDEN(dropout)
+GOLDEN(l2)
 
 /* The generator was fed the masks that the model uses: layers by name, steps, rows. */
 static void masks_are_the_models(void **state)
@@ -542,12 +546,18 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lr),           cmocka_unit_test(test_dnn),
-        cmocka_unit_test(test_share_bottom), cmocka_unit_test(test_omoe),
-        cmocka_unit_test(test_mmoe),         cmocka_unit_test(test_mmoe_gate_mlp),
-        cmocka_unit_test(test_cgc),          cmocka_unit_test(test_ple),
-        cmocka_unit_test(test_mmoe_norm),    cmocka_unit_test(test_dropout),
+        cmocka_unit_test(test_lr),
+        cmocka_unit_test(test_dnn),
+        cmocka_unit_test(test_share_bottom),
+        cmocka_unit_test(test_omoe),
+        cmocka_unit_test(test_mmoe),
+        cmocka_unit_test(test_mmoe_gate_mlp),
+        cmocka_unit_test(test_cgc),
+        cmocka_unit_test(test_ple),
+        cmocka_unit_test(test_mmoe_norm),
+        cmocka_unit_test(test_dropout),
         cmocka_unit_test(masks_are_the_models),
+        cmocka_unit_test(test_l2),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -37,7 +37,8 @@ void toy_make(struct toy *t, uint64_t seed)
         t->tables[i] = (struct table_spec){.name = names[i],
                                            .dim = dims[i],
                                            .init = {.kind = INIT_NORMAL, .scale = 0.01},
-                                           .optimizer = optimizers[i]};
+                                           .optimizer = optimizers[i],
+                                           .l2 = i % 2 ? 0.25f : 0};
         for (uint64_t k = 0; k < TOY_KEYS; k++)
             t->keys[i][k] = k < 2 ? k - 1 : hash_mix(seed * 1000 + i * 100 + k);
         qsort(t->keys[i], TOY_KEYS, sizeof t->keys[i][0], by_place);
@@ -323,8 +324,10 @@ static void apply_table(const struct toy *t, size_t i, const struct toy_rows *g,
         if (!g->count[k]) continue;
         out->known[i][k] = true;
         out->count[i] += g->count[k];
-        optim_row(&o, dim, g->grads + k * dim, out->rows[i] + k * dim,
-                  state + k * 2 * dim);
+        float *w = out->rows[i] + k * dim;
+        for (size_t d = 0; d < dim && t->tables[i].l2 > 0; d++)
+            g->grads[k * dim + d] += t->tables[i].l2 * w[d];
+        optim_row(&o, dim, g->grads + k * dim, w, state + k * 2 * dim);
     }
 }
 

@@ -57,6 +57,27 @@ static void test_rows_follow_the_reference(void **state)
         }
 }
 
+/* g + l2 w in rows of every width, apart from g and in its place; 0 leaves g. */
+static void test_l2_adds_the_weight(void **state)
+{
+    (void)state;
+    struct rng rng = rng_make(5, RNG_TEST, 0);
+    for (size_t dim = 1; dim <= MAX_DIM; dim++) {
+        float g[MAX_DIM], w[MAX_DIM], x[MAX_DIM];
+        for (size_t i = 0; i < dim; i++) {
+            g[i] = draw(&rng, i, 1);
+            w[i] = draw(&rng, i, 2);
+        }
+        optim_add_l2(0.3f, dim, g, w, x);
+        for (size_t i = 0; i < dim; i++) assert_true(x[i] == g[i] + 0.3f * w[i]);
+        optim_add_l2(0, dim, g, w, x);
+        assert_memory_equal(x, g, dim * sizeof *g);
+        optim_add_l2(0.3f, dim, g, w, x);
+        optim_add_l2(0.3f, dim, g, w, g);
+        assert_memory_equal(x, g, dim * sizeof *g);
+    }
+}
+
 /* A float gets the same bits wherever it stands and however many there are: dense
  * blocks of any length equal single floats. */
 static void test_dense_is_elementwise(void **state)
@@ -224,6 +245,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows_follow_the_reference),
+        cmocka_unit_test(test_l2_adds_the_weight),
         cmocka_unit_test(test_dense_is_elementwise),
         cmocka_unit_test(test_weight_decay_is_decoupled),
         cmocka_unit_test(test_adam_first_step),
