@@ -14,7 +14,7 @@ struct args {
     size_t servers, rounds;
     double seconds;
     char form_set[64]; /* --form as an assignment */
-    bool named;
+    enum benchmark { BENCH_NONE, BENCH_STEP, BENCH_DATA } what;
 };
 
 static double positive(struct argp_state *state, const char *option, const char *arg)
@@ -47,12 +47,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         snprintf(a->form_set, sizeof a->form_set, "train.form=%s", arg);
         return 0;
     case ARGP_KEY_ARG:
-        if (a->named || strcmp(arg, "step"))
-            argp_error(state, "there is no benchmark '%s'; there is: step", arg);
-        a->named = true;
+        if (a->what != BENCH_NONE) argp_error(state, "unexpected argument '%s'", arg);
+        if (!strcmp(arg, "step")) a->what = BENCH_STEP;
+        else if (!strcmp(arg, "data")) a->what = BENCH_DATA;
+        else argp_error(state, "there is no benchmark '%s'; there are: step, data", arg);
         return 0;
     case ARGP_KEY_END:
-        if (!a->named) argp_error(state, "which benchmark? there is: step");
+        if (a->what == BENCH_NONE) argp_error(state, "which benchmark? there are: step, data");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -61,17 +62,21 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 static const struct argp_option options[] = {
     {"form", 'f', "gather|project|auto", 0, "form of layer 1 (default: as configured)", 0},
-    {"rounds", 'n', "N", 0, "rounds of bound and steps in turn (default: 7)", 0},
+    {"rounds", 'n', "N", 0, "rounds that medians are taken of (default: 7)", 0},
     {"seconds", 't', "S", 0, "length of a round's half (default: 0.5)", 0},
     {"servers", 's', "S", 0, "ranks that are parameter servers (under mpirun)", 0},
     {0}};
 static const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
 static const struct argp argp = {
-    options, parse, "step",
-    "Time the training step, in turn with the model's matrix products on one core (the bound).",
+    options, parse, "step|data",
+    "Measure this machine."
+    "\v"
+    "step  the training step, in turn with the model's matrix products on one core (the bound)\n"
+    "data  preparing the raw rows of data.train and reading the prepared ones, on one thread;\n"
+    "      without mpirun\n",
     children, NULL, NULL};
 
-static void print(const json_t *r, bool json)
+static void print_step(const json_t *r, bool json)
 {
     if (json) {
         json_dumpf(r, stdout, JSON_COMPACT | JSON_REAL_PRECISION(8));
@@ -100,9 +105,38 @@ static enum status run(const struct args *a, struct job *j, struct error *err)
     struct bench_spec spec = {j->session, j->client, &j->crew, j->threads, a->rounds, a->seconds};
     json_t *result = NULL;
     TRY(bench_step(&spec, &result, err));
-    if (result) print(result, a->common.json);
+    if (result) print_step(result, a->common.json);
     json_decref(result);
     return ST_OK;
+}
+
+static int run_step(const struct args *a, struct settings *settings, enum status st,
+                    struct error *err)
+{
+    struct job job;
+    st = job_open(&job, settings, a->servers, st, err);
+    if (st == ST_OK) st = run(a, &job, err);
+    return job_close(&job, st, err);
+}
+
+static int run_data(const struct args *a, const struct settings *settings, enum status st,
+                    struct error *err)
+{
+    json_t *lines = NULL, *line;
+    size_t i;
+    if (st == ST_OK) st = bench_data(settings, a->rounds, &lines, err);
+    json_array_foreach(lines, i, line)
+    {
+        if (a->common.json) {
+            json_dumpf(line, stdout, JSON_COMPACT | JSON_REAL_PRECISION(8));
+            putchar('\n');
+        } else {
+            printf("%-8s %.0f rows/s\n", json_string_value(json_object_get(line, "name")),
+                   json_number_value(json_object_get(line, "value")));
+        }
+    }
+    json_decref(lines);
+    return cli_finish(st, err);
 }
 
 static enum status add_form(struct args *a, struct error *err)
@@ -122,13 +156,11 @@ int cmd_bench(int argc, char **argv)
     struct args a = {.servers = SIZE_MAX, .rounds = 7, .seconds = 0.5};
     struct settings *settings = NULL;
     struct error err = {0};
-    struct job job;
     enum status st = cli_parse(&argp, argc, argv, &a, NULL, &err);
     if (st == ST_OK) st = add_form(&a, &err);
     if (st == ST_OK) st = cli_settings(&a.common, &settings, &err);
-    st = job_open(&job, settings, a.servers, st, &err);
-    if (st == ST_OK) st = run(&a, &job, &err);
-    int code = job_close(&job, st, &err);
+    int code = a.what == BENCH_DATA ? run_data(&a, settings, st, &err)
+                                    : run_step(&a, settings, st, &err);
     settings_destroy(settings);
     free(a.common.sets);
     return code;

@@ -173,6 +173,11 @@ void scan_close(struct scan *s);
 enum status scan_next(struct scan *s, const struct batch **out,
                       struct error *err) MUST_USE;
 
+/* Read the selected rows into memory, a window of data.shuffle_window rows at a time,
+ * with transforms applied, as the reader of a stream does; nothing is kept. */
+enum status dataset_read(struct dataset *d, const struct fit *fit,
+                         struct error *err) MUST_USE;
+
 /* Capacities for model_work_create: U_f and N at most for batches of `rows`. */
 void dataset_caps(const struct dataset *d, const struct fit *f, size_t rows,
                   size_t *max_distinct /*[n_ids]*/, size_t *max_occurrences /*[n_ids]*/);

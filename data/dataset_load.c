@@ -39,3 +39,34 @@ void dataset_places(const struct dataset *d, const uint32_t *blocks,
             *out++ = (uint32_t)(in_file + (at - before[b]));
     }
 }
+
+/* ---- reading for its own sake ---- */
+
+static enum status read_windows(struct dataset *d, size_t window, struct store *store,
+                                struct block *scratch, struct error *err)
+{
+    uint64_t rows = dataset_rows(d);
+    for (uint64_t first = 0; first < rows; first += window) {
+        uint64_t end = first + window < rows ? first + window : rows;
+        store_clear(store);
+        TRY(dataset_load(d, NULL, d->before, first, end, store, scratch, err));
+        TRY(store_seal(store, err));
+    }
+    return ST_OK;
+}
+
+enum status dataset_read(struct dataset *d, const struct fit *fit, struct error *err)
+{
+    struct loading *loading = NULL;
+    struct store *store = NULL;
+    struct block *scratch = NULL;
+    size_t window = d->schema->settings->data.shuffle_window;
+    enum status st = loading_create(d, fit, &loading, err);
+    if (st == ST_OK) st = store_create(loading, window, &store, err);
+    if (st == ST_OK) st = loading_block(loading, &scratch, err);
+    if (st == ST_OK) st = read_windows(d, window, store, scratch, err);
+    block_destroy(scratch);
+    store_destroy(store);
+    loading_destroy(loading);
+    return st;
+}

@@ -152,7 +152,7 @@ static const char *number_text(struct guess *g, double x)
 static enum status cut_by_time(struct guess *g, const struct times *t, const char *name,
                                struct error *err)
 {
-    size_t kept, left;
+    size_t kept = 0, left = 0;
     double at = cut_at(t, t->n, &kept);
     if (isnan(at) || !is_enough(g, g->rows * (double)(t->n - kept) / (double)t->n))
         return ST_OK;

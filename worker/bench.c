@@ -84,7 +84,7 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static double median(double *v, size_t n)
+double bench_median(double *v, size_t n)
 {
     qsort(v, n, sizeof *v, by_value);
     return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
@@ -155,9 +155,9 @@ static enum status measure(const struct bench_spec *spec, struct trainer *t, con
     TRY(client_stats(spec->client, &server, err));
     double server_us = 1e6 * (server.busy_s - server_before.busy_s) / (double)(n * spec->rounds);
     *result = json_pack("{s:s, s:f, s:f, s:f, s:I, s:f, s:o}", "name", "step", "samples_per_s",
-                        median(samples.steps, spec->rounds), "bound_samples_per_s",
-                        median(samples.bound, spec->rounds), "ratio",
-                        median(samples.ratio, spec->rounds), "rounds", (json_int_t)spec->rounds,
+                        bench_median(samples.steps, spec->rounds), "bound_samples_per_s",
+                        bench_median(samples.bound, spec->rounds), "ratio",
+                        bench_median(samples.ratio, spec->rounds), "rounds", (json_int_t)spec->rounds,
                         "server_us", server_us, "stages", stages_json(&before, &after, n * spec->rounds));
     return *result ? ST_OK : mem_error(err, "bench", 1024);
 }

@@ -46,7 +46,7 @@ note() { # NAME VALUE
 for round in $(seq "$rounds"); do
     echo "round $round"
     note torch-w2-2 "$(torch w2 2)"
-    note mtps-w2-2 "$(ours kuairand-w2 2)"
+    note mtps-w2-2 "$(ours kuairand-w2 2 --set train.lanes=2)"
     note torch-w2-1 "$(torch w2 1)"
     note mtps-w2-1 "$(ours kuairand-w2 1 --set train.lanes=1)"
     note torch-w1-1 "$(torch w1 1)"
