@@ -29,6 +29,7 @@ struct schema_feature {
     size_t table; /* id: index into tables */
     bool multi;
     enum pool pool;
+    size_t target; /* POOL_ATTENTION: the feature that the list is pooled against */
 };
 
 struct schema {

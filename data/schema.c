@@ -488,6 +488,59 @@ static enum status find_crosses(struct schema *s, struct error *err)
     return ST_OK;
 }
 
+/* ---- attention ---- */
+
+static enum status attention_error(const struct schema_feature *f, const char *why,
+                                   struct error *err)
+{
+    const struct origin *at = &f->cfg->at;
+    return error_set(err, ST_USAGE, "%s:%u:%u: feature %s: pool: attention to \"%s\": %s",
+                     at->file, at->line, at->column, f->name, f->cfg->attention.target,
+                     why);
+}
+
+static enum status unknown_target(const struct schema *s, const struct schema_feature *f,
+                                  struct error *err)
+{
+    enum { SOME = 256 };
+    const char *names[SOME];
+    size_t n = s->n_features < SOME ? s->n_features : SOME;
+    for (size_t i = 0; i < n; i++) names[i] = s->features[i].name;
+    const char *nearest = nearest_word(f->cfg->attention.target, names, n);
+    attention_error(f, "there is no such feature", err);
+    return nearest ? error_hint(err, ST_USAGE, "did you mean '%s'?", nearest) : ST_USAGE;
+}
+
+static enum status find_target(struct schema *s, struct schema_feature *f,
+                               struct error *err)
+{
+    size_t i = 0;
+    while (i < s->n_features && strcmp(s->features[i].name, f->cfg->attention.target))
+        i++;
+    if (i == s->n_features) return unknown_target(s, f, err);
+    const struct schema_feature *g = &s->features[i];
+    if (!f->multi) return attention_error(f, "the feature is no list", err);
+    if (g->kind != FEATURE_ID) return attention_error(f, "it is not an id feature", err);
+    if (g->multi) return attention_error(f, "it is a list itself", err);
+    if (g->width != f->width) {
+        attention_error(f, "its rows have another dim", err);
+        return error_hint(err, ST_USAGE,
+                          "%zu, those of the list have %zu; let both share a table, or "
+                          "give the tables one dim",
+                          g->width, f->width);
+    }
+    f->target = i;
+    return ST_OK;
+}
+
+static enum status find_targets(struct schema *s, struct error *err)
+{
+    for (size_t i = 0; i < s->n_features; i++)
+        if (s->features[i].kind == FEATURE_ID && s->features[i].pool == POOL_ATTENTION)
+            TRY(find_target(s, &s->features[i], err));
+    return ST_OK;
+}
+
 /* ---- building ---- */
 
 static enum status find_group(struct schema *s, struct error *err)
@@ -518,6 +571,7 @@ static enum status build(struct schema *s, const struct raw_columns *columns,
     TRY(build_tables(s, err));
     TRY(place_features(s, err));
     TRY(find_crosses(s, err));
+    TRY(find_targets(s, err));
     TRY(find_group(s, err));
     s->plan->text = schema_describe(s);
     return s->plan->text ? ST_OK : no_memory(err);

@@ -50,13 +50,27 @@ static void fill_tasks(const struct assembly *a, struct model_task *tasks)
     }
 }
 
+/* Features are inputs of the same number. */
+static size_t fill_attention(const struct schema *schema, struct model_attention *out)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < schema->n_features; i++) {
+        const struct schema_feature *f = &schema->features[i];
+        if (f->kind != FEATURE_ID || f->pool != POOL_ATTENTION) continue;
+        const struct attention_cfg *a = &f->cfg->attention;
+        out[n++] = (struct model_attention){i, f->target, a->layers, a->activation};
+    }
+    return n;
+}
+
 enum status assemble_model(const struct assembly *a, struct model **out, struct error *err)
 {
     const struct schema *schema = a->schema;
     struct model_input *inputs = mem_array(schema->n_features, sizeof *inputs);
     struct model_task *tasks = mem_array(a->settings->n_tasks, sizeof *tasks);
+    struct model_attention *attention = mem_array(schema->n_features, sizeof *attention);
     enum status st = ST_OK;
-    if (inputs && tasks) {
+    if (inputs && tasks && attention) {
         fill_inputs(a, inputs);
         fill_tasks(a, tasks);
         struct model_spec spec = {.cfg = a->settings->model,
@@ -67,12 +81,15 @@ enum status assemble_model(const struct assembly *a, struct model **out, struct 
                                   .table_dim = a->table_dim,
                                   .n_tables = schema->n_tables,
                                   .n_dense = schema->n_dense,
-                                  .seed = a->settings->seed};
+                                  .seed = a->settings->seed,
+                                  .attention = attention,
+                                  .n_attention = fill_attention(schema, attention)};
         st = model_create(&spec, out, err);
     } else {
         st = mem_error(err, "model", schema->n_features * sizeof *inputs);
     }
     mem_free(inputs);
     mem_free(tasks);
+    mem_free(attention);
     return st;
 }

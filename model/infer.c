@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/math/vec.h"
+#include "model/attention.h"
 #include "model/gather.h"
 #include "model/level.h"
 
@@ -34,6 +35,7 @@ struct infer {
 struct infer_work {
     const struct infer *f;
     struct level_chunk *chunk;
+    struct attention_work *attention; /* NULL: none */
     float *x; /* [NET_CHUNK, D] pooled rows and numbers in name order */
     float *y; /* [NET_CHUNK, N] */
 };
@@ -139,6 +141,7 @@ enum status infer_work_create(const struct infer *f, size_t max_rows,
     w->y = mem_zeroed(NET_CHUNK * ld, sizeof *w->y);
     enum status st = w->x && w->y ? ST_OK : mem_error(err, "inference", NET_CHUNK * ld);
     if (st == ST_OK) st = level_chunk_create(&f->m->net, false, &w->chunk, err);
+    if (st == ST_OK) st = attention_work_create(f->m, NET_CHUNK, &w->attention, err);
     if (st != ST_OK) {
         infer_work_destroy(w);
         return st;
@@ -151,6 +154,7 @@ void infer_work_destroy(struct infer_work *w)
 {
     if (w == NULL) return;
     level_chunk_destroy(w->chunk, &w->f->m->net);
+    attention_work_destroy(w->attention);
     mem_free(w->x);
     mem_free(w->y);
     mem_free(w);
@@ -221,20 +225,35 @@ static void copy_logits(const struct model *m, const struct level_chunk *c, floa
     }
 }
 
+/* Rows [first, first + w->chunk->n) of the batch. */
+static void chunk_forward(const struct infer *f, const struct batch *b,
+                          const struct model_rows *rows, size_t first,
+                          struct infer_work *w, float *logits)
+{
+    const struct net *net = &f->m->net;
+    if (net->x_block != NET_NONE) layer1_chain(f, b, rows, first, w->chunk->n, w);
+    if (net->x_buf != NET_NONE) gather_x_forward(f->m, b, rows, first, w->chunk);
+    for (size_t i = 0; i < net->n_levels; i++)
+        level_forward(net, &net->levels[i], f->params, PRODUCT_CHAIN, w->chunk);
+    gather_direct_forward(f->m, f->direct, f->m->n_direct, f->params, b, rows, first,
+                          w->chunk);
+    copy_logits(f->m, w->chunk, logits);
+}
+
 void infer_forward(const struct infer *f, const struct batch *b,
                    const struct model_rows *rows, struct infer_work *w, float *logits)
 {
-    const struct net *net = &f->m->net;
     for (size_t first = 0; first < b->n_rows; first += NET_CHUNK) {
-        size_t left = b->n_rows - first;
-        w->chunk->n = left < NET_CHUNK ? left : NET_CHUNK;
+        size_t left = b->n_rows - first, n = left < NET_CHUNK ? left : NET_CHUNK;
+        float *z = logits + first * f->m->n_tasks;
+        w->chunk->n = n;
         w->chunk->act[NET_Y] = w->y;
-        if (net->x_block != NET_NONE) layer1_chain(f, b, rows, first, w->chunk->n, w);
-        if (net->x_buf != NET_NONE) gather_x_forward(f->m, b, rows, first, w->chunk);
-        for (size_t i = 0; i < net->n_levels; i++)
-            level_forward(net, &net->levels[i], f->params, PRODUCT_CHAIN, w->chunk);
-        gather_direct_forward(f->m, f->direct, f->m->n_direct, f->params, b, rows, first,
-                              w->chunk);
-        copy_logits(f->m, w->chunk, logits + first * f->m->n_tasks);
+        if (w->attention == NULL) {
+            chunk_forward(f, b, rows, first, w, z);
+            continue;
+        }
+        const struct attention_view *v = attention_forward(
+            f->m, f->params, PRODUCT_CHAIN, b, rows, NULL, first, n, w->attention);
+        chunk_forward(f, &v->batch, &v->rows, 0, w, z);
     }
 }

@@ -1,5 +1,5 @@
 /* A model's creation from its specification, and small questions about it. */
-#include "model/net.h"
+#include "model/attention.h"
 
 #include <string.h>
 
@@ -99,10 +99,29 @@ static enum status check_input(const struct model_spec *s, const struct model_in
     return ST_OK;
 }
 
+/* Who says POOL_ATTENTION says how: all of them, in order. */
+static enum status check_attention(const struct model_spec *s, struct error *err)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s->n_inputs; i++) {
+        const struct model_input *in = &s->inputs[i];
+        if (in->kind != INPUT_ID || in->pool != POOL_ATTENTION || in->direct) continue;
+        const struct model_attention *a = n < s->n_attention ? &s->attention[n++] : NULL;
+        if (a == NULL || a->input != i || a->target >= s->n_inputs ||
+            s->inputs[a->target].kind != INPUT_ID ||
+            s->inputs[a->target].width != in->width)
+            return error_set(err, ST_USAGE,
+                             "feature %s: attention without a target of its width",
+                             in->name);
+    }
+    return ST_OK;
+}
+
 static enum status check_inputs(const struct model_spec *s, struct error *err)
 {
     if (s->n_inputs == 0)
         return error_set(err, ST_USAGE, "features: a model needs at least one");
+    TRY(check_attention(s, err));
     for (size_t i = 0; i < s->n_inputs; i++) {
         TRY(check_input(s, &s->inputs[i], err));
         for (size_t j = 0; j < i; j++)
@@ -146,6 +165,7 @@ static bool copy_inputs(struct model *m, const struct model_spec *s)
         *in = s->inputs[i];
         if ((in->name = arena_strdup(m->arena, in->name)) == NULL) return false;
         in->direct |= m->cfg.type == MODEL_LR && in->kind == INPUT_ID;
+        if (in->direct && in->pool == POOL_ATTENTION) in->pool = POOL_SUM;
         if (in->kind == INPUT_ID && in->place >= m->n_ids) m->n_ids = in->place + 1;
         if (in->kind == INPUT_ONE_HOT && in->place >= m->n_one_hot)
             m->n_one_hot = in->place + 1;
@@ -170,12 +190,13 @@ static enum status copy_spec(struct model *m, const struct model_spec *s,
     m->direct = arena_take(m->arena, s->n_inputs, sizeof *m->direct);
     m->direct_row = arena_take(m->arena, s->n_inputs, sizeof *m->direct_row);
     m->tasks = arena_take(m->arena, s->n_tasks, sizeof *m->tasks);
-    m->table_dim = arena_take(m->arena, s->n_tables + 1, sizeof *m->table_dim);
+    m->table_dim =
+        arena_take(m->arena, s->n_tables + s->n_attention + 1, sizeof *m->table_dim);
     if (!m->inputs || !m->by_name || !m->x_offset || !m->direct || !m->direct_row ||
         !m->tasks || !m->table_dim || !copy_tasks(m, s) || !copy_inputs(m, s)) {
         return mem_error(err, "model", 0);
     }
-    return ST_OK;
+    return attention_inputs(m, s, err);
 }
 
 static void sort_by_name(struct model *m)
@@ -229,8 +250,8 @@ static enum status model_build(struct model *m, const struct model_spec *s,
     TRY(plan_build(m, err));
     TRY(tensors_build(m, err));
     if (n == 0 || m->net.x_block == NET_NONE) return ST_OK;
-    return layer1_create(in_x, n, m->table_dim, m->n_tables, m->net.buffers[NET_Y].width,
-                         &m->layer1, err);
+    return layer1_create(in_x, n, m->table_dim, m->n_tables + m->n_attention,
+                         m->net.buffers[NET_Y].width, &m->layer1, err);
 }
 
 enum status model_create(const struct model_spec *spec, struct model **out,

@@ -40,6 +40,14 @@ struct model_input {
         direct; /* bypasses x; an id's rows have a weight per task. Ids of lr always do */
 };
 
+/* An input with pool: attention: the list, what it is pooled against, and the network that
+ * weighs its rows (attention.h). Ids of both, of one width, the target single-valued. */
+struct model_attention {
+    size_t input, target; /* in inputs */
+    struct sizes_cfg layers;
+    enum activation activation;
+};
+
 struct model_task {
     const char *name;
     enum loss_kind loss;
@@ -60,6 +68,8 @@ struct model_spec {
     size_t n_tables;
     size_t n_dense; /* columns of batch.dense */
     uint64_t seed;  /* of dropout */
+    const struct model_attention *attention; /* inputs with POOL_ATTENTION, in order */
+    size_t n_attention;
 };
 
 /* Width of the embedding rows that a model of this type reads: cfg_dim, but for lr
@@ -91,6 +101,7 @@ size_t model_layer1_width(const struct model *m);
  * weights for id features), wide/TASK/w/FEATURE (of direct inputs that are no ids, where
  * FEATURE is the input's name without a leading "wide/"); first-layer weights are one
  * tensor per feature:
+ * attention/FEATURE/layer0/w [4 dim, out];
  * .../layer0/w/FEATURE with shape [width, out]. Weights are stored [in, out]: y = x w +
  * b. Biases are [1, out], and so are .../layer0/norm/gain and .../norm/bias of a layer
  * norm. */
@@ -175,7 +186,7 @@ float model_link(const struct model *m, size_t task, float z);
 
 /* The matrix products of a forward pass, each in [B, in] x [in, out]: what the bound of
  * `mtps bench step` computes. The first layers of all units are one product, every other
- * layer is one of its own. Writes at most max of them; gives their number. */
+ * layer is one of its own. Those of attention, which are over occurrences, are not there. Writes at most max of them; gives their number. */
 struct model_product {
     size_t in, out;
 };

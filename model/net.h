@@ -151,6 +151,15 @@ struct net {
     } direct;
 };
 
+/* A list pooled by attention: attention.h. */
+struct attention {
+    const char *name;
+    struct model_input list, target; /* as the specification has them */
+    enum activation activation;
+    struct net_layer *layers; /* in, out and places of parameters */
+    size_t n_layers;
+};
+
 struct model {
     struct arena *arena; /* owns everything below but layer1 */
     struct model_cfg cfg;
@@ -166,6 +175,8 @@ struct model {
     size_t *table_dim;
     size_t n_tables, n_ids, n_one_hot, n_dense;
     size_t n_x; /* D */
+    struct attention *attention;
+    size_t n_attention; /* their results are tables n_tables, n_tables + 1, ... */
     uint64_t seed;
     struct layer1 *layer1;
     struct net net;

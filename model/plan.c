@@ -1,6 +1,7 @@
 /* From a configuration to a net: each architecture is a few lines. */
 #include "model/plan.h"
 
+#include "model/attention.h"
 #include "model/op.h"
 
 /* ---- towers ---- */
@@ -237,6 +238,7 @@ enum status plan_build(struct model *m, struct error *err)
         p.width[k] = m->n_x;
     }
     TRY(plan_type(&p));
+    attention_plan(&p);
     TRY(plan_direct(&p));
     return plan_gradients(&p);
 }

@@ -10,14 +10,14 @@
 #include "model/norm.h"
 #include "model/reference.h"
 
-enum { NAME = 512 };
+enum { NAME = 512, MOST_LAYERS = 16 };
 
 struct ref {
     const struct model *m;
     const float *params;
-    const double *x; /* [D] of this row */
-    size_t width;    /* of the widest layer */
-    size_t *last;    /* tensor found last: they are asked for nearly in order */
+    const double *x;     /* [D] of this row */
+    size_t width;        /* of the widest layer */
+    size_t *last;        /* tensor found last: they are asked for nearly in order */
     const uint64_t *key; /* of this row's dropout; NULL: none */
 };
 
@@ -324,15 +324,66 @@ static void add_direct(const struct ref *ref, const struct model_input *in,
     }
 }
 
-static void input_row(const struct model *m, const struct batch *b,
+/* Row of occurrence o of an id input. */
+static const float *row_of(const struct model_input *in, const struct batch *b,
+                           const struct model_rows *rows, size_t o)
+{
+    size_t u = b->ids[in->place].row[b->ids[in->place].idx[o]];
+    if (rows->place != NULL && rows->place[in->table] != NULL)
+        u = rows->place[in->table][u];
+    return rows->rows[in->table] + u * in->width;
+}
+
+/* out = sum_j MLP([e_j, q, e_j - q, e_j q]) e_j */
+static void attention(const struct ref *ref, const struct attention *a,
+                      const struct batch *b, const struct model_rows *rows, size_t r,
+                      double *out)
+{
+    char name[NAME];
+    size_t dim = a->list.width, widths[MOST_LAYERS];
+    const uint32_t *off = b->ids[a->list.place].off;
+    if (a->n_layers > MOST_LAYERS) abort();
+    struct mlp_cfg mlp = {.layers = {widths, a->n_layers - 1},
+                          .activation = a->activation};
+    for (size_t i = 0; i + 1 < a->n_layers; i++) widths[i] = a->layers[i].out;
+    snprintf(name, sizeof name, "attention/%s", a->name);
+    const float *q = row_of(&a->target, b, rows, r);
+    double *x = take(4 * dim), *weight = take(ref->width);
+    for (size_t o = off ? off[r] : r; o < (off ? off[r + 1] : r + 1); o++) {
+        const float *e = row_of(&a->list, b, rows, o);
+        for (size_t k = 0; k < dim; k++) {
+            x[k] = (double)e[k];
+            x[dim + k] = (double)q[k];
+            x[2 * dim + k] = (double)e[k] - (double)q[k];
+            x[3 * dim + k] = (double)e[k] * (double)q[k];
+        }
+        stack(ref, name, &mlp, true, x, weight);
+        for (size_t k = 0; k < dim; k++) out[k] += weight[0] * (double)e[k];
+    }
+    mem_free(weight);
+    mem_free(x);
+}
+
+static const struct attention *attention_of(const struct model *m,
+                                            const struct model_input *in)
+{
+    for (size_t i = 0; i < m->n_attention; i++)
+        if (in->kind == INPUT_ID && in->table == m->n_tables + i) return &m->attention[i];
+    return NULL;
+}
+
+static void input_row(const struct ref *ref, const struct batch *b,
                       const struct model_rows *rows, size_t r, double *x)
 {
+    const struct model *m = ref->m;
     memset(x, 0, m->n_x * sizeof *x);
     for (size_t i = 0; i < m->n_inputs; i++) {
         const struct model_input *in = &m->inputs[i];
         if (in->direct) continue;
         double *at = x + m->x_offset[i];
-        if (in->kind == INPUT_ID) add_pooled(in, b, rows, r, at);
+        const struct attention *a = attention_of(m, in);
+        if (a != NULL) attention(ref, a, b, rows, r, at);
+        if (in->kind == INPUT_ID && a == NULL) add_pooled(in, b, rows, r, at);
         if (in->kind == INPUT_ONE_HOT && b->one_hot[in->place][r] != ONE_HOT_NONE)
             at[b->one_hot[in->place][r]] = 1;
         for (size_t j = 0; j < in->width && in->kind == INPUT_DENSE; j++)
@@ -349,8 +400,12 @@ void reference_logits(const struct model *m, const float *params, const struct b
     struct ref ref = {m, params, x, 1, &last, training && m->net.dropout ? &key : NULL};
     for (size_t i = 0; i < m->net.n_layers; i++)
         if (m->net.layers[i].out > ref.width) ref.width = m->net.layers[i].out;
+    for (size_t i = 0; i < m->n_attention; i++)
+        for (size_t j = 0; j < m->attention[i].n_layers; j++)
+            if (m->attention[i].layers[j].out > ref.width)
+                ref.width = m->attention[i].layers[j].out;
     for (size_t r = 0; r < b->n_rows; r++) {
-        input_row(m, b, rows, r, x);
+        input_row(&ref, b, rows, r, x);
         if (ref.key != NULL) dropout_keys(m->seed, b->step, 1, b->row + r, &key);
         forward_row(&ref, z);
         for (size_t i = 0; i < m->n_inputs; i++)

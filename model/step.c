@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "common/math/vec.h"
+#include "model/attention.h"
 #include "model/gather.h"
 #include "model/level.h"
 #include "model/loss.h"
@@ -15,8 +16,9 @@
 struct model_work {
     const struct model *m;
     struct layer1_work *layer1;
+    struct attention_work *attention; /* NULL: none */
     struct level_chunk *chunk;
-    float *y, *dy; /* [max_rows, N] */
+    float *y, *dy;            /* [max_rows, N] */
     uint64_t keys[NET_CHUNK]; /* of dropout */
     size_t max_rows;
     struct model_times times;
@@ -39,6 +41,7 @@ enum status model_work_create(const struct model *m, const struct model_caps *ca
     if (st == ST_OK) st = level_chunk_create(&m->net, true, &w->chunk, err);
     if (st == ST_OK && m->layer1 != NULL)
         st = layer1_work_create(m->layer1, caps, &w->layer1, err);
+    if (st == ST_OK) st = attention_work_create(m, caps->max_rows, &w->attention, err);
     if (st != ST_OK) {
         model_work_destroy(w);
         return st;
@@ -51,6 +54,7 @@ void model_work_destroy(struct model_work *w)
 {
     if (w == NULL) return;
     if (w->layer1 != NULL) layer1_work_destroy(w->layer1);
+    attention_work_destroy(w->attention);
     level_chunk_destroy(w->chunk, &w->m->net);
     mem_free(w->y);
     mem_free(w->dy);
@@ -190,20 +194,13 @@ static bool all_finite(const struct model *m, const struct batch *b, const float
     return vec_is_finite(m->net.n_params, grad);
 }
 
-bool model_step(const struct model *m, const float *params, const struct batch *b,
-                const struct model_rows *rows, const double *scale, struct model_work *w,
-                float *grad, float *const *row_grad, double *loss)
+/* Forward and backward from rows of x on. */
+static void lane_step(const struct model *m, const float *params, const struct batch *b,
+                      const struct model_rows *rows, const double *scale,
+                      struct model_work *w, float *grad, float *const *row_grad,
+                      double *loss)
 {
     size_t ld = m->net.buffers[NET_Y].width;
-    assert(b->n_rows <= w->max_rows);
-    assert(!m->net.dropout || b->row != NULL);
-    memset(loss, 0, m->n_tasks * sizeof *loss);
-    zero_row_grad(m, b, row_grad);
-    if (b->n_rows == 0) {
-        memset(grad, 0, m->net.n_params * sizeof *grad);
-        return true;
-    }
-    zero_grad(m, grad);
     double from = seconds();
     input_forward(m, params, b, rows, w);
     lap(&w->times.layer1_forward, &from);
@@ -217,5 +214,40 @@ bool model_step(const struct model *m, const float *params, const struct batch *
     from = seconds();
     input_backward(m, params, b, rows, w, grad, row_grad);
     lap(&w->times.layer1_backward, &from);
+}
+
+/* The same where lists are pooled by attention: before it and after it. */
+static void attention_step(const struct model *m, const float *params,
+                           const struct batch *b, const struct model_rows *rows,
+                           const double *scale, struct model_work *w, float *grad,
+                           float *const *row_grad, double *loss)
+{
+    double from = seconds();
+    const struct attention_view *v = attention_forward(
+        m, params, PRODUCT_BLAS, b, rows, row_grad, 0, b->n_rows, w->attention);
+    lap(&w->times.layer1_forward, &from);
+    lane_step(m, params, &v->batch, &v->rows, scale, w, grad, v->row_grad, loss);
+    from = seconds();
+    attention_backward(m, params, b, rows, w->attention, grad, row_grad);
+    lap(&w->times.layer1_backward, &from);
+}
+
+bool model_step(const struct model *m, const float *params, const struct batch *b,
+                const struct model_rows *rows, const double *scale, struct model_work *w,
+                float *grad, float *const *row_grad, double *loss)
+{
+    assert(b->n_rows <= w->max_rows);
+    assert(!m->net.dropout || b->row != NULL);
+    memset(loss, 0, m->n_tasks * sizeof *loss);
+    zero_row_grad(m, b, row_grad);
+    if (b->n_rows == 0) {
+        memset(grad, 0, m->net.n_params * sizeof *grad);
+        return true;
+    }
+    zero_grad(m, grad);
+    if (w->attention != NULL)
+        attention_step(m, params, b, rows, scale, w, grad, row_grad, loss);
+    else
+        lane_step(m, params, b, rows, scale, w, grad, row_grad, loss);
     return all_finite(m, b, grad, row_grad, loss);
 }

@@ -1,5 +1,6 @@
 /* The directory of logical tensors: names, shapes and initial values, free of how
  * layers are fused; and the description that a log shows. */
+#include "model/attention.h"
 #include "model/op.h"
 
 #include <stdio.h>
@@ -119,7 +120,7 @@ enum status tensors_build(struct model *m, struct error *err)
         if (op->kind->tensors != NULL) TRY(op->kind->tensors(m, op, err));
     }
     for (size_t i = 0; i < m->n_direct; i++) TRY(direct_tensors(m, m->direct[i], err));
-    return ST_OK;
+    return attention_tensors(m, err);
 }
 
 const struct model_tensor *model_tensors(const struct model *m, size_t *n)
@@ -226,6 +227,7 @@ enum status model_describe(const struct model *m, char **out, struct error *err)
     for (size_t i = 0; i < m->net.n_units;) i += print_unit(f, &m->net, i);
     for (size_t i = 0; i < m->net.n_ops; i++)
         if (m->net.ops[i].text != NULL) fprintf(f, "%s\n", m->net.ops[i].text);
+    for (size_t i = 0; i < m->n_attention; i++) attention_print(f, &m->attention[i]);
     fprintf(f, "inputs %zu, width of x %zu, tasks %zu, dense parameters %zu", m->n_inputs,
             m->n_x, m->n_tasks, count_params(m));
     if (fclose(f) == 0) *out = mem_strdup(text);

@@ -30,7 +30,6 @@ static const char *const encodings[] = {"utf-8", "latin1", NULL};
 static const char *const slot_orders[] = {"name_first", "value_first", NULL};
 static const char *const feature_kinds[] = {"id", "dense", "one_hot", NULL};
 static const char *const keep_sides[] = {"first", "last", NULL};
-static const char *const pools[] = {"sum", "mean", "sqrtn", NULL};
 static const char *const key_kinds[] = {"hash", "uint64", NULL};
 static const char *const losses[] = {"bce",        "mse",     "huber", "weighted_logistic",
                                      "completion", "log_mse", NULL};
@@ -179,6 +178,29 @@ static const struct option_group data = {ROWS(data_rows), .shared = &reading,
 
 /* ---- features and tables ---- */
 
+static const struct option attention_rows[] = {
+    {"target", OPTION_STRING, AT(attention_cfg, target), .flags = OPTION_REQUIRED,
+     .help = "Name of an id feature with one value per row and rows of the same dim, such as "
+             "the item to be scored: what the list is looked at for."},
+    {"layers", OPTION_SIZES, .def = "[36]", .min = 1, .max = 65536, .unit = "units",
+     AT(attention_cfg, layers),
+     .help = "Widths of the hidden layers of the network that weighs a list's rows."},
+    {"activation", OPTION_ENUM, .def = "relu", .names = activations,
+     AT(attention_cfg, activation), .help = "Function after every hidden layer."},
+};
+static const struct option_group attention = {ROWS(attention_rows)};
+
+static const struct option pool_rows[] = {
+    {"sum", OPTION_NOTHING, .value = POOL_SUM, .help = "Their sum."},
+    {"mean", OPTION_NOTHING, .value = POOL_MEAN, .help = "Their mean."},
+    {"sqrtn", OPTION_NOTHING, .value = POOL_SQRTN,
+     .help = "Their sum divided by the square root of their number."},
+    {"attention", OPTION_GROUP, .group = &attention, .value = POOL_ATTENTION,
+     .help = "Their sum, each times a weight that a small network gives it from the row and "
+             "the target's (DIN). In type lr, whose rows are weights, the plain sum."},
+};
+static const struct option_group pool = {ROWS(pool_rows)};
+
 static const struct option feature_rows[] = {
     {"name", OPTION_NAME, .def_text = "see names", AT(feature_cfg, names),
      .flags = OPTION_NOT_EMPTY | OPTION_IDENTIFIER,
@@ -211,9 +233,9 @@ static const struct option feature_rows[] = {
     {"max_len", OPTION_COUNT, .def = "0", .max = 65536, .unit = "values",
      AT(feature_cfg, max_len), .kinds = ID,
      .help = "Values of a list that are used; 0: all of them."},
-    {"pool", OPTION_ENUM, .def = "sum", .names = pools, AT(feature_cfg, pool), .kinds = ID,
-     .help = "How the rows of a list become one vector; sqrtn is the sum divided by the "
-             "square root of their number. An empty list is the zero vector."},
+    {"pool", OPTION_CHOICE, .def = "sum", .group = &pool, AT(feature_cfg, pool),
+     N_AT(feature_cfg, attention), .kinds = ID,
+     .help = "How the rows of a list become one vector. An empty list is the zero vector."},
     {"table", OPTION_STRING, .def_text = "the feature's name", AT(feature_cfg, table),
      .kinds = ID, .flags = OPTION_NOT_EMPTY | OPTION_IDENTIFIER,
      .help = "Embedding table. Features that name the same table share its rows."},

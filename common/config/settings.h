@@ -99,7 +99,15 @@ struct data_cfg {
 
 enum feature_kind { FEATURE_ID, FEATURE_DENSE, FEATURE_ONE_HOT };
 enum keep_side { KEEP_FIRST, KEEP_LAST };
-enum pool { POOL_SUM, POOL_MEAN, POOL_SQRTN };
+enum pool { POOL_SUM, POOL_MEAN, POOL_SQRTN, POOL_ATTENTION };
+enum activation { ACT_RELU, ACT_GELU, ACT_SILU, ACT_TANH };
+/* How a list is pooled against another feature (model/attention.h). */
+struct attention_cfg {
+    const char *target; /* name of a single-valued id feature */
+    struct sizes_cfg layers;
+    enum activation activation;
+};
+
 enum key_kind { KEY_HASH, KEY_UINT64 };
 
 enum transform_kind { TRANSFORM_LOG1P, TRANSFORM_STANDARDIZE, TRANSFORM_MINMAX, TRANSFORM_CLIP };
@@ -126,6 +134,7 @@ struct feature_cfg {
     enum keep_side keep;
     size_t max_len; /* 0 = no limit */
     enum pool pool;
+    struct attention_cfg attention; /* of pool: attention */
     const char *table; /* NULL = the feature's name */
     size_t dim;        /* of its table, copied into settings.tables; 0 = the table says */
     enum key_kind key;
@@ -178,7 +187,6 @@ enum loss_kind {
     LOSS_COMPLETION,
     LOSS_LOG_MSE
 };
-enum activation { ACT_RELU, ACT_GELU, ACT_SILU, ACT_TANH };
 enum norm { NORM_NONE, NORM_LAYER };
 
 /* A stack of layers; the parts a task or the model may set. */

@@ -62,6 +62,32 @@ for rule in sgd rowwise_adagrad adam ftrl; do
 done
 expect_exit 0 "l2 may differ when scoring" "$MTPS" eval --ckpt runs/l2 -c small.yaml "${deep[@]}"
 
+plain=$(predictions runs/plain)
+attention='features.tags.pool={attention: {target: item, layers: [8]}}'
+option attention --set "$attention"
+for form in gather project; do
+    changes "attention-$form" --set "$attention" --set "train.form=$form"
+done
+for type in dnn share_bottom cgc ple; do
+    expect_exit 0 "$type trains with attention" "$MTPS" train "${common[@]}" "${deep[@]}" --set "$attention" \
+        --set "model.type=$type" --set train.max_steps=5 --run-dir "runs/attention-$type"
+done
+for pool in sum mean; do
+    expect_exit 0 "lr with pool: $pool" "$MTPS" train "${common[@]}" --set "features.tags.pool=$pool" \
+        --set model.type=lr --run-dir "runs/lr-$pool"
+done
+expect_exit 0 "lr takes attention as well" "$MTPS" train "${common[@]}" --set "$attention" --set model.type=lr \
+    --run-dir runs/lr-attention
+same "as the sum of its weights" "$(digest runs/lr-sum)" "$(digest runs/lr-attention)"
+check "not as their mean" test "$(digest runs/lr-mean)" != "$(digest runs/lr-attention)"
+plain=$(predictions runs/attention)
+changes sum --set features.tags.pool=sum
+changes attention-to-user --set 'features.tags.pool={attention: {target: user, layers: [8]}}'
+changes attention-deeper --set 'features.tags.pool={attention: {target: item, layers: [8, 4]}}'
+changes attention-tanh --set 'features.tags.pool={attention: {target: item, layers: [8], activation: tanh}}'
+expect_error 64 'attention to "itme": there is no such feature' "a target that is not there is an error" \
+    "$MTPS" train "${common[@]}" --set 'features.tags.pool={attention: {target: itme}}' --run-dir runs/no-target
+
 # A task's own parts.
 plain=$(predictions runs/norm-towers)
 changes norm-one-tower --set model.towers.norm=layer --set tasks.like.tower.norm=none

@@ -26,6 +26,7 @@ LISTS = {"user": [[0], [3], [1], [0], [4], [3]],
          "seen": [[1, 1, 2], [], [4], [0, 2], [2, 1, 0, 3], [1]],
          "tags": [[0, 1], [2], [], [2, 2], [1], [0, 3]],
          "more": [[3], [0, 1], [2, 2, 1], [], [0], [1, 3]]}
+ATTENDS = ("seen", "user")  # the list and its target, where a case has attention
 LEVELS = [0, 2, 1, -1, 2, 0]
 LABELS = [[1, 0.25, 2.0], [0, 1, math.nan], [math.nan, 0.5, -1.5],
           [1, math.nan, 0.3], [0, 0, 4.0], [1, 1, math.nan]]
@@ -48,6 +49,7 @@ CASES = [  # name, type, activation, parts
      {"count": 2, "experts": [4, 3], "gates": [3], "towers": [3], "norm": 1}),
     ("dropout", "share_bottom", "tanh", {"bottom": [5, 4], "towers": [3], "dropout": 0.25}),
     ("l2", "dnn", "relu", {"bottom": [4], "l2": 0.125}),
+    ("attention", "share_bottom", "silu", {"bottom": [4], "towers": [], "attention": [5, 3]}),
 ]
 # Values that dropout keeps: of each layer, in steps 0, 1 and 2, the columns of rows 0 to 5.
 # They are what model/dropout.h says for seed 9; the test checks that.
@@ -97,7 +99,7 @@ class Case:
         self.training = None  # or step and rows
         print("case", name, 1, kind)
         print("activation", activation, 0)
-        for part in ("bottom", "experts", "gates", "towers"):
+        for part in ("bottom", "experts", "gates", "towers", "attention"):
             put("sizes", part, parts.get(part, []))
         for part in ("count", "own", "shared", "levels", "norm", "dropout", "l2"):
             put("number", part, [parts.get(part, 0)])
@@ -140,6 +142,18 @@ class Case:
             x = self.dropout(f"{unit}/layer{i}", x)
         return self.linear(unit, len(sizes), x, last) if last else x
 
+    def attention(self, table, first, end):
+        """DIN: a weight for each row of the list, from the row and the target's."""
+        lists, targets = (LISTS[name][first:end] for name in ATTENDS)
+        out = []
+        for ids, (target,) in zip(lists, targets):
+            e = table[ids] if ids else torch.zeros(0, table.shape[1])
+            q = table[target].expand_as(e)
+            x = torch.cat([e, q, e - q, e * q], 1)
+            a = self.mlp(f"attention/{ATTENDS[0]}", x, self.parts["attention"], 1)
+            out.append((a * e).sum(0))
+        return torch.stack(out)
+
     def inputs(self, tables, first, end):
         """Pooled rows, one-hot levels and numbers of rows [first, end), by feature."""
         n, out = end - first, []
@@ -154,6 +168,9 @@ class Case:
                 out.append((name, block))
             else:
                 rows = []
+                if name == ATTENDS[0] and "attention" in self.parts:
+                    out.append((name, self.attention(tables[where], first, end)))
+                    continue
                 for ids in LISTS[name][first:end]:
                     total = tables[where][ids].sum(0) if ids else torch.zeros(self.dims[where])
                     by = {"sum": 1, "mean": len(ids), "sqrtn": len(ids) ** 0.5}[pool]

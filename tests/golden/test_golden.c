@@ -210,7 +210,7 @@ static const double scale[K] = {0.25, 0.2, 0.25};
 
 static void make_model(struct golden_case *c)
 {
-    size_t memory[4][4];
+    size_t memory[5][4];
     struct error err;
     enum model_type type = type_of(c->file->lines[c->at].word);
     struct mlp_cfg tower = sizes(c, "towers", memory[0]),
@@ -222,7 +222,7 @@ static void make_model(struct golden_case *c)
         {"time", LOSS_HUBER, 0.8, 1.5, tower, gate, own, 0},
     };
     for (size_t t = 0; t < N_TABLES; t++) c->dim[t] = model_row_dim(type, 2 + t, K);
-    const struct model_input inputs[] = {
+    struct model_input inputs[] = {
         {"user", INPUT_ID, 0, c->dim[0], 0, POOL_SUM, c->project, false},
         {"num", INPUT_DENSE, 0, 2, 0, POOL_SUM, false, false},
         {"seen", INPUT_ID, 1, c->dim[0], 0, POOL_MEAN, c->project, false},
@@ -239,7 +239,20 @@ static void make_model(struct golden_case *c)
                             .experts = sizes(c, "experts", memory[3]),
                             .gates = gate,
                             .towers = tower};
-    struct model_spec spec = {cfg, inputs, 6, tasks, K, c->dim, N_TABLES, 2, SEED};
+    struct mlp_cfg attention = sizes(c, "attention", memory[4]);
+    const struct model_attention seen = {2, 0, attention.layers, attention.activation};
+    struct model_spec spec = {.cfg = cfg,
+                              .inputs = inputs,
+                              .n_inputs = 6,
+                              .tasks = tasks,
+                              .n_tasks = K,
+                              .table_dim = c->dim,
+                              .n_tables = N_TABLES,
+                              .n_dense = 2,
+                              .seed = SEED,
+                              .attention = &seen,
+                              .n_attention = attention.layers.n > 0};
+    if (spec.n_attention > 0) inputs[2].pool = POOL_ATTENTION;
     if (model_create(&spec, &c->model, &err) != ST_OK) fail_msg("%s", err.text);
 }
 
@@ -504,6 +517,7 @@ GOLDEN(ple)
 GOLDEN(mmoe_norm)
 GOLDEN(dropout)
 GOLDEN(l2)
+GOLDEN(attention)
 
 /* The generator was fed the masks that the model uses: layers by name, steps, rows. */
 static void masks_are_the_models(void **state)
@@ -558,6 +572,7 @@ int main(void)
         cmocka_unit_test(test_dropout),
         cmocka_unit_test(masks_are_the_models),
         cmocka_unit_test(test_l2),
+        cmocka_unit_test(test_attention),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

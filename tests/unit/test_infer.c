@@ -78,6 +78,15 @@ static const struct toy_cfg every_type[] = {
      .gates = {3},
      .towers = {4},
      .norm = NORM_LAYER},
+    {.type = MODEL_MMOE,
+     .n_rows = ROWS,
+     .n_tasks = 2,
+     .seed = 8,
+     .count = 2,
+     .experts = {5},
+     .towers = {4},
+     .attends = true,
+     .attention = {9, 4}},
 };
 enum { N_TYPES = sizeof every_type / sizeof every_type[0] };
 

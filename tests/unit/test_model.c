@@ -19,6 +19,9 @@
     .type = MODEL_PLE, .n_rows = 6, .n_tasks = 3, .seed = 1, .own = 2, .shared = 3,      \
     .levels = 2, .experts = {5}, .towers = {4}
 
+#define ALL_OPTIONS                                                                      \
+    PLE2, .norm = NORM_LAYER, .dropout = 0.5, .attends = true, .attention = {4}
+
 static const struct toy_cfg every_type[] = {
     {.type = MODEL_LR, .n_rows = 6, .n_tasks = 2, .seed = 1},
     {.type = MODEL_DNN, .n_rows = 6, .n_tasks = 2, .seed = 1, .bottom = {5, 3}},
@@ -45,6 +48,7 @@ static const struct toy_cfg every_type[] = {
      .experts = {5},
      .towers = {4}},
     {PLE2},
+    {ALL_OPTIONS},
 };
 enum { N_TYPES = sizeof every_type / sizeof every_type[0] };
 
@@ -184,7 +188,7 @@ static void test_initial_values_fill_the_glorot_range(void **state)
 }
 
 /* Gate biases and hidden biases are 0, last biases stand at the task's base, lr weights
- * at 0. */
+ * at 0; a norm leaves what it normalised, attention starts as a sum. */
 static void test_biases_start_at_zero_or_base(void **state)
 {
     (void)state;
@@ -198,6 +202,16 @@ static void test_biases_start_at_zero_or_base(void **state)
     toy_create(&t, &every_type[0]);
     assert_true(*at(&t, tensor(&t, "lr/task0/layer0/w/num"), 1, 0) == 0);
     assert_true(*at(&t, tensor(&t, "lr/task0/layer0/b"), 0, 0) == (float)t.tasks[0].base);
+    toy_destroy(&t);
+    toy_create(&t, &(struct toy_cfg){ALL_OPTIONS});
+    for (size_t j = 0; j < 5; j++) {
+        assert_true(
+            *at(&t, tensor(&t, "expert/level0/shared/2/layer0/norm/gain"), 0, j) == 1);
+        assert_true(
+            *at(&t, tensor(&t, "expert/level0/shared/2/layer0/norm/bias"), 0, j) == 0);
+    }
+    assert_true(*at(&t, tensor(&t, "attention/list_mean/layer0/b"), 0, 3) == 0);
+    assert_true(*at(&t, tensor(&t, "attention/list_mean/layer1/b"), 0, 0) == 1);
     toy_destroy(&t);
 }
 
@@ -501,12 +515,32 @@ static void test_wrong_inputs_are_refused(void **state)
     toy_destroy(&t);
 }
 
+/* Attention without a target, to a row of another width, or to numbers, is refused. */
+static void test_wrong_attention_is_refused(void **state)
+{
+    (void)state;
+    struct toy t;
+    toy_create(&t, &(struct toy_cfg){ALL_OPTIONS});
+    struct model_spec s = t.spec;
+    s.n_attention = 1;
+    expect_usage(&t, &s, "list_sqrtn");
+    t.attention[1].target = 99;
+    expect_usage(&t, &t.spec, "list_sqrtn");
+    t.attention[1].target = 2;
+    expect_usage(&t, &t.spec, "list_sqrtn");
+    t.attention[1].target = 0;
+    t.inputs[0].width = t.table_dim[0] = 4;
+    t.inputs[4].width = 4;
+    expect_usage(&t, &t.spec, "list_mean");
+    toy_destroy(&t);
+}
+
 /* Whichever allocation fails, creation says so and leaves nothing behind. */
 static void test_every_failing_allocation_is_survived(void **state)
 {
     (void)state;
     struct toy t;
-    toy_create(&t, &(struct toy_cfg){PLE2});
+    toy_create(&t, &(struct toy_cfg){ALL_OPTIONS});
     struct model_caps caps = {6, (size_t[]){7, 7, 7, 7, 7},
                               (size_t[]){24, 24, 24, 24, 24}};
     uint64_t live = mem_live_bytes();
@@ -541,6 +575,13 @@ static void test_description_shows_shapes(void **state)
     assert_non_null(strstr(text, "expert level1 shared x3 [5 5]\n"));
     assert_non_null(strstr(text, "gate level0 shared [18 9]\n"));
     assert_non_null(strstr(text, "tower task2 [5 4 1]\n"));
+    mem_free(text);
+    toy_destroy(&t);
+    toy_create(&t, &(struct toy_cfg){ALL_OPTIONS});
+    assert_int_equal(model_describe(t.model, &text, &err), ST_OK);
+    assert_non_null(strstr(text, "tower task2 [5 4 1] layer norm dropout 0.5\n"));
+    assert_non_null(strstr(text, "gate level0 shared [21 9]\n"));
+    assert_non_null(strstr(text, "attention list_sqrtn to a_shared [12 4 1]\n"));
     mem_free(text);
     toy_destroy(&t);
 }
@@ -578,6 +619,7 @@ int main(void)
         cmocka_unit_test(test_step_does_not_allocate),
         cmocka_unit_test(test_missing_parts_are_named),
         cmocka_unit_test(test_wrong_inputs_are_refused),
+        cmocka_unit_test(test_wrong_attention_is_refused),
         cmocka_unit_test(test_every_failing_allocation_is_survived),
         cmocka_unit_test(test_description_shows_shapes),
         cmocka_unit_test(test_row_width_follows_from_the_type),

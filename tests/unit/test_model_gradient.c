@@ -301,6 +301,34 @@ static void test_gradient_dropout(void **state)
                             .dropout = 0.5});
 }
 
+/* Lists pooled by attention, of which some are empty: each activation, no hidden layer,
+ * lists that pass one after another through several pieces, direct inputs beside them. */
+static void test_gradient_attention(void **state)
+{
+    (void)state;
+    for (int a = ACT_RELU; a <= ACT_TANH; a++)
+        check(&(struct toy_cfg){.type = MODEL_SHARE_BOTTOM,
+                                BASE,
+                                .bottom = {4},
+                                .act = (enum activation)a,
+                                .attends = true,
+                                .attention = {5, 3}});
+    check(&(struct toy_cfg){.type = MODEL_MMOE,
+                            BASE,
+                            .count = 2,
+                            .experts = {3},
+                            .attends = true,
+                            .wide = true});
+    check(&(struct toy_cfg){.type = MODEL_DNN,
+                            .n_rows = 140,
+                            .n_tasks = 1,
+                            .seed = 5,
+                            .bottom = {2},
+                            .act = ACT_TANH,
+                            .attends = true,
+                            .attention = {2}});
+}
+
 /* One expert, one task, one row; and twelve tasks, whose mixes come in groups. */
 static void test_gradient_corner_sizes(void **state)
 {
@@ -360,6 +388,7 @@ int main(void)
         cmocka_unit_test(test_gradient_losses),
         cmocka_unit_test(test_gradient_layer_norm),
         cmocka_unit_test(test_gradient_dropout),
+        cmocka_unit_test(test_gradient_attention),
         cmocka_unit_test(test_gradient_corner_sizes),
         cmocka_unit_test(test_gradient_several_chunks),
     };

@@ -182,10 +182,43 @@ static void make_rows(struct toy *t)
 
 /* ---- model ---- */
 
+static struct mlp_cfg mlp_of(struct toy *t, const size_t *sizes)
+{
+    struct mlp_cfg m = {.given = true,
+                        .activation = t->cfg.act,
+                        .norm = t->cfg.norm,
+                        .dropout = t->cfg.dropout};
+    m.layers.v = keep(t, TOY_SIZES, sizeof(size_t));
+    while (m.layers.n < TOY_SIZES && sizes[m.layers.n] > 0) {
+        m.layers.v[m.layers.n] = sizes[m.layers.n];
+        m.layers.n++;
+    }
+    return m;
+}
+
+static size_t input_of(const struct toy *t, const char *name)
+{
+    size_t i = 0;
+    while (strcmp(t->inputs[i].name, name) != 0) i++;
+    return i;
+}
+
+/* In the order of the lists among the inputs. */
+static void make_attention(struct toy *t)
+{
+    struct mlp_cfg m = mlp_of(t, t->cfg.attention);
+    size_t mean = input_of(t, "list_mean"), sqrtn = input_of(t, "list_sqrtn");
+    struct model_attention a = {mean, input_of(t, "z_user"), m.layers, m.activation};
+    struct model_attention b = {sqrtn, input_of(t, "a_shared"), m.layers, m.activation};
+    t->attention[mean > sqrtn] = a;
+    t->attention[mean < sqrtn] = b;
+    t->inputs[mean].pool = t->inputs[sqrtn].pool = POOL_ATTENTION;
+}
+
 static void make_inputs(struct toy *t)
 {
     size_t d0 = model_row_dim(t->cfg.type, 3, t->cfg.n_tasks);
-    size_t d1 = model_row_dim(t->cfg.type, 2, t->cfg.n_tasks);
+    size_t d1 = model_row_dim(t->cfg.type, t->cfg.attends ? 3 : 2, t->cfg.n_tasks);
     const struct model_input in[TOY_INPUTS] = {
         {"z_user", INPUT_ID, 0, d0, 0, POOL_SUM, false, false},
         {"list_sum", INPUT_ID, 1, d1, 1, POOL_SUM, true, false},
@@ -203,24 +236,11 @@ static void make_inputs(struct toy *t)
         {"wide/list_mean", INPUT_ID, 3, K, 3, POOL_MEAN, false, true},
     };
     for (size_t i = 0; i < n; i++) t->inputs[i] = in[(i + t->cfg.rotate) % TOY_INPUTS];
+    if (t->cfg.attends) make_attention(t);
     for (size_t i = 0; i < TOY_WIDE; i++)
         t->inputs[n + i] = wide[(i + t->cfg.rotate) % TOY_WIDE];
     const size_t dims[TOY_TABLES] = {d0, d1, K, K};
     memcpy(t->table_dim, dims, sizeof dims);
-}
-
-static struct mlp_cfg mlp_of(struct toy *t, const size_t *sizes)
-{
-    struct mlp_cfg m = {.given = true,
-                        .activation = t->cfg.act,
-                        .norm = t->cfg.norm,
-                        .dropout = t->cfg.dropout};
-    m.layers.v = keep(t, TOY_SIZES, sizeof(size_t));
-    while (m.layers.n < TOY_SIZES && sizes[m.layers.n] > 0) {
-        m.layers.v[m.layers.n] = sizes[m.layers.n];
-        m.layers.n++;
-    }
-    return m;
 }
 
 static void make_spec(struct toy *t)
@@ -248,15 +268,17 @@ static void make_spec(struct toy *t)
                                           .base = -0.5 + 0.2 * (double)k};
     }
     size_t n_inputs = c->n_inputs > 0 ? c->n_inputs : TOY_INPUTS;
-    t->spec = (struct model_spec){m,
-                                  t->inputs,
-                                  n_inputs + (c->wide ? TOY_WIDE : 0),
-                                  t->tasks,
-                                  c->n_tasks,
-                                  t->table_dim,
-                                  c->wide ? TOY_TABLES : 2,
-                                  2,
-                                  c->seed};
+    t->spec = (struct model_spec){.cfg = m,
+                                  .inputs = t->inputs,
+                                  .n_inputs = n_inputs + (c->wide ? TOY_WIDE : 0),
+                                  .tasks = t->tasks,
+                                  .n_tasks = c->n_tasks,
+                                  .table_dim = t->table_dim,
+                                  .n_tables = c->wide ? TOY_TABLES : 2,
+                                  .n_dense = 2,
+                                  .seed = c->seed,
+                                  .attention = t->attention,
+                                  .n_attention = c->attends ? 2 : 0};
 }
 
 static void make_work(struct toy *t)

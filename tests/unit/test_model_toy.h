@@ -7,6 +7,9 @@
  * With `wide` there are direct inputs too: num, level, z_user (table 2) and list_mean
  * (table 3), whose tables have the keys of tables 0 and 1 and a weight per task.
  *
+ * With `attends` table 1 has dim 3, list_mean is pooled by attention to z_user, and
+ * list_sqrtn to a_shared.
+ *
  * Lists have 0 to 4 items, with repeats; levels may be missing; labels may be absent
  * (NaN), row weights differ. Everything is a function of the seed. */
 #ifndef MTPS_TESTS_MODEL_TOY_H
@@ -37,6 +40,8 @@ struct toy_cfg {
     double dropout;         /* of every stack */
     enum loss_kind loss;
     bool wide;
+    bool attends;
+    size_t attention[TOY_SIZES]; /* hidden layers of its networks */
     uint64_t seed;
 };
 
@@ -45,6 +50,7 @@ struct toy {
     struct model_spec spec;
     struct model_input inputs[TOY_INPUTS + TOY_WIDE];
     struct model_task tasks[TOY_TASKS];
+    struct model_attention attention[2];
     char names[TOY_TASKS][16];
     size_t table_dim[TOY_TABLES];
     struct model *model;

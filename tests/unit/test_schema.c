@@ -118,6 +118,40 @@ static void test_places(void **state)
     assert_int_equal(p->features[3].at, 2); /* buckets lie behind dense columns */
 }
 
+/* A list is pooled against a feature wherever it stands; what cannot be a target, or
+ * a list, is an error that names both. */
+static void test_attention(void **state)
+{
+    struct data_sample *s = *state;
+    assert_int_equal(
+        build(
+            s, "click,seen,item",
+            "features: [{name: seen, split: ' ', table: item, pool: {attention: {target: "
+            "item}}}, {name: item}]"),
+        ST_OK);
+    assert_int_equal(s->schema->features[0].pool, POOL_ATTENTION);
+    assert_int_equal(s->schema->features[0].target, 1);
+    assert_int_equal(s->schema->features[0].cfg->attention.layers.n, 1);
+    assert_int_equal(s->schema->features[0].cfg->attention.layers.v[0], 36);
+    static const struct {
+        const char *seen, *item, *why;
+    } cases[] = {{"split: ' ', ", "name: itm", "there is no such feature"},
+                 {"", "name: item", "the feature is no list"},
+                 {"split: ' ', ", "name: item, kind: dense", "it is not an id feature"},
+                 {"split: ' ', ", "name: item, split: ' '", "it is a list itself"},
+                 {"split: ' ', ", "name: item, dim: 3", "its rows have another dim"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char features[512];
+        snprintf(features, sizeof features,
+                 "features: [{name: seen, %spool: {attention: {target: item}}}, {%s}]",
+                 cases[i].seen, cases[i].item);
+        char want[256];
+        snprintf(want, sizeof want, "feature seen: pool: attention to \"item\": %s",
+                 cases[i].why);
+        expect_error(s, build(s, "click,seen,item,itm", features), want);
+    }
+}
+
 /* A cross of what has no single key is an error. */
 static void test_crosses(void **state)
 {
@@ -216,6 +250,7 @@ int main(void)
         TEST(test_unknown_column),
         TEST(test_tables),
         TEST(test_places),
+        TEST(test_attention),
         TEST(test_crosses),
         TEST(test_duplicates),
         TEST(test_optional_labels),
