@@ -23,10 +23,11 @@ void layers_product(enum product kind, size_t rows, size_t in, size_t out, const
     if (kind == PRODUCT_CHAIN) {
         chain_gemm(rows, out, in, x, ldx, w, ldw, b, false, y, ldy);
     } else if (out == 1 && ldw == 1) {
-        for (size_t r = 0; r < rows; r++) y[r * ldy] = vec_dot(in, x + r * ldx, w) + b[0];
+        for (size_t r = 0; r < rows; r++)
+            y[r * ldy] = vec_dot(in, x + r * ldx, w) + (b != NULL ? b[0] : 0);
     } else {
         blas_gemm(false, false, rows, out, in, 1, x, ldx, w, ldw, 0, y, ldy);
-        add_bias(rows, out, b, y, ldy);
+        if (b != NULL) add_bias(rows, out, b, y, ldy);
     }
 }
 
@@ -58,7 +59,7 @@ void layers_product_backward(bool add, size_t rows, size_t in, size_t out, const
                              size_t ldx, const float *w, size_t ldw, const float *dy,
                              size_t ldy, float *dx, size_t lddx, float *dw, float *db)
 {
-    sum_rows(rows, out, dy, ldy, db);
+    if (db != NULL) sum_rows(rows, out, dy, ldy, db);
     if (out == 1 && ldw == 1) {
         column_backward(add, rows, in, x, ldx, w, dy, ldy, dx, lddx, dw);
         return;

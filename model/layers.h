@@ -16,6 +16,7 @@
  * row and the weights alone (vec.h). */
 enum product { PRODUCT_BLAS, PRODUCT_CHAIN };
 
+/* b may be NULL: no bias; db is NULL then. */
 void layers_product(enum product kind, size_t rows, size_t in, size_t out, const float *x,
                     size_t ldx, const float *w, size_t ldw, const float *b, float *y,
                     size_t ldy);
