@@ -292,7 +292,7 @@ size_t model_n_tasks(const struct model *m)
 
 size_t model_layer1_width(const struct model *m)
 {
-    return m->net.x_block != NET_NONE ? m->net.blocks[m->net.x_block].n : m->n_tasks;
+    return m->net.x_block != NET_NONE ? m->net.blocks[m->net.x_block].n : 0;
 }
 
 float model_link(const struct model *m, size_t task, float z)

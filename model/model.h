@@ -11,6 +11,9 @@
  *   omoe, mmoe    experts, one gate or one per task, towers
  *   cgc, ple      own and shared experts, gates per task (and shared), levels
  *
+ * Of any type but lr, the layers above may read what cross layers (cross_layers of the
+ * configuration) make of x.
+ *
  * A direct input of any type bypasses x: its weights, one per task, are added to the
  * logits (the rows of an id feature's table; "wide/..." tensors of other features).
  *
@@ -90,7 +93,8 @@ void model_destroy(struct model *m);
  * model's own business and the same on every rank. */
 size_t model_n_params(const struct model *m);
 size_t model_n_tasks(const struct model *m);
-/* N: outputs of the fused layer 1, which the choice of its form depends on. */
+/* N: outputs of the fused layer 1, which the choice of its form depends on; 0: there is
+ * none, all inputs of x are gathered. */
 size_t model_layer1_width(const struct model *m);
 
 /* Logical tensors: a view [rows, cols] with a row stride into the flat vector.
@@ -98,7 +102,8 @@ size_t model_layer1_width(const struct model *m);
  * in none, start at 0 and keep a zero gradient. Names (DESIGN section 9):
  * bottom/layer0/w, expert/level0/{shared|TASK}/2/layer0/b,
  * gate/level0/{TASK|shared}/layer0/w, tower/TASK/layer0/w, dnn/TASK/..., lr/TASK/... (no
- * weights for id features), wide/TASK/w/FEATURE (of direct inputs that are no ids, where
+ * weights for id features), cross/layer0/{w/IN/OUT, v/IN, u/OUT, b/OUT} of features IN and
+ * OUT, wide/TASK/w/FEATURE (of direct inputs that are no ids, where
  * FEATURE is the input's name without a leading "wide/"); first-layer weights are one
  * tensor per feature:
  * attention/FEATURE/layer0/w [4 dim, out];

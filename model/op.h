@@ -62,4 +62,10 @@ static inline size_t op_ld(const struct op_run *r, size_t buf)
 extern const struct op_kind op_sum;
 enum status op_sum_add(struct plan *p, const struct net_head *terms, size_t n) MUST_USE;
 
+/* The cross layers of the configuration, a level of their own, over buffer x0, whose D
+ * columns are those of x. *out: the buffer of the last, in which a column still belongs
+ * to the feature that it has in x0. */
+extern const struct op_kind op_cross;
+enum status op_cross_add(struct plan *p, size_t D, size_t x0, size_t *out) MUST_USE;
+
 #endif

@@ -138,7 +138,7 @@ static size_t longest_stack(const struct model *m)
     return n + 1;
 }
 
-enum { OPS = 8 /* ops of a net at most */ };
+enum { OPS = 8 /* ops of a net besides cross layers, at most */ };
 
 /* Every array has room for the largest plan that the configuration can make. */
 static enum status plan_reserve(struct plan *p)
@@ -150,16 +150,16 @@ static enum status plan_reserve(struct plan *p)
     for (size_t k = 0; k < K; k++) experts += m->tasks[k].own;
     size_t units = levels * (experts + K + 1) + K + 1;
     size_t layers = units * longest_stack(m);
-    size_t blocks = levels * (K + 1) + K + 1;
+    size_t blocks = levels * (K + 1) + K + 1, cross = m->cfg.cross_layers;
     net->units = arena_take(m->arena, units, sizeof *net->units);
     net->layers = arena_take(m->arena, layers, sizeof *net->layers);
     net->blocks = arena_take(m->arena, blocks, sizeof *net->blocks);
-    net->buffers =
-        arena_take(m->arena, layers + 2 * blocks + 2 + OPS, sizeof *net->buffers);
+    net->buffers = arena_take(m->arena, layers + 2 * blocks + 2 + OPS + 3 * cross,
+                              sizeof *net->buffers);
     net->mixes = arena_take(m->arena, blocks, sizeof *net->mixes);
     net->experts = arena_take(m->arena, levels * experts + 1, sizeof *net->experts);
-    net->ops = arena_take(m->arena, OPS, sizeof *net->ops);
-    net->levels = arena_take(m->arena, levels + 1 + OPS, sizeof *net->levels);
+    net->ops = arena_take(m->arena, OPS + cross, sizeof *net->ops);
+    net->levels = arena_take(m->arena, levels + 2 + OPS, sizeof *net->levels);
     net->heads = arena_take(m->arena, K, sizeof *net->heads);
     p->branch = arena_take(m->arena, K + 1, sizeof *p->branch);
     p->width = arena_take(m->arena, K + 1, sizeof *p->width);
@@ -212,17 +212,22 @@ static enum status plan_gradients(struct plan *p)
     return ST_OK;
 }
 
-/* The stage's buffer takes the place of x. */
-static void plan_input_stage(struct plan *p)
+static bool has_cross(const struct model_cfg *cfg)
 {
-    p->net->x_buf = plan_buffer(p, p->m->n_x);
-    p->x = p->net->x_buf;
+    return cfg->type != MODEL_LR && cfg->cross_layers > 0;
+}
+
+/* The stage's buffer, or that of the last cross layer over it, takes the place of x. */
+static enum status plan_input_stage(struct plan *p)
+{
+    p->net->x_buf = p->x = plan_buffer(p, p->m->n_x);
+    return has_cross(&p->m->cfg) ? op_cross_add(p, p->m->n_x, p->net->x_buf, &p->x)
+                                 : ST_OK;
 }
 
 bool plan_has_input_stage(const struct model_cfg *cfg)
 {
-    (void)cfg;
-    return false;
+    return has_cross(cfg);
 }
 
 enum status plan_build(struct model *m, struct error *err)
@@ -232,7 +237,7 @@ enum status plan_build(struct model *m, struct error *err)
     plan_buffer(&p, NET_PAD); /* NET_Y, sized by its block */
     m->net.x_block = m->net.x_buf = NET_NONE;
     m->net.logits = plan_buffer(&p, m->n_tasks);
-    if (plan_has_input_stage(&m->cfg)) plan_input_stage(&p);
+    if (plan_has_input_stage(&m->cfg)) TRY(plan_input_stage(&p));
     for (size_t k = 0; k < m->n_tasks; k++) {
         p.branch[k] = p.x;
         p.width[k] = m->n_x;

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "model/layers.h"
-#include "model/net.h"
 #include "model/norm.h"
+#include "model/op.h"
 #include "model/reference.h"
 
 enum { NAME = 512, MOST_LAYERS = 16 };
@@ -391,6 +391,21 @@ static void input_row(const struct ref *ref, const struct batch *b,
     }
 }
 
+/* x after the cross layers; x is its own space. */
+static void cross_row(const struct model *m, const float *params, double *x)
+{
+    double *x0 = take(m->n_x + 1), *y = take(m->n_x + 1);
+    memcpy(x0, x, m->n_x * sizeof *x);
+    for (size_t i = 0; i < m->net.n_ops; i++) {
+        const struct net_op *op = &m->net.ops[i];
+        if (op->kind != &op_cross) continue;
+        op->kind->reference(m, op, params, (const double *const[]){x, x0}, &y);
+        memcpy(x, y, m->n_x * sizeof *x);
+    }
+    mem_free(x0);
+    mem_free(y);
+}
+
 void reference_logits(const struct model *m, const float *params, const struct batch *b,
                       const struct model_rows *rows, bool training, double *logits)
 {
@@ -407,6 +422,7 @@ void reference_logits(const struct model *m, const float *params, const struct b
     for (size_t r = 0; r < b->n_rows; r++) {
         input_row(&ref, b, rows, r, x);
         if (ref.key != NULL) dropout_keys(m->seed, b->step, 1, b->row + r, &key);
+        cross_row(m, params, x);
         forward_row(&ref, z);
         for (size_t i = 0; i < m->n_inputs; i++)
             if (m->inputs[i].direct) add_direct(&ref, &m->inputs[i], b, rows, r, z);

@@ -152,7 +152,8 @@ static enum status make_model(struct session *s, struct model **out, struct erro
 }
 
 /* The form of each feature follows from how often its ids repeat in a lane and
- * from the width of layer 1, which a first model (any form) tells. */
+ * from the width of layer 1, which a first model (any form) tells. Without a layer 1
+ * nothing is projected. */
 static enum status choose_forms(struct session *s, struct error *err)
 {
     enum layer1_form form = s->spec.settings->train.form;
@@ -160,7 +161,7 @@ static enum status choose_forms(struct session *s, struct error *err)
     TRY(make_model(s, &probe, err));
     size_t width = model_layer1_width(probe);
     model_destroy(probe);
-    for (size_t i = 0; i < s->schema->n_features; i++) {
+    for (size_t i = 0; i < s->schema->n_features && width > 0; i++) {
         const struct schema_feature *f = &s->schema->features[i];
         if (f->kind != FEATURE_ID || form == FORM_GATHER) continue;
         s->project[i] = form == FORM_PROJECT ||

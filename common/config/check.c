@@ -129,7 +129,17 @@ static enum status empty_expert(const struct settings *s, struct error *err)
     return error_hint(err, ST_USAGE, "for example experts: {layers: [64]}; type share_bottom does without");
 }
 
-static enum status check_model(const struct settings *s, struct error *err)
+/* A rank alone looks like cross layers and makes none. */
+static enum status warn_rank(struct settings *s, struct error *err)
+{
+    bool is_default;
+    struct origin at = config_origin(s, "model.cross.rank", &is_default);
+    if (s->model.type == MODEL_LR || s->model.cross_layers || !s->model.cross_rank)
+        return ST_OK;
+    return config_warn(s, err, at, "model.cross.rank does nothing without model.cross.layers");
+}
+
+static enum status check_model(struct settings *s, struct error *err)
 {
     const struct model_cfg *m = &s->model;
     unsigned type = FOR(m->type);
@@ -144,7 +154,7 @@ static enum status check_model(const struct settings *s, struct error *err)
         return missing_part(s, "model.experts.layers", "experts: {layers: [64]}", err);
     if ((type & (one_pool | own)) && !m->experts.layers.n) return empty_expert(s, err);
     if (type & (one_pool | own | FOR(MODEL_SHARE_BOTTOM))) TRY(check_towers(s, err));
-    return ST_OK;
+    return warn_rank(s, err);
 }
 
 /* ---- tasks ---- */

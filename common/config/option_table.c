@@ -24,6 +24,7 @@ _Static_assert(sizeof(enum model_type) == sizeof(int), "OPTION_ENUM fills an int
 #define OWN_EXPERTS (FOR(MODEL_CGC) | FOR(MODEL_PLE))
 #define EXPERTS (ONE_POOL | OWN_EXPERTS)
 #define TOWERS (EXPERTS | FOR(MODEL_SHARE_BOTTOM))
+#define DEEP (BOTTOM | EXPERTS)
 
 static const char *const formats[] = {"csv", "tsv", "slot", NULL};
 static const char *const encodings[] = {"utf-8", "latin1", NULL};
@@ -428,6 +429,16 @@ static const struct option gate_rows[] = {
 };
 static const struct option_group gates = {ROWS(gate_rows)};
 
+static const struct option cross_rows[] = {
+    {"layers", OPTION_COUNT, .def = "0", .min = 0, .max = 64, .unit = "layers",
+     AT(model_cfg, cross_layers), .help = "Cross layers on top of each other; 0: none."},
+    {"rank", OPTION_COUNT, .def = "0", .min = 0, .max = 65536, .unit = "units",
+     AT(model_cfg, cross_rank),
+     .help = "Width between the two factors of a layer's matrix; 0: one full matrix. A "
+             "quarter of the inputs' width halves the work."},
+};
+static const struct option_group cross = {ROWS(cross_rows)};
+
 static const struct option model_rows[] = {
     {"type", OPTION_ENUM, .names = model_types, AT(model_cfg, type), .flags = OPTION_REQUIRED,
      .help = "lr: one weight per id and number. dnn: a network of its own for every task. "
@@ -444,6 +455,8 @@ static const struct option model_rows[] = {
      .help = "Networks that mix experts."},
     {"towers", OPTION_GROUP, .group = &mlp, AT(model_cfg, towers), .models = TOWERS,
      .help = "Networks from the shared part to a task's output."},
+    {"cross", OPTION_GROUP, .group = &cross, .models = DEEP,
+     .help = "Cross layers of DCN-v2 between the inputs and everything that reads them."},
 };
 static const struct option_group model = {ROWS(model_rows)};
 

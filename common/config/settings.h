@@ -224,6 +224,8 @@ struct model_cfg {
     struct mlp_cfg experts; /* layers of one expert */
     struct mlp_cfg gates;   /* hidden layers; none = one linear layer */
     struct mlp_cfg towers;
+    size_t cross_layers; /* every type but lr */
+    size_t cross_rank;   /* 0 = full matrices */
 };
 
 /* ---- training ---- */

@@ -36,6 +36,7 @@ TASK_WEIGHTS = (1.0, 0.5, 1.5)
 SCALES = (0.25, 0.2, 0.25)
 TASKS = ("click", "finish", "time")
 
+# A seed of its own: a place in the list that does not matter.
 CASES = [  # name, type, activation, parts
     ("lr", "lr", "relu", {}),
     ("dnn", "dnn", "silu", {"bottom": [4, 3]}),
@@ -50,6 +51,9 @@ CASES = [  # name, type, activation, parts
     ("dropout", "share_bottom", "tanh", {"bottom": [5, 4], "towers": [3], "dropout": 0.25}),
     ("l2", "dnn", "relu", {"bottom": [4], "l2": 0.125}),
     ("attention", "share_bottom", "silu", {"bottom": [4], "towers": [], "attention": [5, 3]}),
+    ("dnn_cross", "dnn", "silu", {"bottom": [3], "cross": 2, "seed": 2001}),
+    ("cgc_cross_rank", "cgc", "silu", {"own": 1, "shared": 1, "experts": [3], "towers": [3],
+                                       "cross": 2, "rank": 3, "seed": 2002}),
 ]
 # Values that dropout keeps: of each layer, in steps 0, 1 and 2, the columns of rows 0 to 5.
 # They are what model/dropout.h says for seed 9; the test checks that.
@@ -92,7 +96,7 @@ def put(key, name, values, digits=9):
 class Case:
     def __init__(self, number, name, kind, activation, parts):
         self.kind, self.act, self.parts = kind, ACTIVATIONS[activation], parts
-        self.random = torch.Generator().manual_seed(1000 + number)
+        self.random = torch.Generator().manual_seed(parts.get("seed", 1000 + number))
         self.dims = (K, K) if kind == "lr" else DIMS
         self.tables = [self.values(VOCABULARY[t], self.dims[t]) for t in range(2)]
         self.params = {}
@@ -102,6 +106,8 @@ class Case:
         for part in ("bottom", "experts", "gates", "towers", "attention"):
             put("sizes", part, parts.get(part, []))
         for part in ("count", "own", "shared", "levels", "norm", "dropout", "l2"):
+            put("number", part, [parts.get(part, 0)])
+        for part in ("cross", "rank"):
             put("number", part, [parts.get(part, 0)])
 
     def values(self, *shape):
@@ -178,6 +184,25 @@ class Case:
                 out.append((name, torch.stack(rows)))
         return out
 
+    def cross(self, x):
+        """DCN-v2, equations 1 and 2: x_0 * (W x_l + b) + x_l, by features."""
+        start, rank = x, self.parts.get("rank", 0)
+        for layer in range(self.parts.get("cross", 0)):
+            unit, new = f"cross/layer{layer}", []
+            if rank:
+                low = sum(v @ self.param(f"{unit}/v/{n}", v.shape[1], rank) for n, v in x)
+            for (name, x0), (_, xl) in zip(start, x):
+                width = x0.shape[1]
+                u = self.param(f"{unit}/b/{name}", 1, width)
+                if rank:
+                    u = u + low @ self.param(f"{unit}/u/{name}", rank, width)
+                else:
+                    u = u + sum(v @ self.param(f"{unit}/w/{n}/{name}", v.shape[1], width)
+                                for n, v in x)
+                new.append((name, x0 * u + xl))
+            x = new
+        return x
+
     # ---- architectures: logits [n, K] ----
 
     def experts(self, level, group, n, x):
@@ -205,7 +230,7 @@ class Case:
         return [self.tower(k, task[k]) for k in range(K)]
 
     def forward(self, tables, first=0, end=B):
-        x = self.inputs(tables, first, end)
+        x = self.cross(self.inputs(tables, first, end))
         if self.kind == "lr":
             numbers = [(n, v) for (n, v), f in zip(x, FEATURES) if f[1] != "id"]
             direct = sum(v for (n, v), f in zip(x, FEATURES) if f[1] == "id")
@@ -334,9 +359,9 @@ class DenseFtrl:
 
 
 def dense_optimizer(run, params):
-    rest = ("/b", "/norm/gain", "/norm/bias")
-    weights = [p for n, p in params.items() if not n.endswith(rest)]
-    biases = [p for n, p in params.items() if n.endswith(rest)]
+    rest = {"b", "gain", "bias"}
+    weights = [p for n, p in params.items() if not rest & set(n.split("/"))]
+    biases = [p for n, p in params.items() if rest & set(n.split("/"))]
     if run == "ftrl":
         return DenseFtrl(weights + biases)
     if run == "sgd":

@@ -236,6 +236,8 @@ static void make_model(struct golden_case *c)
                             .expert_own = own,
                             .expert_shared = number(c, "shared"),
                             .expert_levels = number(c, "levels"),
+                            .cross_layers = number(c, "cross"),
+                            .cross_rank = number(c, "rank"),
                             .experts = sizes(c, "experts", memory[3]),
                             .gates = gate,
                             .towers = tower};
@@ -541,6 +543,8 @@ static void masks_are_the_models(void **state)
             }
         }
 }
+GOLDEN(dnn_cross)
+GOLDEN(cgc_cross_rank)
 
 static int setup(void **state)
 {
@@ -573,6 +577,8 @@ int main(void)
         cmocka_unit_test(masks_are_the_models),
         cmocka_unit_test(test_l2),
         cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_dnn_cross),
+        cmocka_unit_test(test_cgc_cross_rank),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

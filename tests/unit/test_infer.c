@@ -87,6 +87,16 @@ static const struct toy_cfg every_type[] = {
      .towers = {4},
      .attends = true,
      .attention = {9, 4}},
+    {.type = MODEL_DNN, .n_rows = ROWS, .n_tasks = 2, .seed = 6, .bottom = {5}, .cross = 2},
+    {.type = MODEL_MMOE,
+     .n_rows = ROWS,
+     .n_tasks = 2,
+     .seed = 6,
+     .count = 3,
+     .experts = {5},
+     .towers = {4},
+     .cross = 3,
+     .rank = 3},
 };
 enum { N_TYPES = sizeof every_type / sizeof every_type[0] };
 
@@ -178,12 +188,9 @@ static void copy_params(struct toy *to, const struct toy *from)
     }
 }
 
-/* A new feature whose weights are 0 leaves every logit's bits. */
-static void test_infer_new_feature_with_zero_weights_changes_nothing(void **state)
+static void check_new_feature(struct toy_cfg c)
 {
-    (void)state;
     static float before[ROWS * MOST_TASKS], after[ROWS * MOST_TASKS];
-    struct toy_cfg c = every_type[4];
     struct toy old, new;
     c.n_inputs = 4;
     toy_create(&old, &c);
@@ -196,6 +203,16 @@ static void test_infer_new_feature_with_zero_weights_changes_nothing(void **stat
     assert_memory_equal(before, after, ROWS * c.n_tasks * sizeof(float));
     toy_destroy(&new);
     toy_destroy(&old);
+}
+
+/* A new feature whose weights are 0 leaves every logit's bits, also through cross layers
+ * of either form. */
+static void test_infer_new_feature_with_zero_weights_changes_nothing(void **state)
+{
+    (void)state;
+    check_new_feature(every_type[4]);
+    for (size_t i = 0; i < N_TYPES; i++)
+        if (every_type[i].cross > 0) check_new_feature(every_type[i]);
 }
 
 /* A new task with its gate, experts and tower leaves the old tasks' bits in the last

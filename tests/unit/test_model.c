@@ -20,7 +20,8 @@
     .levels = 2, .experts = {5}, .towers = {4}
 
 #define ALL_OPTIONS                                                                      \
-    PLE2, .norm = NORM_LAYER, .dropout = 0.5, .attends = true, .attention = {4}
+    PLE2, .norm = NORM_LAYER, .dropout = 0.5, .attends = true, .attention = {4},         \
+        .cross = 2, .rank = 3
 
 static const struct toy_cfg every_type[] = {
     {.type = MODEL_LR, .n_rows = 6, .n_tasks = 2, .seed = 1},
@@ -49,6 +50,8 @@ static const struct toy_cfg every_type[] = {
      .towers = {4}},
     {PLE2},
     {ALL_OPTIONS},
+    {.type = MODEL_DNN, .n_rows = 6, .n_tasks = 2, .seed = 1, .cross = 2},
+    {MMOE, .cross = 1, .rank = 3},
 };
 enum { N_TYPES = sizeof every_type / sizeof every_type[0] };
 
@@ -112,18 +115,25 @@ static void test_tensors_cover_all_but_padding(void **state)
     }
 }
 
+/* "/b" alone, or before a feature's name. */
+static bool is_bias(const char *name)
+{
+    const char *b = strstr(name, "/b");
+    return b != NULL && (b[2] == '\0' || b[2] == '/');
+}
+
 /* Weight decay touches weights and never a bias. */
 static void test_decay_mask_holds_weights_only(void **state)
 {
     (void)state;
     struct toy t;
     size_t n;
-    toy_create(&t, &every_type[4]);
+    toy_create(&t, &(struct toy_cfg){MMOE, .cross = 1});
     uint8_t *mask = malloc(t.n_params);
     model_decay_mask(t.model, mask);
     const struct model_tensor *list = model_tensors(t.model, &n);
     for (size_t j = 0; j < n; j++) {
-        bool bias = strcmp(list[j].name + strlen(list[j].name) - 2, "/b") == 0;
+        bool bias = is_bias(list[j].name);
         assert_int_equal(list[j].decay, !bias);
         assert_int_equal(mask[list[j].offset], !bias);
     }
@@ -535,6 +545,43 @@ static void test_wrong_attention_is_refused(void **state)
     toy_destroy(&t);
 }
 
+/* A full cross layer is a tensor for each pair of features, factors and biases one for
+ * each feature; direct inputs have none. */
+static void test_cross_layers_have_tensors_by_feature(void **state)
+{
+    (void)state;
+    struct toy t;
+    toy_create(&t, &(struct toy_cfg){MMOE, .cross = 2, .wide = true});
+    assert_int_equal(tensor(&t, "cross/layer1/w/z_user/num")->rows, 3);
+    assert_int_equal(tensor(&t, "cross/layer1/w/z_user/num")->cols, 2);
+    assert_int_equal(tensor(&t, "cross/layer0/b/level")->cols, 4);
+    assert_null(toy_tensor(&t, "cross/layer0/b/wide/level"));
+    assert_null(toy_tensor(&t, "cross/layer2/b/level"));
+    toy_destroy(&t);
+    toy_create(&t, &(struct toy_cfg){MMOE, .cross = 1, .rank = 5});
+    assert_int_equal(tensor(&t, "cross/layer0/v/z_user")->rows, 3);
+    assert_int_equal(tensor(&t, "cross/layer0/v/z_user")->cols, 5);
+    assert_int_equal(tensor(&t, "cross/layer0/u/z_user")->rows, 5);
+    assert_int_equal(tensor(&t, "cross/layer0/u/z_user")->cols, 3);
+    assert_null(toy_tensor(&t, "cross/layer0/w/z_user/num"));
+    toy_destroy(&t);
+}
+
+/* The matrix products that a bound counts: those of cross layers and of every other
+ * layer, the first layers of all units as one. */
+static void test_products_are_those_of_the_layers(void **state)
+{
+    (void)state;
+    struct toy t;
+    struct model_product p[16];
+    toy_create(&t, &(struct toy_cfg){MMOE, .cross = 1, .rank = 5});
+    const struct model_product want[] = {{5, 4}, {4, 1}, {5, 4}, {4, 1}, {18, 5}, {5, 18},
+                                         {18, 3 * 5 + 2 * 3}};
+    assert_int_equal(model_products(t.model, p, 16), 7);
+    assert_memory_equal(p, want, sizeof want);
+    toy_destroy(&t);
+}
+
 /* Whichever allocation fails, creation says so and leaves nothing behind. */
 static void test_every_failing_allocation_is_survived(void **state)
 {
@@ -582,6 +629,7 @@ static void test_description_shows_shapes(void **state)
     assert_non_null(strstr(text, "tower task2 [5 4 1] layer norm dropout 0.5\n"));
     assert_non_null(strstr(text, "gate level0 shared [21 9]\n"));
     assert_non_null(strstr(text, "attention list_sqrtn to a_shared [12 4 1]\n"));
+    assert_non_null(strstr(text, "cross layer1 [21 3 21]\n"));
     mem_free(text);
     toy_destroy(&t);
 }
@@ -620,6 +668,8 @@ int main(void)
         cmocka_unit_test(test_missing_parts_are_named),
         cmocka_unit_test(test_wrong_inputs_are_refused),
         cmocka_unit_test(test_wrong_attention_is_refused),
+        cmocka_unit_test(test_cross_layers_have_tensors_by_feature),
+        cmocka_unit_test(test_products_are_those_of_the_layers),
         cmocka_unit_test(test_every_failing_allocation_is_survived),
         cmocka_unit_test(test_description_shows_shapes),
         cmocka_unit_test(test_row_width_follows_from_the_type),

@@ -191,6 +191,75 @@ static void test_gradient_ple(void **state)
     check(&c);
 }
 
+/* One to three cross layers, of full matrices and of factors, below every type; x is read
+ * by one block, by several, and by no other block than towers. */
+static void test_gradient_cross(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 6; i++) {
+        size_t layers = 1 + i % 3, rank = i < 3 ? 0 : 3;
+        check(&(struct toy_cfg){
+            .type = MODEL_DNN, BASE, .bottom = {5}, .cross = layers, .rank = rank});
+        check(&(struct toy_cfg){.type = MODEL_SHARE_BOTTOM,
+                                BASE,
+                                .towers = {4},
+                                .act = ACT_SILU,
+                                .cross = layers,
+                                .rank = rank});
+        check(&(struct toy_cfg){.type = MODEL_PLE,
+                                BASE,
+                                .own = 1,
+                                .shared = 1,
+                                .levels = 2,
+                                .experts = {4},
+                                .cross = layers,
+                                .rank = rank});
+    }
+    check(&(struct toy_cfg){
+        .type = MODEL_OMOE, BASE, .count = 2, .experts = {4}, .cross = 1});
+    check(&(struct toy_cfg){
+        .type = MODEL_CGC, BASE, .own = 1, .shared = 1, .experts = {4}, .cross = 1});
+}
+
+/* One feature, one task and a rank above the width; direct inputs pass cross layers by;
+ * twelve tasks; more rows than go through at once. lr has no cross layers. */
+static void test_gradient_cross_corners(void **state)
+{
+    (void)state;
+    check(&(struct toy_cfg){.type = MODEL_DNN,
+                            .n_rows = 3,
+                            .n_tasks = 1,
+                            .n_inputs = 1,
+                            .seed = 3,
+                            .cross = 2,
+                            .rank = 5});
+    check(&(struct toy_cfg){.type = MODEL_CGC,
+                            BASE,
+                            .own = 1,
+                            .shared = 1,
+                            .experts = {4},
+                            .wide = true,
+                            .cross = 1,
+                            .rank = 1});
+    check(&(struct toy_cfg){.type = MODEL_MMOE,
+                            .n_rows = 5,
+                            .n_tasks = 12,
+                            .seed = 3,
+                            .count = 2,
+                            .experts = {3},
+                            .cross = 1});
+    check(&(struct toy_cfg){.type = MODEL_MMOE,
+                            .n_rows = 140,
+                            .n_tasks = 2,
+                            .seed = 5,
+                            .count = 2,
+                            .experts = {3},
+                            .towers = {2},
+                            .cross = 2,
+                            .rank = 2});
+    check(&(struct toy_cfg){.type = MODEL_LR, BASE, .cross = 2});
+}
+
 /* Each activation in experts, gates and towers at once. */
 static void test_gradient_activations(void **state)
 {
@@ -383,6 +452,8 @@ int main(void)
         cmocka_unit_test(test_gradient_mmoe),
         cmocka_unit_test(test_gradient_cgc),
         cmocka_unit_test(test_gradient_ple),
+        cmocka_unit_test(test_gradient_cross),
+        cmocka_unit_test(test_gradient_cross_corners),
         cmocka_unit_test(test_gradient_activations),
         cmocka_unit_test(test_gradient_gates_with_their_own_activation),
         cmocka_unit_test(test_gradient_losses),

@@ -251,6 +251,8 @@ static void make_spec(struct toy *t)
                           .expert_own = c->own,
                           .expert_shared = c->shared,
                           .expert_levels = c->levels,
+                          .cross_layers = c->cross,
+                          .cross_rank = c->rank,
                           .bottom = mlp_of(t, c->bottom),
                           .experts = mlp_of(t, c->experts),
                           .gates = mlp_of(t, c->gates),

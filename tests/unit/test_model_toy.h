@@ -42,6 +42,7 @@ struct toy_cfg {
     bool wide;
     bool attends;
     size_t attention[TOY_SIZES]; /* hidden layers of its networks */
+    size_t cross, rank; /* cross layers, their rank */
     uint64_t seed;
 };
 
