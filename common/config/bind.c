@@ -283,6 +283,7 @@ static bool prefill(struct bind *b, const struct option *o, char *element, size_
     task->tower = m->towers;
     task->gate = m->gates;
     task->own = m->expert_own;
+    task->has_own = m->has_expert_own;
     return false;
 }
 

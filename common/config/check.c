@@ -111,12 +111,18 @@ static enum status check_towers(const struct settings *s, struct error *err)
 static enum status check_own(const struct settings *s, struct error *err)
 {
     for (size_t k = 0; k < s->n_tasks; k++)
-        if (!s->tasks[k].own)
+        if (!s->tasks[k].has_own)
             return missing_part(s, "model.experts.own", "experts: {own: 2, shared: 2, layers: [64]}",
                                 err);
     if (!s->model.has_expert_shared)
         return missing_part(s, "model.experts.shared", "experts: {own: 2, shared: 2, layers: [64]}",
                             err);
+    for (size_t k = 0; k < s->n_tasks; k++) {
+        if (s->tasks[k].own + s->model.expert_shared > 0) continue;
+        config_fail(err, s->tasks[k].at, "tasks.%s: there is no expert for it: own and shared "
+                    "are both 0", s->tasks[k].name);
+        return error_hint(err, ST_USAGE, "set model.experts.shared, or own");
+    }
     return ST_OK;
 }
 

@@ -208,6 +208,7 @@ struct task_cfg {
     struct mlp_cfg tower; /* own or the model's, filled in */
     struct mlp_cfg gate;
     size_t own; /* experts of its own (cgc, ple), filled in */
+    bool has_own; /* 0 is a value of its own */
     struct origin at;
 };
 
@@ -219,7 +220,7 @@ struct model_cfg {
     size_t expert_count;    /* omoe, mmoe */
     size_t expert_own;      /* cgc, ple */
     size_t expert_shared;   /* cgc, ple */
-    bool has_expert_shared; /* 0 is a value of its own */
+    bool has_expert_own, has_expert_shared; /* 0 is a value of its own */
     size_t expert_levels;   /* ple */
     struct mlp_cfg experts; /* layers of one expert */
     struct mlp_cfg gates;   /* hidden layers; none = one linear layer */

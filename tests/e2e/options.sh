@@ -93,4 +93,40 @@ plain=$(predictions runs/norm-towers)
 changes norm-one-tower --set model.towers.norm=layer --set tasks.like.tower.norm=none
 plain=$(predictions runs/dropout-towers)
 changes dropout-one-tower --set model.towers.dropout=0.2 --set tasks.like.tower.dropout=0
+plain=$(predictions runs/plain)
+option towers --set 'tasks.like.tower={layers: [12, 4], activation: tanh}' --set 'tasks.finish.tower={layers: []}'
+changes gate --set 'tasks.like.gate={layers: [6, 5], activation: silu}'
+expect_exit 0 "cgc" "$MTPS" train "${common[@]}" "${deep[@]}" --set model.type=cgc --run-dir runs/cgc
+plain=$(predictions runs/cgc)
+changes own --set model.type=cgc --set tasks.like.own=2
+changes no-own --set model.type=cgc --set tasks.like.own=0
+
+# Corners.
+expect_exit 0 "cgc with no experts but shared ones" "$MTPS" train "${common[@]}" "${deep[@]}" \
+    --set model.type=cgc --set model.experts.own=0 --set model.experts.shared=4 --run-dir runs/cgc-shared
+same "is mmoe" "$(digest runs/plain)" "$(digest runs/cgc-shared)"
+expect_error 64 'no expert for it' "a task without any expert is an error" "$MTPS" train "${common[@]}" \
+    --set model.type=cgc --set model.experts.shared=0 --set tasks.like.own=0 --run-dir runs/none
+for type in omoe mmoe cgc ple; do
+    expect_exit 0 "$type with one task and one expert" "$MTPS" train "${common[@]}" --set model.type=$type \
+        --set 'tasks={click: {label: click}}' --set 'model.experts={count: 1, own: 1, shared: 0, levels: 2, layers: [6]}' \
+        --set train.max_steps=5 --run-dir "runs/one-$type"
+done
+many='tasks={click: {label: click}, like: {label: like}, even: {label: "day % 2 == 0"}'
+for day in 1 2 3 4 5 6 7 8 9; do many+=", after$day: {label: \"day > $day\"}"; done
+for type in mmoe cgc ple; do
+    option "twelve-$type" --set model.type=$type --set "$many}" --set model.experts.levels=2
+done
+
+# A task is trained on its own rows alone: rows without its label do not count.
+awk -F, -v OFS=, 'NR > 1 && $9 == 0 { $8 = 99 } 1' train.csv >other.csv
+check "rows of length 0 have other labels of finish" bash -c '! cmp -s train.csv other.csv'
+expect_exit 0 "what is written where a label is absent" "$MTPS" train "${common[@]}" "${deep[@]}" \
+    --set 'data.train.files=[other.csv]' --run-dir runs/other
+same "is not read" "$(digest runs/plain)" "$(digest runs/other)"
+expect_exit 0 "row_weight 0 in place of present" "$MTPS" train "${common[@]}" "${deep[@]}" \
+    --set tasks.finish.present=null --set 'tasks.finish.row_weight="if(length > 0, 1, 0)"' --run-dir runs/weighted
+same "is the same" "$(digest runs/plain)" "$(digest runs/weighted)"
+plain=$(predictions runs/plain)
+changes half --set 'tasks.finish.present="length > 15"'
 finish

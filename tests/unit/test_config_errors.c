@@ -160,6 +160,9 @@ static void missing_parts_of_a_model_are_errors(void **state)
                   "c.yaml:4:8: model type cgc needs 'model.experts.own'", NULL);
     model_refused("{type: ple, experts: {own: 2, layers: [8]}}",
                   "c.yaml:4:8: model type ple needs 'model.experts.shared'", NULL);
+    model_refused("{type: cgc, experts: {own: 0, shared: 0, layers: [8]}}",
+                  "c.yaml:3:12: tasks.t: there is no expert for it: own and shared are both 0",
+                  "set model.experts.shared");
 }
 
 /* Two features cannot have one name. */

@@ -97,6 +97,13 @@ static const struct toy_cfg every_type[] = {
      .towers = {4},
      .cross = 3,
      .rank = 3},
+    {.type = MODEL_CGC,
+     .n_rows = ROWS,
+     .n_tasks = 4,
+     .seed = 9,
+     .shared = 2,
+     .experts = {5},
+     .own_towers = true},
 };
 enum { N_TYPES = sizeof every_type / sizeof every_type[0] };
 

@@ -69,7 +69,14 @@ static const struct model_tensor *tensor(const struct toy *t, const char *name)
 
 static void logits(const struct toy *t, float *out)
 {
-    model_forward_reference(t->model, t->params, &t->batch, &t->rows, out);
+    struct infer *f;
+    struct infer_work *w;
+    struct error err;
+    assert_int_equal(infer_create(t->model, t->params, &f, &err), ST_OK);
+    assert_int_equal(infer_work_create(f, t->batch.n_rows, &w, &err), ST_OK);
+    infer_forward(f, &t->batch, &t->rows, w, out);
+    infer_work_destroy(w);
+    infer_destroy(f);
 }
 
 /* Does adding to every float of the tensor change any logit of task k? */

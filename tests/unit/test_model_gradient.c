@@ -427,6 +427,58 @@ static void test_gradient_corner_sizes(void **state)
                             .towers = {2}});
 }
 
+/* Twelve tasks with experts and gates of their own, on one level and on two. */
+static void test_gradient_many_tasks(void **state)
+{
+    (void)state;
+    struct toy_cfg c = {.type = MODEL_CGC,
+                        .n_rows = 3,
+                        .n_tasks = 12,
+                        .n_inputs = 2,
+                        .seed = 3,
+                        .own = 1,
+                        .shared = 1,
+                        .experts = {2}};
+    check(&c);
+    c.type = MODEL_PLE;
+    c.levels = 2;
+    check(&c);
+}
+
+/* One expert and one task in every mixture; a mixture of one is the expert. */
+static void test_gradient_of_one_expert_and_one_task(void **state)
+{
+    (void)state;
+    for (int type = MODEL_OMOE; type <= MODEL_PLE; type++)
+        for (size_t own = 0; own < 2; own++)
+            check(&(struct toy_cfg){.type = (enum model_type)type,
+                                    .n_rows = 2,
+                                    .n_tasks = 1,
+                                    .seed = 3,
+                                    .count = 1,
+                                    .own = own,
+                                    .shared = 1 - own,
+                                    .levels = 2,
+                                    .experts = {3},
+                                    .towers = {2}});
+}
+
+/* Towers of one, two and three layers, each with its own width and activation, over one
+ * buffer and over one each. */
+static void test_gradient_towers_of_their_own(void **state)
+{
+    (void)state;
+    check(&(struct toy_cfg){
+        .type = MODEL_SHARE_BOTTOM, BASE, .bottom = {4}, .own_towers = true});
+    check(&(struct toy_cfg){.type = MODEL_MMOE,
+                            BASE,
+                            .count = 2,
+                            .experts = {4},
+                            .own_towers = true,
+                            .norm = NORM_LAYER,
+                            .dropout = 0.2});
+}
+
 /* More rows than go through the levels at once. */
 static void test_gradient_several_chunks(void **state)
 {
@@ -461,6 +513,9 @@ int main(void)
         cmocka_unit_test(test_gradient_dropout),
         cmocka_unit_test(test_gradient_attention),
         cmocka_unit_test(test_gradient_corner_sizes),
+        cmocka_unit_test(test_gradient_many_tasks),
+        cmocka_unit_test(test_gradient_of_one_expert_and_one_task),
+        cmocka_unit_test(test_gradient_towers_of_their_own),
         cmocka_unit_test(test_gradient_several_chunks),
     };
     return cmocka_run_group_tests(tests, toy_setup, NULL);

@@ -269,6 +269,12 @@ static void make_spec(struct toy *t)
                                           .own = c->own,
                                           .base = -0.5 + 0.2 * (double)k};
     }
+    for (size_t k = 0; k < c->n_tasks && c->own_towers; k++) {
+        size_t layers[TOY_SIZES] = {0};
+        for (size_t i = 0; i <= k && i < TOY_SIZES; i++) layers[i] = 3 + k;
+        t->tasks[k].tower = mlp_of(t, layers);
+        t->tasks[k].tower.activation = (enum activation)(k % 4);
+    }
     size_t n_inputs = c->n_inputs > 0 ? c->n_inputs : TOY_INPUTS;
     t->spec = (struct model_spec){.cfg = m,
                                   .inputs = t->inputs,

@@ -39,6 +39,7 @@ struct toy_cfg {
     enum norm norm;         /* of every stack */
     double dropout;         /* of every stack */
     enum loss_kind loss;
+    bool own_towers; /* task k has k + 1 layers of 3 + k units, and activation k mod 4 */
     bool wide;
     bool attends;
     size_t attention[TOY_SIZES]; /* hidden layers of its networks */
