@@ -40,8 +40,8 @@ VECTOR_CLONES
 static void apply_row(uint32_t low, uint32_t high, uint32_t below, float scale, size_t n,
                       float *y)
 {
-    for (uint32_t j = 0; j < n; j++)
-        y[j] = mix(low, high, j) < below ? 0.0f : y[j] * scale;
+    for (size_t j = 0; j < n; j++)
+        y[j] = mix(low, high, (uint32_t)j) < below ? 0.0f : y[j] * scale;
 }
 
 void dropout_apply(const struct dropout *d, size_t rows, size_t n, const uint64_t *keys,
