@@ -151,20 +151,18 @@ VECTOR_CLONES void vec_silu_backward(size_t n, const float *x, const float *dy, 
     }
 }
 
-/* Sums in eight chains by place mod 8, joined as a tree: depends on n alone. */
-enum { SUMS = 8 };
-
+/* One chain: zeros among the terms, wherever they stand, leave every partial sum as it is.
+ * So a gate that is closed for an expert gives the others the bits they had without it. */
 ALWAYS_INLINE float sum_of(size_t n, const float *x)
 {
-    float s[SUMS] = {0};
-    size_t i = 0;
-    for (; i + SUMS <= n; i += SUMS)
-        for (size_t j = 0; j < SUMS; j++) s[j] += x[i + j];
-    for (size_t j = 0; i + j < n; j++) s[j] += x[i + j];
-    return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
+    float s = 0;
+    for (size_t i = 0; i < n; i++) s += x[i];
+    return s;
 }
 
-/* The same for the largest, whose order matters to speed alone. */
+/* In eight chains by place mod 8; the order matters to speed alone. */
+enum { SUMS = 8 };
+
 ALWAYS_INLINE float largest_of(size_t n, const float *x)
 {
     float s[SUMS];

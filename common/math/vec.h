@@ -39,7 +39,8 @@ void vec_silu_backward(size_t n, const float *x, const float *dy, float *dx);
 void vec_tanh_backward(size_t n, const float *y, const float *dy, float *dx);
 
 /* Softmax of each row of x[rows, n] (row stride ld) in place. Finite rows of any
- * size do not overflow; a row with NaN or +inf becomes NaN. */
+ * size do not overflow; a row with NaN or +inf becomes NaN. An entry whose share is 0 leaves
+ * the bits of the others as they are without it. */
 void vec_softmax_rows(size_t rows, size_t n, float *x, size_t ld);
 
 #endif

@@ -280,6 +280,28 @@ static void test_softmax_rows_stand_alone(void **state)
     }
 }
 
+/* An entry of share 0 may stand anywhere: the others have the bits they have without it. */
+static void test_softmax_takes_no_notice_of_closed_entries(void **state)
+{
+    (void)state;
+    for (size_t n = 1; n < MAX_N; n++) {
+        float x[MAX_N], row[MAX_N];
+        fill(x, MAX_N, (uint32_t)n);
+        for (size_t at = 0; at <= n; at++) {
+            memcpy(row, x, at * sizeof *row);
+            row[at] = -1e30f;
+            memcpy(row + at + 1, x + at, (n - at) * sizeof *row);
+            vec_softmax_rows(1, n + 1, row, n + 1);
+            float alone[MAX_N];
+            memcpy(alone, x, n * sizeof *alone);
+            vec_softmax_rows(1, n, alone, n);
+            assert_true(row[at] == 0);
+            assert_memory_equal(row, alone, at * sizeof *row);
+            assert_memory_equal(row + at + 1, alone + at, (n - at) * sizeof *row);
+        }
+    }
+}
+
 /* Huge, tiny and far apart numbers neither overflow nor give NaN. */
 static void test_softmax_of_extreme_rows(void **state)
 {
@@ -326,6 +348,7 @@ int main(void)
         cmocka_unit_test(test_slopes_far_out_are_0_and_1),
         cmocka_unit_test(test_softmax_follows_the_reference),
         cmocka_unit_test(test_softmax_rows_stand_alone),
+        cmocka_unit_test(test_softmax_takes_no_notice_of_closed_entries),
         cmocka_unit_test(test_softmax_of_extreme_rows),
         cmocka_unit_test(test_softmax_keeps_nan_in_its_row),
     };
