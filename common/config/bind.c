@@ -13,6 +13,7 @@ enum { MAX_PATH = 512 };
 /* Named elements begin with their name. */
 _Static_assert(offsetof(struct table_cfg, name) == 0, "name first");
 _Static_assert(offsetof(struct task_cfg, name) == 0, "name first");
+_Static_assert(offsetof(struct perturb_cfg, name) == 0, "name first");
 
 struct bind {
     struct settings *s;
@@ -279,6 +280,7 @@ static bool prefill(struct bind *b, const struct option *o, char *element, size_
         if (i) *(struct table_cfg *)(void *)element = b->s->tables[0];
         return i > 0;
     }
+    if (strcmp(o->key, "tasks") != 0) return false;
     struct task_cfg *task = (void *)element;
     task->tower = m->towers;
     task->gate = m->gates;
@@ -287,11 +289,12 @@ static bool prefill(struct bind *b, const struct option *o, char *element, size_
     return false;
 }
 
-static enum status bind_element(struct bind *b, const struct option *o, const char *name,
-                                const struct node *written, size_t i, struct node *map)
+static enum status bind_element(struct bind *b, const struct option *o, char *base,
+                                const char *name, const struct node *written, size_t i,
+                                struct node *map)
 {
     char *element;
-    memcpy(&element, (char *)b->s + o->offset, sizeof element);
+    memcpy(&element, base + o->offset, sizeof element);
     element += i * o->group->size;
     size_t old = push(b, name);
     if (written && written->kind != NODE_MAP)
@@ -308,10 +311,9 @@ static enum status bind_element(struct bind *b, const struct option *o, const ch
     return keep(b, map, name, t.effective);
 }
 
-/* `tables` and `tasks`, which are members of struct settings itself. The table
- * `default` always exists and comes first. */
+/* Elements with names. The table `default` always exists and comes first. */
 static enum status bind_named(struct bind *b, const struct option *o, const struct node *value,
-                              struct node *out)
+                              char *base, struct node *out)
 {
     if (value && value->kind != NODE_MAP) return read_wrong_type(o, b->path, value, b->err);
     size_t n = value ? value->n : 0;
@@ -320,19 +322,19 @@ static enum status bind_named(struct bind *b, const struct option *o, const stru
     struct node *map;
     TRY(child_map(b, value, &map));
     if (!elements) return config_no_memory(b->err);
-    memcpy((char *)b->s + o->offset, &elements, sizeof elements);
-    size_t *count = (size_t *)(void *)((char *)b->s + o->offset_n);
+    memcpy(base + o->offset, &elements, sizeof elements);
+    size_t *count = (size_t *)(void *)(base + o->offset_n);
     bool tables = !strcmp(o->key, "tables");
     *count = 0;
     if (tables) {
         const struct node *first = value ? node_get(value, "default") : NULL;
         if (first && node_is_null(first)) first = NULL;
-        TRY(bind_element(b, o, "default", first, (*count)++, map));
+        TRY(bind_element(b, o, base, "default", first, (*count)++, map));
     }
     for (size_t i = 0; i < n; i++) {
         const char *name = value->keys[i]->text;
         if ((tables && !strcmp(name, "default")) || node_is_null(value->items[i])) continue;
-        TRY(bind_element(b, o, name, value->items[i], (*count)++, map));
+        TRY(bind_element(b, o, base, name, value->items[i], (*count)++, map));
     }
     if (!*count && (o->flags & OPTION_NOT_EMPTY))
         return config_fail(b->err, value->at, "%s: there is none", b->path);
@@ -402,7 +404,7 @@ static enum status bind_option(struct bind *b, const struct target *t,
         TRY(bind_list(b, o, value, base, t->effective));
         break;
     case OPTION_NAMED:
-        TRY(bind_named(b, o, value, t->effective));
+        TRY(bind_named(b, o, value, base, t->effective));
         break;
     default:
         TRY(bind_leaf(b, t, row, value));

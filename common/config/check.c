@@ -345,5 +345,6 @@ enum status check_settings(struct settings *s, struct error *err)
     TRY(check_tasks(s, err));
     TRY(check_model(s, err));
     TRY(check_train(s, err));
+    TRY(check_hot_start(s, err));
     return check_columns(s, err);
 }

@@ -63,6 +63,8 @@ bool names_is_pattern(const char *text);
 enum status check_settings(struct settings *s, struct error *err) MUST_USE;
 /* check_features.c, called by it. */
 enum status check_features(struct settings *s, struct error *err) MUST_USE;
+/* check_hot_start.c, called by it: also fills what follows from the mode. */
+enum status check_hot_start(struct settings *s, struct error *err) MUST_USE;
 /* Warn about features that read what a label reads (check_columns.c). */
 enum status check_columns(struct settings *s, struct error *err) MUST_USE;
 

@@ -22,7 +22,7 @@ static bool compared_for_resume(const char *key)
     static const char *const free_keys[] = {
         "run_dir",          "train.epochs", "train.max_steps", "train.early_stop",
         "train.eval_every", "checkpoint",   "cluster",         "data.eval",
-        "data.cache",       "log"};
+        "data.cache",       "hot_start",    "log"};
     for (size_t i = 0; i < sizeof free_keys / sizeof *free_keys; i++)
         if (is_under(key, free_keys[i])) return false;
     return true;

@@ -118,6 +118,8 @@ static json_t *schema_value(const struct option *o)
     case OPTION_SIZES:
         return any_of(list_of(json_pack("{s:s, s:f}", "type", "integer", "minimum", o->min), false),
                       pattern("\\$\\{"));
+    case OPTION_PAIRS:
+        return json_pack("{s:s, s:o}", "type", "object", "additionalProperties", schema_text());
     case OPTION_TRANSFORMS:
         return schema_transforms();
     case OPTION_FIXED:

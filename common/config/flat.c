@@ -66,6 +66,12 @@ static void put_period(struct buffer *out, const struct every_cfg *every)
     buffer_puts(out, " s");
 }
 
+static void put_pairs(struct buffer *out, const struct pairs_cfg *pairs)
+{
+    for (size_t i = 0; i < pairs->n; i++)
+        buffer_printf(out, "%s%s: %s", i ? ", " : "", pairs->key[i], pairs->value[i]);
+}
+
 static void put_transforms(struct buffer *out, const struct feature_cfg *feature)
 {
     static const char *const words[] = {"log1p", "standardize", "minmax", "clip"};
@@ -120,6 +126,9 @@ static void put_value(struct buffer *out, const struct option *o, const void *fi
         return;
     case OPTION_PERIOD:
         put_period(out, field);
+        return;
+    case OPTION_PAIRS:
+        put_pairs(out, field);
         return;
     case OPTION_TRANSFORMS:
         put_transforms(out, field);

@@ -93,7 +93,8 @@ static enum status merge_value(struct arena *a, const struct option *o, struct n
         if (o->type == OPTION_GROUP || (o->type == OPTION_CHOICE && same_choice(old, new)))
             return merge_group(a, o->group, old, new, err);
         if (o->type == OPTION_NAMED) return merge_named(a, o->group, old, new, err);
-        if (o->type == OPTION_PRELUDE) return merge_named(a, NULL, old, new, err);
+        if (o->type == OPTION_PRELUDE || o->type == OPTION_PAIRS)
+            return merge_named(a, NULL, old, new, err);
     }
     if (o && o->type == OPTION_LIST && old->kind == NODE_LIST && new->kind == NODE_LIST)
         return merge_elements(a, o->group, old, new, err);

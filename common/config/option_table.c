@@ -3,17 +3,11 @@
 
 #include <stdint.h>
 
-#include "common/config/settings.h"
+#include "common/config/option_rows.h"
 
 _Static_assert(sizeof(size_t) == sizeof(uint64_t), "OPTION_COUNT fills both");
 _Static_assert(sizeof(enum model_type) == sizeof(int), "OPTION_ENUM fills an int");
 
-#define AT(type, field) .offset = offsetof(struct type, field)
-#define N_AT(type, field) .offset_n = offsetof(struct type, field)
-#define FLAG(type, field) .flag = offsetof(struct type, field) + 1
-#define ROWS(array) .options = array, .n = sizeof(array) / sizeof *(array)
-#define ELEMENT(type) .size = sizeof(struct type), .at = offsetof(struct type, at) + 1
-#define UP_TO_ANY .max = 4e18
 
 #define ID FOR(FEATURE_ID)
 #define DENSE FOR(FEATURE_DENSE)
@@ -652,6 +646,10 @@ static const struct option root_rows[] = {
      .flags = OPTION_REQUIRED | OPTION_NOT_EMPTY,
      .help = "What is learnt, by name. Keys of a task override those of the model."},
     {"train", OPTION_GROUP, .group = &train, AT(settings, train), .help = "Training."},
+    {"hot_start", OPTION_GROUP, .group = &option_hot_start, AT(settings, hot_start),
+     FLAG(settings, hot_start.given), .def_text = "a start from nothing",
+     .help = "Start from what an older checkpoint has learned (docs/hot-start.md). A run that "
+             "resumes has started already and ignores all of it."},
     {"checkpoint", OPTION_GROUP, .group = &checkpoint, AT(settings, checkpoint),
      .help = "Saving."},
     {"cluster", OPTION_GROUP, .group = &cluster, AT(settings, cluster),

@@ -134,6 +134,8 @@ const char *option_type_text(const struct option *o)
         return "list of texts";
     case OPTION_SIZES:
         return "list of whole numbers";
+    case OPTION_PAIRS:
+        return "mapping from names to values";
     case OPTION_TRANSFORMS:
         return "list of transforms";
     case OPTION_FIXED:

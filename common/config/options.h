@@ -23,6 +23,7 @@ enum option_type {
     OPTION_TEXT,           /* struct text_cfg: an expression, or a column's name */
     OPTION_STRINGS,        /* struct list_cfg: a list, or one word */
     OPTION_SIZES,          /* struct sizes_cfg */
+    OPTION_PAIRS,          /* struct pairs_cfg: a mapping from names to single values */
     OPTION_TRANSFORMS,     /* struct feature_cfg itself */
     OPTION_FIXED,          /* only the default is allowed; kept nowhere */
     OPTION_PRELUDE,        /* include, vars: used up before options are read */
@@ -83,6 +84,7 @@ struct option_group {
 };
 
 extern const struct option_group option_root;
+extern const struct option_group option_hot_start; /* option_hot_start.c */
 
 static inline bool option_has_range(const struct option *o)
 {

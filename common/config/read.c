@@ -216,6 +216,25 @@ static enum status read_strings(const struct reading *r, const struct node *valu
     return ST_OK;
 }
 
+static enum status read_pairs(const struct reading *r, const struct node *value,
+                              struct pairs_cfg *out)
+{
+    if (value->kind != NODE_MAP) return wrong(r, value);
+    *out = (struct pairs_cfg){.key = arena_take(r->arena, value->n + 1, sizeof *out->key),
+                              .value = arena_take(r->arena, value->n + 1, sizeof *out->value),
+                              .where = arena_take(r->arena, value->n + 1, sizeof *out->where)};
+    if (!out->key || !out->value || !out->where) return config_no_memory(r->err);
+    for (size_t i = 0; i < value->n; i++) {
+        const struct node *one = value->items[i];
+        if (node_is_null(one)) continue;
+        if (one->kind != NODE_SCALAR) return wrong(r, one);
+        out->key[out->n] = value->keys[i]->text;
+        out->value[out->n] = one->text;
+        out->where[out->n++] = value->keys[i]->at;
+    }
+    return ST_OK;
+}
+
 static enum status read_name(const struct reading *r, const struct node *value,
                              struct list_cfg *out)
 {
@@ -341,6 +360,8 @@ static enum status read_field(const struct reading *r, const struct node *value,
         return read_strings(r, value, field);
     case OPTION_SIZES:
         return read_sizes(r, value, field);
+    case OPTION_PAIRS:
+        return read_pairs(r, value, field);
     case OPTION_TRANSFORMS:
         return read_transforms(r, value, field);
     case OPTION_FIXED:

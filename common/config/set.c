@@ -251,7 +251,7 @@ static enum status set_in_group(struct set *s, const struct option_group *group,
             return config_fail(s->err, s->at, "%s: there is no list '%s'", s->key, part);
         return set_in_list(s, o, list);
     }
-    bool named = o->type == OPTION_NAMED || o->type == OPTION_PRELUDE;
+    bool named = o->type == OPTION_NAMED || o->type == OPTION_PAIRS || o->type == OPTION_PRELUDE;
     if (!o->group && !named) {
         config_fail(s->err, s->at, "%s: '%s' has no keys of its own", s->key, o->key);
         return error_hint(s->err, ST_USAGE, "'%s' is a %s", o->key, option_type_text(o));

@@ -283,6 +283,59 @@ struct log_cfg {
     struct every_cfg every;
 };
 
+/* ---- hot start: docs/hot-start.md ---- */
+
+enum hot_mode { HOT_COLD, HOT_SPARSE, HOT_SPARSE_SHARED, HOT_ALL };
+enum hot_state { HOT_KEEP, HOT_RESET };
+enum hot_statistics { HOT_STATISTICS_KEEP, HOT_STATISTICS_FIT };
+enum hot_resize { HOT_RESIZE_ERROR, HOT_RESIZE_PAD, HOT_RESIZE_CUT };
+
+/* `NAME: value` each. */
+struct pairs_cfg {
+    const char **key, **value;
+    struct origin *where; /* [n] of the keys */
+    size_t n;
+};
+
+/* Loaded values become shrink * value + noise * a normal number. */
+struct perturb_cfg {
+    const char *name; /* pattern */
+    double shrink, noise;
+    struct origin at;
+};
+
+struct freeze_cfg {
+    struct list_cfg names; /* patterns */
+    uint64_t until;        /* step from which they learn; UINT64_MAX = never */
+    struct origin at;
+};
+
+struct new_task_cfg {
+    uint64_t only_new, ramp, open; /* steps */
+    const char *gate;              /* "uniform", or a task's name */
+};
+
+struct hot_start_cfg {
+    bool given;
+    const char *from; /* NULL only when nothing is loaded */
+    enum hot_mode mode;
+    struct list_cfg include, exclude; /* patterns */
+    struct pairs_cfg rename;          /* new: old */
+    enum hot_state state_sparse, state_dense; /* filled in by mode */
+    enum hot_statistics statistics;           /* filled in by mode */
+    enum hot_resize resize;
+    struct {
+        uint64_t min_count, max_age; /* max_age 0 = any */
+    } rows;
+    struct perturb_cfg *perturb;
+    size_t n_perturb;
+    struct freeze_cfg *freeze;
+    size_t n_freeze;
+    struct pairs_cfg lr_scale; /* pattern: factor */
+    double *lr_factor;         /* [lr_scale.n] */
+    struct new_task_cfg new_task;
+};
+
 struct settings {
     const char *name;
     uint64_t seed;
@@ -299,6 +352,7 @@ struct settings {
     struct checkpoint_cfg checkpoint;
     struct cluster_cfg cluster;
     struct log_cfg log;
+    struct hot_start_cfg hot_start;
 
     struct arena *arena;  /* owns everything above */
     struct config *tree;  /* the merged tree, for printing and comparing (config.h) */

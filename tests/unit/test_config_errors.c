@@ -24,8 +24,8 @@ static void unknown_keys_are_errors(void **state)
                         "known keys: level, every");
     config_more_refused("tables: {x: {dimm: 1}}\n",
                         "c.yaml:5:14: unknown key 'dimm' in 'tables.x'", "'dim'");
-    config_more_refused("hot_start: {from: x}\n",
-                        "c.yaml:5:1: unknown key 'hot_start' at the top level", NULL);
+    config_more_refused("warm_start: {from: x}\n",
+                        "c.yaml:5:1: unknown key 'warm_start' at the top level", NULL);
 }
 
 /* A value of another type says what was expected. */
