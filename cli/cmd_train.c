@@ -10,6 +10,7 @@
 #include "common/base/mem.h"
 #include "common/base/rng.h"
 #include "common/store/file.h"
+#include "worker/hot_start.h"
 #include "worker/report.h"
 #include "worker/run.h"
 #include "worker/saver.h"
@@ -69,6 +70,7 @@ struct place {
     struct report *report;
     char uuid[40];
     char *resume; /* checkpoint to go on from, or NULL */
+    struct hot_start hot;
 };
 
 static void warn_skipped(void *arg, const char *text)
@@ -136,6 +138,7 @@ static enum status take_place(const struct args *a, const struct settings *s, st
     TRY(lock_take(s->run_dir, LOCK_WAIT_S, &p->lock, err));
     TRY(find_checkpoint(a, dir, &p->resume, err));
     if (p->resume) TRY(check_config(s, p->resume, err));
+    if (!p->resume && s->hot_start.given) TRY(hot_start_find(s, &p->hot, err));
     char logs[4096];
     snprintf(logs, sizeof logs, "%s/logs", s->run_dir);
     TRY(file_mkdirs(logs, err));
@@ -156,6 +159,7 @@ static void leave_place(const struct job *j, struct place *p, enum status st,
     report_close(p->report);
     lock_release(p->lock);
     mem_free(p->resume);
+    hot_start_close(&p->hot);
 }
 
 static void open_log_file(const struct job *j)
@@ -169,10 +173,12 @@ static void open_log_file(const struct job *j)
 
 /* The leader puts the starting point on the servers; then all workers know it is there. */
 static enum status load_start(struct job *j, const char *path, struct ckpt *ckpt,
-                              struct train_state *start, struct error *err)
+                              const struct hot_start *hot, struct train_state *start,
+                              struct error *err)
 {
     if (j->leader && ckpt) TRY(saver_load(j->session, j->client, path, ckpt, start, err));
-    if (j->leader && !ckpt) TRY(saver_init(j->session, j->client, err));
+    if (j->leader && hot->plan) TRY(hot_start_load(hot, j->session, j->client, start, err));
+    if (j->leader && !ckpt && !hot->plan) TRY(saver_init(j->session, j->client, err));
     return crew_tell(&j->crew, start, sizeof *start, "the starting point", err);
 }
 
@@ -200,7 +206,7 @@ static enum status work(const struct args *a, struct job *j, const struct place 
                         struct ckpt *ckpt, struct error *err)
 {
     struct train_state start = {0};
-    TRY(load_start(j, resume, ckpt, &start, err));
+    TRY(load_start(j, resume, ckpt, &p->hot, &start, err));
     if (ckpt && j->leader)
         log_line(LOG_INFO, "train", "resumed from %s at step %llu", resume,
                  (unsigned long long)start.step);
@@ -235,6 +241,35 @@ static void describe(const struct job *j)
     mem_free(text);
 }
 
+/* Every worker has the checkpoint of a hot start and a session that knows of it. */
+static enum status open_hot(struct job *j, struct place *p, const char *path, struct error *err)
+{
+    enum status st = ST_OK;
+    if (j->is_server) return ST_OK;
+    if (path && !p->hot.ckpt) st = hot_start_open(path, &p->hot, err);
+    if (st == ST_OK && j->settings->hot_start.statistics == HOT_STATISTICS_KEEP)
+        j->session->hot = p->hot.ckpt;
+    return st;
+}
+
+/* The model, and what it starts from when nothing is resumed. */
+static enum status make_model(struct job *j, struct place *p, const char *resume,
+                              struct ckpt *ckpt, struct error *err)
+{
+    char *path = p->hot.path ? mem_strdup(p->hot.path) : NULL;
+    enum status st = job_tell(j, &path, err);
+    if (st == ST_OK) st = job_agree(j, open_hot(j, p, path, err), "opening the checkpoint", err);
+    mem_free(path);
+    TRY(st);
+    TRY(job_make_model(j, ckpt, err));
+    bool plans = !resume && j->settings->hot_start.given && !j->is_server;
+    if (plans) st = hot_start_plan(&p->hot, j->session, err);
+    if (plans && st == ST_OK) st = session_rates(j->session, NULL, p->hot.plan, err);
+    if (ckpt && !j->is_server) st = session_rates(j->session, ckpt, NULL, err);
+    TRY(job_agree(j, st, "planning the hot start", err));
+    return job_serve(j, err);
+}
+
 static enum status train(const struct args *a, struct job *j, struct place *p, struct error *err)
 {
     const struct settings *s = j->settings;
@@ -252,7 +287,7 @@ static enum status train(const struct args *a, struct job *j, struct place *p, s
         if (ckpt && open == ST_OK) open = session_same_data(j->session, ckpt, err);
         st = job_agree(j, open, "opening the checkpoint", err);
     }
-    if (st == ST_OK) st = job_model(j, ckpt, err);
+    if (st == ST_OK) st = make_model(j, p, resume, ckpt, err);
     if (st == ST_OK && !j->is_server) {
         describe(j);
         st = work(a, j, p, resume, ckpt, err);

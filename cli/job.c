@@ -272,12 +272,22 @@ static enum status make_ends(struct job *j, const char *plan, struct error *err)
     return st;
 }
 
-enum status job_model(struct job *j, struct ckpt *ckpt, struct error *err)
+enum status job_make_model(struct job *j, struct ckpt *ckpt, struct error *err)
 {
     enum status st = j->is_server ? ST_OK : session_model(j->session, ckpt, err);
-    TRY(job_agree(j, st, "making the model", err));
+    return job_agree(j, st, "making the model", err);
+}
+
+enum status job_model(struct job *j, struct ckpt *ckpt, struct error *err)
+{
+    TRY(job_make_model(j, ckpt, err));
+    return job_serve(j, err);
+}
+
+enum status job_serve(struct job *j, struct error *err)
+{
     char *plan = j->leader ? plan_text(j) : NULL;
-    st = job_tell(j, &plan, err);
+    enum status st = job_tell(j, &plan, err);
     if (st == ST_OK) st = plan ? make_ends(j, plan, err) : mem_error(err, "plan", 1024);
     mem_free(plan);
     TRY(job_agree(j, st, "starting servers", err));

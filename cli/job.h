@@ -50,6 +50,9 @@ enum status job_data(struct job *j, const struct session_spec *spec, struct erro
  * servers serve until the workers say goodbye (server ranks return from here
  * only then); workers have clients. */
 enum status job_model(struct job *j, struct ckpt *ckpt, struct error *err) MUST_USE;
+/* Its two halves, for what comes between them. */
+enum status job_make_model(struct job *j, struct ckpt *ckpt, struct error *err) MUST_USE;
+enum status job_serve(struct job *j, struct error *err) MUST_USE;
 
 /* End of the job with this rank's outcome: prints the error, gives the exit code
  * that all ranks agreed on. Frees everything but the settings. */

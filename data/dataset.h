@@ -121,6 +121,15 @@ struct fit_source {
 enum status fit_from_arrays(const struct schema *schema, const struct fit_source *from,
                             struct fit **out, struct error *err) MUST_USE;
 
+/* Features that the checkpoint has statistics of, in their shape, get these instead (after
+ * ckpt_read_state). source gives a feature's name there; NULL: it keeps what it has. Rates
+ * of labels and how often ids repeat stay those of the rows. */
+enum status fit_keep(struct fit *f, struct ckpt *c,
+                     const char *(*source)(void *arg, const char *feature), void *arg,
+                     struct error *err) MUST_USE;
+/* Levels of feature number i of the schema are those of this array (NULL: no). */
+bool fit_same_levels(const struct fit *f, size_t i, const struct named_array *levels);
+
 /* ---- training order: DESIGN section 4 rule 4 ---- */
 
 struct stream;

@@ -44,13 +44,29 @@ static void apply_dense(struct server *s, struct shard *h)
         }
         float *slots[OPTIM_MAX_SLOTS] = {s->slots[0] ? s->slots[0] + f : NULL,
                                          s->slots[1] ? s->slots[1] + f : NULL};
+        struct rates_block before;
+        rates_before(s, f, n, &before);
         optim_dense(&s->dense_step, n, g, s->params + f, slots,
                     s->decay ? s->decay + f : NULL);
+        rates_after(s, f, n, &before);
     }
+}
+
+/* The optimiser's work on a row, as far as the table's rate lets it count. */
+static void learn_row(const struct server_table *info, struct rate_now rate, const float *grad,
+                      float *before, struct row *r)
+{
+    size_t dim = info->dim;
+    if (rate.kind == RATE_FROZEN) return;
+    if (rate.kind == RATE_SCALED) memcpy(before, r->values, dim * sizeof *before);
+    optim_row(&info->step, dim, grad, r->values, r->values + dim);
+    for (size_t j = 0; rate.kind == RATE_SCALED && j < dim; j++)
+        r->values[j] = before[j] + rate.x * (r->values[j] - before[j]);
 }
 
 static void apply_rows(struct server *s, struct shard *h, size_t t)
 {
+    struct rate_now rate = rates_of_table(s, t);
     const struct server_table *info = &s->tables[t];
     struct join_rows *in = &h->rows;
     struct row *rows[JOIN_KEYS];
@@ -71,8 +87,8 @@ static void apply_rows(struct server *s, struct shard *h, size_t t)
             optim_add_l2(info->l2, info->dim, g, r->values, h->grad);
             g = h->grad;
         }
-        optim_row(&info->step, info->dim, g, r->values, r->values + info->dim);
-        r->last_step = s->step;
+        learn_row(info, rate, g, h->before, r);
+        r->last_step = s->past.steps + s->step;
         r->count += in->counts[i];
     }
     h->keys_pushed += in->n;

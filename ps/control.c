@@ -36,7 +36,8 @@ static enum status handle_dense_get(struct server *s, struct wire_reader *r,
 {
     TRY(wire_close(r, err));
     struct wire_dense d = {
-        .step = s->step, .updates = s->updates, .n = s->n_dense, .params = s->params};
+        .step = s->step, .updates = s->updates, .past = s->past, .n = s->n_dense,
+        .params = s->params};
     while (d.n_slots < OPTIM_MAX_SLOTS && s->slots[d.n_slots]) {
         d.slots[d.n_slots] = s->slots[d.n_slots];
         d.n_slots++;
@@ -77,7 +78,20 @@ static enum status handle_dense_put(struct server *s, struct wire_reader *r,
     TRY(set_decay(s, d.decay, err));
     s->step = d.step;
     s->updates = d.updates;
+    s->past = d.past;
     s->step_known = true;
+    wire_begin_reply(reply, ST_OK, NULL);
+    return ST_OK;
+}
+
+static enum status handle_rates(struct server *s, struct wire_reader *r,
+                                struct wire_buffer *reply, struct error *err)
+{
+    struct wire_rate rates[WIRE_MAX_RATES];
+    struct wire_rates all;
+    wire_get_rates(r, rates, &all);
+    TRY(wire_close(r, err));
+    TRY(rates_set(s, &all, err));
     wire_begin_reply(reply, ST_OK, NULL);
     return ST_OK;
 }
@@ -89,10 +103,18 @@ static enum status handle_load(struct server *s, struct wire_reader *r,
 {
     char path[MAX_PATH_BYTES];
     wire_get_text(r, path, sizeof path);
-    TRY(wire_close(r, err));
-    TRY(server_load(s, path, err));
-    wire_begin_reply(reply, ST_OK, NULL);
-    return ST_OK;
+    uint64_t n = wire_get(r);
+    if (n && n != s->spec.n_tables)
+        return error_set(err, ST_PEER, "a load names %llu tables, here are %zu",
+                         (unsigned long long)n, s->spec.n_tables);
+    struct wire_load *loads = n ? mem_zeroed((size_t)n, sizeof *loads) : NULL;
+    if (n && !loads) return mem_error(err, "tables to load", (size_t)n * sizeof *loads);
+    for (size_t t = 0; t < n; t++) wire_get_load(r, &loads[t]);
+    enum status st = wire_close(r, err);
+    if (st == ST_OK) st = server_load(s, path, loads, err);
+    mem_free(loads);
+    if (st == ST_OK) wire_begin_reply(reply, ST_OK, NULL);
+    return st;
 }
 
 static enum status handle_save(struct server *s, struct wire_reader *r,
@@ -153,7 +175,8 @@ enum status server_control(struct server *s, const struct message *request,
         [WIRE_PULL] = handle_pull,   [WIRE_DENSE_GET] = handle_dense_get,
         [WIRE_LOAD] = handle_load,   [WIRE_DENSE_PUT] = handle_dense_put,
         [WIRE_SAVE] = handle_save,   [WIRE_DIGEST] = handle_digest,
-        [WIRE_STATS] = handle_stats, [WIRE_BYE] = handle_bye,
+        [WIRE_STATS] = handle_stats, [WIRE_RATES] = handle_rates,
+        [WIRE_BYE] = handle_bye,
     };
     struct wire_reader r;
     TRY(wire_open(request, &r, err));

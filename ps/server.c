@@ -80,6 +80,7 @@ static enum status make_shard(struct server *s, size_t i, const struct server_sp
     }
     h->grad = mem_array(max_dim, sizeof *h->grad);
     if (!h->grad) return mem_error(err, "shard", max_dim * sizeof *h->grad);
+    TRY(float_array(&h->before, max_dim, err));
     TRY(memo_create(max_dim, &h->memo, err));
     return join_work_create(spec->n_lanes, spec->n_lanes, max_dim, &h->work, err);
 }
@@ -139,6 +140,7 @@ static void close_shard(struct shard *h, size_t n_tables)
     mem_free(h->tables);
     memo_destroy(h->memo);
     mem_free(h->grad);
+    mem_free(h->before);
     join_work_close(&h->work);
 }
 
@@ -160,6 +162,9 @@ void server_destroy(struct server *s)
     mem_free(s->params);
     for (size_t i = 0; i < OPTIM_MAX_SLOTS; i++) mem_free(s->slots[i]);
     mem_free(s->decay);
+    mem_free(s->rates);
+    mem_free(s->rates_now);
+    mem_free(s->rate_of);
     mem_free(s->joined);
     mem_free(s->squares);
     join_plan_close(&s->plan);
@@ -249,15 +254,16 @@ static enum status plan_step(struct server *s, struct error *err)
             TRY(join_plan_add(&s->plan, &m->parts[i], err));
     }
     TRY(join_plan_finish(&s->plan, err));
+    rates_step(s);
     const struct server_spec *spec = &s->spec;
     uint64_t t = s->updates + 1;
     const struct optimizer_cfg *o = &spec->dense_optimizer;
     double lr = optim_lr(&spec->schedule, o->lr, s->updates, spec->total_steps);
-    s->dense_step = optim_make(o, lr, t);
+    s->dense_step = optim_make(o, lr, s->past.dense_updates + t);
     for (size_t i = 0; i < spec->n_tables; i++) {
         o = &s->tables[i].optimizer;
         lr = optim_lr(&spec->schedule, o->lr, s->updates, spec->total_steps);
-        s->tables[i].step = optim_make(o, lr, t);
+        s->tables[i].step = optim_make(o, lr, s->past.sparse_updates + t);
     }
     return ST_OK;
 }

@@ -17,6 +17,13 @@ struct server_table {
     struct optim_layout layout;
     struct optim step; /* numbers of the step at work */
     float l2;
+    uint8_t rate;      /* place in the server's rates */
+};
+
+/* What a rate is in the step at work. */
+struct rate_now {
+    enum { RATE_PLAIN, RATE_FROZEN, RATE_SCALED, RATE_SET } kind;
+    float x; /* factor; value */
 };
 
 /* A bucket sub-range and a dense sub-range, with one owning thread. */
@@ -28,6 +35,7 @@ struct shard {
     struct join_work work;
     struct join_rows rows;
     float *grad; /* [widest row] with l2 added */
+    float *before; /* [largest dim] a row as it was */
     uint64_t keys_pushed, keys_pulled;
     enum status status; /* of this step */
     struct error err;
@@ -52,6 +60,10 @@ struct server {
     float *params;                 /* [n_dense] */
     float *slots[OPTIM_MAX_SLOTS]; /* [n_dense] or NULL */
     float *decay;                  /* [n_dense] of 0 and 1, or NULL */
+    struct wire_rate *rates;       /* [n_rates], or NULL: all learn plainly */
+    struct rate_now *rates_now;    /* [n_rates] */
+    uint8_t *rate_of;              /* [n_dense] */
+    size_t n_rates;
     float *joined;                 /* [n_dense], only with clip_norm */
     double *squares;               /* [n_blocks], only with clip_norm */
     float clip_scale;
@@ -62,6 +74,7 @@ struct server {
     struct optim dense_step;
 
     uint64_t step, updates; /* steps done; of these applied */
+    struct wire_past past;  /* before this run */
     bool step_known;
     size_t n_here;
     uint32_t flags; /* ORed over the workers of the step at work */
@@ -74,11 +87,26 @@ struct server {
     void *progress_arg;
 };
 
+/* What the rates are in this step; dense floats that do not learn plainly are put right after
+ * the optimiser (rates.c). */
+void rates_step(struct server *s);
+/* A block before and after the optimiser's work on it. */
+struct rates_block {
+    float params[DENSE_BLOCK], slots[OPTIM_MAX_SLOTS][DENSE_BLOCK];
+    bool used;
+};
+void rates_before(const struct server *s, size_t first, size_t n, struct rates_block *b);
+void rates_after(struct server *s, size_t first, size_t n, const struct rates_block *b);
+struct rate_now rates_of_table(const struct server *s, size_t table);
+enum status rates_set(struct server *s, const struct wire_rates *r, struct error *err) MUST_USE;
+
 /* Tables start empty, dense slots fresh. */
 void server_clear(struct server *s);
 
 /* Rows of this server's buckets from and to a checkpoint (snapshot.c). */
-enum status server_load(struct server *s, const char *path, struct error *err) MUST_USE;
+/* loads: [n_tables], or NULL: every table is there, and fits, under its own name. */
+enum status server_load(struct server *s, const char *path, const struct wire_load *loads,
+                        struct error *err) MUST_USE;
 enum status server_save(struct server *s, const char *temp, struct wire_file *out,
                         struct error *err) MUST_USE;
 void server_digest(const struct server *s, uint64_t *low, uint64_t *high);

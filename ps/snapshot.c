@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "common/base/rng.h"
+#include "common/math/perturb.h"
 #include "common/store/ckpt.h"
 #include "ps/server_impl.h"
 
@@ -153,6 +155,10 @@ enum status server_save(struct server *s, const char *temp, struct wire_file *ou
 struct sink {
     struct server *server;
     size_t table;
+    const struct ckpt_table *saved;
+    const struct wire_load *how; /* NULL: as it is */
+    struct rng noise;
+    float *row; /* [dim] a row on its way */
     uint64_t rows;
 };
 
@@ -164,41 +170,74 @@ static struct shard *owner(struct server *s, uint64_t key)
     return &s->shards[i];
 }
 
-static void fill_row(const struct server_table *table, const struct ckpt_rows *rows,
-                     size_t i, struct row *r)
+static size_t smaller(size_t a, size_t b)
 {
-    r->last_step = rows->last_step[i];
-    r->count = rows->count[i];
+    return a < b ? a : b;
+}
+
+/* What is beyond the saved width stays fresh. */
+static void fill_state(const struct server_table *table, const struct ckpt_table *saved,
+                       const struct ckpt_rows *rows, size_t i, struct row *r)
+{
     float *values = r->values + table->dim;
     for (size_t k = 0; k < table->layout.n_slots; k++) {
-        size_t width = table->layout.width[k];
-        memcpy(values, rows->slots[k] + i * width, width * sizeof *values);
+        size_t width = table->layout.width[k], old = saved->slot_width[k];
+        memcpy(values, rows->slots[k] + i * old, smaller(width, old) * sizeof *values);
         values += width;
     }
+}
+
+/* w = shrink w + noise z, z a normal number that depends on seed, table, key and place. */
+static void perturb_row(const struct sink *sink, uint64_t key, size_t n, float *w)
+{
+    double shrink = sink->how->shrink, noise = sink->how->noise;
+    for (size_t j = 0; j < n; j++)
+        w[j] = (float)(shrink * (double)w[j] +
+                       noise * perturb_noise(&sink->noise, key, (uint32_t)j));
+}
+
+static const float *make_weights(const struct sink *sink, const struct table *table,
+                                 const struct ckpt_rows *rows, size_t i)
+{
+    size_t dim = table_dim(table), old = sink->saved->dim, n = smaller(dim, old);
+    const float *saved = rows->weights + i * old;
+    const struct wire_load *how = sink->how;
+    bool perturbed = how && (how->shrink != 1 || how->noise != 0);
+    if (dim == old && !perturbed) return saved;
+    if (dim > old) table_initial(table, rows->keys[i], sink->row);
+    memcpy(sink->row, saved, n * sizeof *saved);
+    if (perturbed) perturb_row(sink, rows->keys[i], n, sink->row);
+    return sink->row;
 }
 
 static enum status sink_rows(void *arg, const struct ckpt_rows *rows, struct error *err)
 {
     struct sink *sink = arg;
     struct server *s = sink->server;
+    const struct wire_load *how = sink->how;
     for (size_t i = 0; i < rows->n; i++) {
+        if (how && (rows->count[i] < how->min_count || rows->last_step[i] < how->min_step))
+            continue;
         struct row *r;
         struct table *table = owner(s, rows->keys[i])->tables[sink->table];
-        const float *weights = rows->weights + i * table_dim(table);
-        TRY(table_insert(table, rows->keys[i], weights, &r, err));
-        fill_row(&s->tables[sink->table], rows, i, r);
+        TRY(table_insert(table, rows->keys[i], make_weights(sink, table, rows, i), &r, err));
+        r->last_step = rows->last_step[i];
+        r->count = rows->count[i];
+        if (!how || how->keep_state)
+            fill_state(&s->tables[sink->table], sink->saved, rows, i, r);
     }
     sink->rows += rows->n;
     if (s->progress) s->progress(s->progress_arg, sink->rows);
     return ST_OK;
 }
 
+/* The slots are those of the table's optimiser. */
 static enum status check_slots(const struct server_table *table,
-                               const struct ckpt_table *saved, struct error *err)
+                               const struct ckpt_table *saved, bool resize, struct error *err)
 {
     bool same = saved->n_slots == table->layout.n_slots;
     for (size_t k = 0; same && k < saved->n_slots; k++)
-        same = saved->slot_width[k] == table->layout.width[k] &&
+        same = (resize || saved->slot_width[k] == table->layout.width[k]) &&
                strcmp(saved->slot_name[k], table->layout.name[k]) == 0;
     if (same) return ST_OK;
     return error_set(
@@ -209,40 +248,58 @@ static enum status check_slots(const struct server_table *table,
 }
 
 static enum status find_table(const struct server_table *table, const struct ckpt *c,
-                              size_t *out, struct error *err)
+                              const struct wire_load *how, size_t *out, struct error *err)
 {
+    const char *name = how ? how->source : table->name;
     for (size_t i = 0; i < ckpt_n_tables(c); i++) {
         const struct ckpt_table *saved = ckpt_table(c, i);
-        if (strcmp(saved->name, table->name) != 0) continue;
+        if (strcmp(saved->name, name) != 0) continue;
         *out = i;
-        if (saved->dim == table->dim) return check_slots(table, saved, err);
+        bool resize = how && how->resize;
+        if (how && !how->keep_state && (resize || saved->dim == table->dim)) return ST_OK;
+        if (resize || saved->dim == table->dim) return check_slots(table, saved, resize, err);
         return error_set(err, ST_MISMATCH,
                          "table %s: dim is %zu in the checkpoint, %zu in the "
                          "configuration",
                          table->name, saved->dim, table->dim);
     }
-    return error_set(err, ST_MISMATCH, "table %s is not in the checkpoint", table->name);
+    return error_set(err, ST_MISMATCH, "table %s is not in the checkpoint", name);
 }
 
-static enum status load_tables(struct server *s, struct ckpt *c, struct error *err)
+static enum status load_table(struct sink *sink, struct ckpt *c, struct error *err)
+{
+    struct server *s = sink->server;
+    size_t from = 0;
+    if (sink->how && !sink->how->source[0]) return ST_OK;
+    TRY(find_table(&s->tables[sink->table], c, sink->how, &from, err));
+    sink->saved = ckpt_table(c, from);
+    sink->noise = rng_named(s->spec.seed, RNG_HOT_NOISE, s->tables[sink->table].name);
+    sink->row = mem_array(s->tables[sink->table].dim, sizeof *sink->row);
+    if (!sink->row) return mem_error(err, "a row", s->tables[sink->table].dim * sizeof(float));
+    enum status st = ckpt_read_rows(c, from, s->buckets, sink_rows, sink, err);
+    mem_free(sink->row);
+    return st;
+}
+
+static enum status load_tables(struct server *s, struct ckpt *c, const struct wire_load *loads,
+                               struct error *err)
 {
     struct sink sink = {.server = s};
-    for (size_t t = 0; t < s->spec.n_tables; t++) {
-        size_t from = 0;
-        TRY(find_table(&s->tables[t], c, &from, err));
-        sink.table = t;
-        TRY(ckpt_read_rows(c, from, s->buckets, sink_rows, &sink, err));
+    for (sink.table = 0; sink.table < s->spec.n_tables; sink.table++) {
+        sink.how = loads ? &loads[sink.table] : NULL;
+        TRY(load_table(&sink, c, err));
     }
     return ST_OK;
 }
 
 /* The leader has verified every file's hash when it chose this checkpoint. */
-enum status server_load(struct server *s, const char *path, struct error *err)
+enum status server_load(struct server *s, const char *path, const struct wire_load *loads,
+                        struct error *err)
 {
     struct ckpt *c = NULL;
     TRY(ckpt_open(path, false, &c, err));
     server_clear(s);
-    enum status st = load_tables(s, c, err);
+    enum status st = load_tables(s, c, loads, err);
     if (st != ST_OK) server_clear(s);
     ckpt_close(c);
     return st == ST_OK ? st : error_wrap(err, st, "%s", path);

@@ -83,10 +83,17 @@ enum status client_dense_get(struct client *c, float *params, float *const *slot
                              uint64_t *step, uint64_t *updates,
                              struct error *err) MUST_USE;
 
+/* How parameters learn from the next step on: n_dense = P, rates of all floats. */
+enum status client_rates(struct client *c, const struct wire_rates *r,
+                         struct error *err) MUST_USE;
+
 /* Every server loads the rows of its buckets from this checkpoint folder; its
  * tables start empty. */
 enum status client_load(struct client *c, const char *ckpt_path,
                         struct error *err) MUST_USE;
+/* The same, each table as its entry says: loads[n_tables]. */
+enum status client_load_tables(struct client *c, const char *ckpt_path,
+                               const struct wire_load *loads, struct error *err) MUST_USE;
 /* Every server writes its file into this folder; info[n_servers]. */
 enum status client_save(struct client *c, const char *temp, struct ckpt_file_info *info,
                         struct error *err) MUST_USE;

@@ -161,9 +161,34 @@ enum status client_dense_get(struct client *c, float *params, float *const *slot
     return st;
 }
 
+enum status client_rates(struct client *c, const struct wire_rates *r, struct error *err)
+{
+    assert(r->n_dense == c->spec.n_dense && r->n_tables == c->spec.n_tables);
+    for (size_t i = 0; i < c->n_links; i++) {
+        struct link *l = &c->links[i];
+        struct wire_rates part = *r;
+        part.n_dense = l->dense.end - l->dense.first;
+        part.dense = r->dense + l->dense.first;
+        wire_begin(&l->request, WIRE_RATES);
+        wire_put_rates(&l->request, &part);
+    }
+    return ask_plain(c, "rates to be taken", err);
+}
+
 enum status client_load(struct client *c, const char *ckpt_path, struct error *err)
 {
+    return client_load_tables(c, ckpt_path, NULL, err);
+}
+
+enum status client_load_tables(struct client *c, const char *ckpt_path,
+                               const struct wire_load *loads, struct error *err)
+{
     begin_all(c, WIRE_LOAD, ckpt_path);
+    for (size_t i = 0; i < c->n_links; i++) {
+        wire_put(&c->links[i].request, loads ? c->spec.n_tables : 0);
+        for (size_t t = 0; loads && t < c->spec.n_tables; t++)
+            wire_put_load(&c->links[i].request, &loads[t]);
+    }
     return ask_plain(c, "rows to be loaded from a checkpoint", err);
 }
 

@@ -8,85 +8,21 @@
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
-#include "common/math/optim.h"
-
-/* The dense part in one piece: parameters and optimiser slots, whole vectors. */
-struct dense {
-    size_t n;
-    float *params;
-    float *slots[OPTIM_MAX_SLOTS];
-    struct optim_layout layout;
-};
-
-static void dense_close(struct dense *d)
-{
-    mem_free(d->params);
-    for (size_t i = 0; i < OPTIM_MAX_SLOTS; i++) mem_free(d->slots[i]);
-}
-
-static enum status dense_make(const struct session *s, struct dense *d, struct error *err)
-{
-    *d = (struct dense){.n = model_n_params(s->model),
-                        .layout = optim_layout(s->spec.settings->train.optimizer.kind, 1)};
-    d->params = mem_zeroed(d->n, sizeof *d->params);
-    bool ok = d->params;
-    for (size_t i = 0; i < d->layout.n_slots; i++)
-        ok = (d->slots[i] = mem_zeroed(d->n, sizeof **d->slots)) && ok;
-    if (ok) return ST_OK;
-    dense_close(d);
-    return mem_error(err, "dense parameters", d->n * sizeof(float));
-}
-
-static enum status decay_mask(const struct session *s, uint8_t **out, struct error *err)
-{
-    *out = mem_zeroed(model_n_params(s->model), 1);
-    if (!*out) return mem_error(err, "weight decay mask", model_n_params(s->model));
-    model_decay_mask(s->model, *out);
-    return ST_OK;
-}
-
-static enum status dense_put(const struct session *s, struct client *client, const struct dense *d,
-                             size_t n_slots, uint64_t step, uint64_t updates, struct error *err)
-{
-    uint8_t *decay;
-    TRY(decay_mask(s, &decay, err));
-    struct wire_dense put = {.step = step,
-                             .updates = updates,
-                             .n = d->n,
-                             .n_slots = n_slots,
-                             .params = d->params,
-                             .slots = {d->slots[0], d->slots[1]},
-                             .decay = decay};
-    enum status st = client_dense_put(client, &put, err);
-    mem_free(decay);
-    return st;
-}
+#include "worker/dense.h"
+#include "worker/rates.h"
 
 enum status saver_init(const struct session *session, struct client *client, struct error *err)
 {
+    const struct train_state fresh = {0};
     struct dense d;
     TRY(dense_make(session, &d, err));
     model_init_params(session->model, session->spec.settings->seed, d.params);
-    enum status st = dense_put(session, client, &d, 0, 0, 0, err);
+    enum status st = dense_put(session, client, &d, 0, &fresh, err);
     dense_close(&d);
     return st;
 }
 
 /* ---- writing ---- */
-
-/* The model's tensors as views into a flat vector. */
-static void tensor_views(const struct session *s, float *flat, struct named_array *out)
-{
-    size_t n;
-    const struct model_tensor *tensors = model_tensors(s->model, &n);
-    for (size_t i = 0; i < n; i++)
-        out[i] = (struct named_array){.name = tensors[i].name,
-                                      .type = DTYPE_F32,
-                                      .rows = tensors[i].rows,
-                                      .cols = tensors[i].cols,
-                                      .stride = tensors[i].stride,
-                                      .data = flat + tensors[i].offset};
-}
 
 static enum status write_dense(const struct saver_spec *s, const char *temp, struct ckpt_file_info *info,
                                struct error *err)
@@ -101,9 +37,9 @@ static enum status write_dense(const struct saver_spec *s, const char *temp, str
     if (st == ST_OK) st = client_dense_get(s->client, d.params, d.slots, &step, &updates, err);
     if (st == ST_OK) {
         const struct named_array *slots[OPTIM_MAX_SLOTS];
-        tensor_views(s->session, d.params, views);
+        dense_views(s->session->model, d.params, views);
         for (size_t i = 0; i < d.layout.n_slots; i++) {
-            tensor_views(s->session, d.slots[i], views + (i + 1) * n);
+            dense_views(s->session->model, d.slots[i], views + (i + 1) * n);
             slots[i] = views + (i + 1) * n;
         }
         st = ckpt_dense_write(temp, views, n, d.layout.name, slots, d.layout.n_slots, info, err);
@@ -113,30 +49,28 @@ static enum status write_dense(const struct saver_spec *s, const char *temp, str
     return st;
 }
 
-/* Counters and early stopping in two arrays, so that a reader needs no schema. */
-enum { COUNTS = 6, REALS = 2 };
-
 static enum status write_state(const struct saver_spec *s, const struct train_state *state,
                                const char *temp, struct ckpt_file_info *info, struct error *err)
 {
     const struct session *session = s->session;
     const struct settings *settings = session->spec.settings;
-    uint64_t counts[COUNTS] = {state->step,  state->updates, state->skipped,
-                               state->stale, state->best_step,
-                               (uint64_t)state->has_best | (uint64_t)state->stopped_early << 1};
-    double reals[REALS] = {state->epoch, state->best};
+    struct train_state_arrays memory;
     uint64_t shape[2] = {settings->train.lanes, settings->train.batch_size};
-    size_t n_fit;
-    const struct named_array *fit = fit_arrays(session->fit, &n_fit);
-    struct named_array *all = mem_array(n_fit + 4, sizeof *all);
-    if (!all) return mem_error(err, "state", n_fit * sizeof *all);
-    memcpy(all, fit, n_fit * sizeof *all);
-    all[n_fit] = (struct named_array){"counts", DTYPE_U64, COUNTS, 0, 0, counts};
-    all[n_fit + 1] = (struct named_array){"reals", DTYPE_F64, REALS, 0, 0, reals};
-    all[n_fit + 2] = (struct named_array){"lanes_batch_size", DTYPE_U64, 2, 0, 0, shape};
-    all[n_fit + 3] = (struct named_array){"layer1_project", DTYPE_U8, session->schema->n_features, 0,
-                                          0, session->project};
-    enum status st = ckpt_state_write(temp, all, n_fit + 4, info, err);
+    size_t n;
+    const struct named_array *fit = fit_arrays(session->fit, &n);
+    const struct rates *rates = session->rates;
+    size_t n_rates = rates ? rates->n_arrays : 0;
+    struct named_array *all = mem_array(n + TRAIN_STATE_ARRAYS + 2 + n_rates, sizeof *all);
+    if (!all) return mem_error(err, "state", n * sizeof *all);
+    memcpy(all, fit, n * sizeof *all);
+    train_state_list(state, &memory, all + n);
+    n += TRAIN_STATE_ARRAYS;
+    all[n++] = (struct named_array){"lanes_batch_size", DTYPE_U64, 2, 0, 0, shape};
+    all[n++] = (struct named_array){"layer1_project", DTYPE_U8, session->schema->n_features, 0, 0,
+                                    session->project};
+    if (n_rates) memcpy(all + n, rates->arrays, n_rates * sizeof *all);
+    n += n_rates;
+    enum status st = ckpt_state_write(temp, all, n, info, err);
     mem_free(all);
     return st;
 }
@@ -313,38 +247,19 @@ static enum status check_tables(const struct session *s, struct ckpt *ckpt, stru
     return ST_OK;
 }
 
-enum status saver_read_state(struct ckpt *ckpt, struct train_state *state, struct error *err)
-{
-    TRY(ckpt_read_state(ckpt, err));
-    const struct named_array *c = ckpt_find_state(ckpt, "counts"), *r = ckpt_find_state(ckpt, "reals");
-    if (!c || c->type != DTYPE_U64 || c->rows != COUNTS || !r || r->type != DTYPE_F64 || r->rows != REALS)
-        return error_set(err, ST_NOINPUT, "train_state.h5: counts and reals are missing or of another shape");
-    const uint64_t *counts = c->data;
-    const double *reals = r->data;
-    *state = (struct train_state){.step = counts[0],
-                                  .updates = counts[1],
-                                  .skipped = counts[2],
-                                  .stale = counts[3],
-                                  .best_step = counts[4],
-                                  .has_best = counts[5] & 1,
-                                  .stopped_early = counts[5] >> 1 & 1,
-                                  .epoch = reals[0],
-                                  .best = reals[1]};
-    return ST_OK;
-}
-
 enum status saver_load(const struct session *session, struct client *client, const char *path,
                        struct ckpt *ckpt, struct train_state *state, struct error *err)
 {
     struct train_state read;
     struct dense d;
     TRY(check_tables(session, ckpt, err));
-    TRY(saver_read_state(ckpt, &read, err));
+    TRY(train_state_read(ckpt, &read, err));
     TRY(dense_make(session, &d, err));
     enum status st = place_all(session, ckpt, &d, err);
     if (st == ST_OK) st = client_load(client, path, err);
     if (st == ST_OK)
-        st = dense_put(session, client, &d, d.layout.n_slots, read.step, read.updates, err);
+        st = dense_put(session, client, &d, d.layout.n_slots, &read, err);
+    if (st == ST_OK && session->rates) st = rates_put(session->rates, client, err);
     dense_close(&d);
     if (st == ST_OK && state) *state = read;
     return st;

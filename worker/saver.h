@@ -6,17 +6,7 @@
 #include "common/store/file.h"
 #include "worker/client.h"
 #include "worker/session.h"
-
-/* What is kept besides tensors and rows. */
-struct train_state {
-    uint64_t step, updates, skipped;
-    double epoch;
-    /* early stopping: the best value so far, its step, evaluations since */
-    bool has_best;
-    double best;
-    uint64_t best_step, stale;
-    bool stopped_early;
-};
+#include "worker/train_state.h"
 
 struct saver_spec {
     const struct session *session;
@@ -40,7 +30,5 @@ enum status saver_load(const struct session *session, struct client *client, con
                        struct ckpt *ckpt, struct train_state *state, struct error *err) MUST_USE;
 /* Fresh start: initial dense parameters to the servers. */
 enum status saver_init(const struct session *session, struct client *client, struct error *err) MUST_USE;
-/* Only the counters, from an open checkpoint. */
-enum status saver_read_state(struct ckpt *ckpt, struct train_state *state, struct error *err) MUST_USE;
 
 #endif

@@ -7,6 +7,8 @@
 #include "common/base/mem.h"
 #include "model/assemble.h"
 #include "model/layer1.h"
+#include "worker/hot_statistics.h"
+#include "worker/rates.h"
 
 /* ---- data ---- */
 
@@ -123,6 +125,7 @@ void session_close(struct session *s)
 {
     if (!s) return;
     model_destroy(s->model);
+    rates_destroy(s->rates);
     fit_destroy(s->fit);
     dataset_close(s->train);
     dataset_close(s->valid);
@@ -224,6 +227,7 @@ enum status session_model(struct session *s, struct ckpt *ckpt, struct error *er
         TRY(forms_from(s, ckpt, err));
     } else {
         TRY(fit_compute(s->train, session_lane_rows(settings), &s->fit, err));
+        if (s->hot) TRY(hot_statistics_keep(settings, s->hot, s->fit, err));
         TRY(choose_forms(s, err));
     }
     return make_model(s, &s->model, err);
@@ -246,6 +250,20 @@ enum status session_count_params(const struct session *s, const struct settings 
     model_destroy(model);
     mem_free(view.table_dim);
     return st;
+}
+
+enum status session_rates(struct session *s, struct ckpt *ckpt, const struct hot_plan *plan,
+                          struct error *err)
+{
+    size_t n;
+    const struct model_tensor *tensors = model_tensors(s->model, &n);
+    struct rates_model m = {.tables = s->schema->table_names,
+                            .n_tables = s->schema->n_tables,
+                            .tensors = tensors,
+                            .n_tensors = n,
+                            .n_params = model_n_params(s->model),
+                            .settings = s->spec.settings};
+    return ckpt ? rates_read(ckpt, &m, &s->rates, err) : rates_make(plan, &m, &s->rates, err);
 }
 
 uint64_t session_total_steps(const struct session *s)

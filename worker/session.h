@@ -30,6 +30,8 @@ struct session {
     uint8_t *project;  /* [n_features] form of layer 1, kept in checkpoints */
     size_t *table_dim; /* [n_tables] floats of a row's weights */
     char *data_digest; /* of what training reads; its session alone has one */
+    struct rates *rates; /* of a hot start, or NULL: everything learns plainly */
+    struct ckpt *hot;  /* borrowed: a hot start that keeps this checkpoint's statistics, or NULL */
 };
 
 /* Read headers, prepare (or find) the files in use, open and select. */
@@ -39,6 +41,11 @@ void session_close(struct session *s);
 /* Statistics and model: from a checkpoint (its statistics and forms), or with
  * ckpt NULL fitted on the training rows. */
 enum status session_model(struct session *s, struct ckpt *ckpt, struct error *err) MUST_USE;
+
+/* After session_model: the rates that a checkpoint of this run holds, or those of a plan. */
+struct hot_plan;
+enum status session_rates(struct session *s, struct ckpt *ckpt, const struct hot_plan *plan,
+                          struct error *err) MUST_USE;
 
 /* ST_MISMATCH unless the session's training data (and validation data in files of
  * its own) is what the checkpoint was trained on. */

@@ -6,6 +6,7 @@
 #include "common/base/mem.h"
 #include "common/base/partition.h"
 #include "worker/lanes.h"
+#include "worker/rates.h"
 
 _Static_assert((int)LANE_SLOTS == (int)STREAM_SLOTS, "a batch and its union share a slot");
 
@@ -29,7 +30,8 @@ struct trainer {
     float **grads;                       /* [n_local] = lane[i].grad */
     float *const **row_grads;            /* [n_local] = lane[i].row_grad */
     const struct batch **batches[STREAM_SLOTS]; /* [n_local] */
-    double *scale;                       /* [n_tasks] */
+    double *scale;                       /* [n_tasks] of a loss, without what rises */
+    double *scale_now;                   /* [n_tasks] of this step */
     uint64_t step;                       /* next one to compute */
     struct wire_answer answer;           /* rows and parameters of that step */
     uint64_t rows, skipped;
@@ -121,6 +123,7 @@ static enum status fill(struct trainer *t, struct error *err)
     for (size_t i = 0; i < STREAM_SLOTS; i++)
         t->batches[i] = zeroed(t->n_local, sizeof **t->batches, &st, err);
     t->scale = zeroed(t->n_tasks, sizeof *t->scale, &st, err);
+    t->scale_now = zeroed(t->n_tasks, sizeof *t->scale_now, &st, err);
     t->loss = zeroed(t->n_tasks, sizeof *t->loss, &st, err);
     if (st != ST_OK) return st;
     for (size_t k = 0; k < t->n_tasks; k++)
@@ -164,6 +167,7 @@ void trainer_destroy(struct trainer *t)
     mem_free(t->row_grads);
     for (size_t i = 0; i < STREAM_SLOTS; i++) mem_free(t->batches[i]);
     mem_free(t->scale);
+    mem_free(t->scale_now);
     mem_free(t->loss);
     mem_free(t);
 }
@@ -212,7 +216,7 @@ static void compute_phase(void *arg, size_t thread)
     for (size_t i = thread; i < t->n_local; i += threads_size(t->spec.threads)) {
         struct lane *lane = &t->lane[i];
         struct model_rows rows = {t->answer.rows, lanes_place(t->lanes, slot, i)};
-        lane->finite = model_step(s->model, t->answer.dense, t->batches[slot][i], &rows, t->scale,
+        lane->finite = model_step(s->model, t->answer.dense, t->batches[slot][i], &rows, t->scale_now,
                                   lane->work, lane->grad, lane->row_grad, lane->loss);
     }
 }
@@ -309,9 +313,11 @@ static bool all_finite(const struct trainer *t)
 /* Losses of a step that counted; a lane's is divided by the rows of a full batch. */
 static void collect_losses(struct trainer *t, uint64_t rows)
 {
+    const struct rates *rates = t->spec.session->rates;
     double full = (double)t->spec.session->spec.settings->train.batch_size;
     for (size_t i = 0; i < t->n_local; i++)
-        for (size_t k = 0; k < t->n_tasks; k++) t->loss[k] += t->lane[i].loss[k] * full;
+        for (size_t k = 0; k < t->n_tasks; k++)
+            t->loss[k] += t->lane[i].loss[k] / rates_loss(rates, k, t->step) * full;
     t->loss_rows += rows;
 }
 
@@ -321,6 +327,8 @@ enum status trainer_step(struct trainer *t, uint32_t *flags, struct error *err)
     struct wire_step message = empty_message(t, t->step + 1);
     message.flags = *flags;
     double start = now_s();
+    for (size_t k = 0; k < t->n_tasks; k++)
+        t->scale_now[k] = t->scale[k] * rates_loss(t->spec.session->rates, k, t->step);
     threads_run(t->spec.threads, compute_phase, t);
     t->times.model += now_s() - start;
     uint64_t rows = count_rows(t, slot);

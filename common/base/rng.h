@@ -10,7 +10,8 @@
 enum rng_purpose { RNG_ROW_INIT = 1, RNG_TENSOR_INIT, RNG_BLOCK_ORDER, RNG_WINDOW_ORDER,
                    RNG_VALID, RNG_SYNTH, RNG_TEST, RNG_COMPARE,
                    RNG_IMPORTANCE,
-                   RNG_DROPOUT = 32 /* docs/adr/0015-dropout.md */ };
+                   RNG_DROPOUT = 32 /* docs/adr/0015-dropout.md */,
+                   RNG_HOT_NOISE = 33 };
 
 struct rng {
     uint64_t seed;

@@ -212,6 +212,9 @@ void wire_put_dense(struct wire_buffer *b, const struct wire_dense *d)
 {
     wire_put(b, d->step);
     wire_put(b, d->updates);
+    wire_put(b, d->past.steps);
+    wire_put(b, d->past.sparse_updates);
+    wire_put(b, d->past.dense_updates);
     wire_put(b, d->n);
     wire_put(b, d->n_slots);
     wire_put(b, d->decay != NULL);
@@ -225,6 +228,9 @@ void wire_get_dense(struct wire_reader *r, struct wire_dense *d)
 {
     *d = (struct wire_dense){.step = wire_get(r)};
     d->updates = wire_get(r);
+    d->past.steps = wire_get(r);
+    d->past.sparse_updates = wire_get(r);
+    d->past.dense_updates = wire_get(r);
     uint64_t n = wire_get(r), n_slots = wire_get(r), decay = wire_get(r);
     if (n_slots > 2 || decay > 1) r->bad = true;
     d->params = wire_get_array(r, n, sizeof(float));
@@ -234,6 +240,85 @@ void wire_get_dense(struct wire_reader *r, struct wire_dense *d)
     if (r->bad) return;
     d->n = (size_t)n;
     d->n_slots = (size_t)n_slots;
+}
+
+static void put_real(struct wire_buffer *b, double x)
+{
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    wire_put(b, bits);
+}
+
+static double get_real(struct wire_reader *r)
+{
+    uint64_t bits = wire_get(r);
+    double x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+void wire_put_load(struct wire_buffer *b, const struct wire_load *l)
+{
+    wire_put_text(b, l->source);
+    wire_put(b, l->keep_state);
+    wire_put(b, l->resize);
+    wire_put(b, l->min_count);
+    wire_put(b, l->min_step);
+    put_real(b, l->shrink);
+    put_real(b, l->noise);
+}
+
+void wire_get_load(struct wire_reader *r, struct wire_load *l)
+{
+    wire_get_text(r, l->source, sizeof l->source);
+    l->keep_state = wire_get(r) != 0;
+    l->resize = wire_get(r) != 0;
+    l->min_count = wire_get(r);
+    l->min_step = wire_get(r);
+    l->shrink = get_real(r);
+    l->noise = get_real(r);
+}
+
+void wire_put_rates(struct wire_buffer *b, const struct wire_rates *r)
+{
+    wire_put(b, r->n);
+    for (size_t i = 0; i < r->n; i++) {
+        put_real(b, r->rates[i].scale);
+        wire_put(b, r->rates[i].from);
+        wire_put(b, r->rates[i].open);
+    }
+    wire_put(b, r->n_dense);
+    wire_put_bytes(b, r->dense, r->n_dense);
+    wire_put(b, r->n_tables);
+    wire_put_bytes(b, r->tables, r->n_tables);
+}
+
+static void check_rates(struct wire_reader *r, const uint8_t *which, size_t n, size_t n_rates)
+{
+    for (size_t i = 0; which && i < n; i++)
+        if (which[i] >= n_rates) r->bad = true;
+}
+
+void wire_get_rates(struct wire_reader *r, struct wire_rate *rates, struct wire_rates *out)
+{
+    *out = (struct wire_rates){.rates = rates};
+    uint64_t n = wire_get(r);
+    if (n > WIRE_MAX_RATES) r->bad = true;
+    for (size_t i = 0; !r->bad && i < n; i++) {
+        rates[i].scale = get_real(r);
+        rates[i].from = wire_get(r);
+        rates[i].open = wire_get(r);
+    }
+    uint64_t n_dense = wire_get(r);
+    out->dense = wire_get_array(r, n_dense, 1);
+    uint64_t n_tables = wire_get(r);
+    out->tables = wire_get_array(r, n_tables, 1);
+    if (r->bad) return;
+    out->n = (size_t)n;
+    out->n_dense = (size_t)n_dense;
+    out->n_tables = (size_t)n_tables;
+    check_rates(r, out->dense, out->n_dense, out->n);
+    check_rates(r, out->tables, out->n_tables, out->n);
 }
 
 void wire_put_file(struct wire_buffer *b, const struct wire_file *f)

@@ -50,12 +50,14 @@ enum wire_kind {
     WIRE_PULL,      /* read-only: rows of keys, and dense parameters when asked */
     WIRE_DENSE_GET, /* parameters and optimiser slots of this server's floats */
     WIRE_DENSE_PUT, /* the same, and weight decay mask, counters */
-    WIRE_LOAD,      /* rows of this server's buckets from a checkpoint */
+    WIRE_LOAD,      /* rows of this server's buckets from a checkpoint: path, struct wire_load per
+                       table or none */
     WIRE_SAVE,      /* rows into this server's file of a checkpoint */
     WIRE_DIGEST,    /* digest and row counts of the live tables */
     WIRE_STATS,
     WIRE_BYE,     /* the server leaves its loop when every worker has said it */
     WIRE_SQUARES, /* server to server: sums of squares per dense block */
+    WIRE_RATES,   /* how parameters learn, struct wire_rates */
     WIRE_KIND_END
 };
 
@@ -187,10 +189,17 @@ enum status wire_close(struct wire_reader *r, struct error *err) MUST_USE;
 enum status wire_open_reply(const struct message *m, struct wire_reader *r,
                             struct error *err) MUST_USE;
 
+/* What runs that this one was hot-started from have done. */
+struct wire_past {
+    uint64_t steps;         /* added to the step in rows' last_step, so that ages go on */
+    uint64_t sparse_updates, dense_updates; /* added to t of optimisers whose state was kept */
+};
+
 /* Dense floats with what belongs to them, both ways (WIRE_DENSE_PUT, reply of
  * WIRE_DENSE_GET). */
 struct wire_dense {
     uint64_t step, updates;
+    struct wire_past past;
     size_t n;
     size_t n_slots;        /* 0: slots start fresh */
     const float *params;   /* [n] */
@@ -199,6 +208,38 @@ struct wire_dense {
 };
 void wire_put_dense(struct wire_buffer *b, const struct wire_dense *d);
 void wire_get_dense(struct wire_reader *r, struct wire_dense *d);
+
+/* How a group of parameters learns beside what its optimiser says. In steps before `from`
+ * nothing of it changes, state included; then a change counts `scale` times. With open > 0
+ * it is a gate's bias that in steps [from, from + open) is not learned but set, to the
+ * logarithm of a share that rises in a line to 1. */
+struct wire_rate {
+    double scale;
+    uint64_t from, open;
+};
+enum { WIRE_MAX_RATES = 256 };
+struct wire_rates {
+    size_t n, n_dense, n_tables;
+    const struct wire_rate *rates; /* [n]; 0 is that of plain learning */
+    const uint8_t *dense;          /* [n_dense] which one; of this server's floats */
+    const uint8_t *tables;         /* [n_tables] */
+};
+void wire_put_rates(struct wire_buffer *b, const struct wire_rates *r);
+/* rates[WIRE_MAX_RATES] takes the groups, which `out` points to. */
+void wire_get_rates(struct wire_reader *r, struct wire_rate *rates, struct wire_rates *out);
+
+/* How a table takes rows from the checkpoint of a WIRE_LOAD. Without these every table
+ * takes the one of its own name as it is. */
+enum { WIRE_TABLE_NAME = 256 };
+struct wire_load {
+    char source[WIRE_TABLE_NAME]; /* the table's name there; empty: starts without rows */
+    bool keep_state;              /* of the optimiser; else fresh */
+    bool resize;                  /* rows are cut or get their first values behind the end */
+    uint64_t min_count, min_step; /* other rows are left out */
+    double shrink, noise;         /* w becomes shrink w + noise z, z normal; 1 and 0: as it is */
+};
+void wire_put_load(struct wire_buffer *b, const struct wire_load *l);
+void wire_get_load(struct wire_reader *r, struct wire_load *l);
 
 /* A server's file in a checkpoint, in the reply of WIRE_SAVE. */
 struct wire_file {

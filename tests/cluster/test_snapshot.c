@@ -218,6 +218,75 @@ static void test_mismatch_loads_nothing(void **state)
     half_close(&h);
 }
 
+/* A hot start: rows from a checkpoint changed on their way, some parts frozen or slowed. */
+static enum status load_hot(void *arg, struct client *c, struct error *err)
+{
+    struct half *h = arg;
+    size_t n = h->toy->server.n_dense;
+    struct wire_load loads[TOY_TABLES];
+    const struct wire_rate rates[4] = {{.scale = 1}, {.scale = 1, .from = 3}, {.scale = 0.25},
+                                       {.scale = 1, .from = 1, .open = 2}};
+    const uint8_t tables[TOY_TABLES] = {0, 1, 2, 0};
+    for (size_t i = 0; i < TOY_TABLES; i++) {
+        loads[i] = (struct wire_load){.keep_state = i > 0, .min_count = 2, .min_step = i % 2,
+                                      .shrink = 0.5, .noise = 0.25};
+        snprintf(loads[i].source, sizeof loads[i].source, "%s", i ? h->toy->tables[i].name : "");
+    }
+    TRY(client_load_tables(c, h->path, loads, err));
+    uint8_t *of = mem_zeroed(n, 1);
+    for (size_t i = 0; i < n; i++) of[i] = i % 7 == 0 ? 3 : i % 5 == 0 ? 2 : i > 2000;
+    const struct wire_dense d = {.past = {h->step, h->updates, 0}, .n = n, .params = h->params};
+    const struct wire_rates r = {.n = 4, .n_dense = n, .n_tables = TOY_TABLES, .rates = rates,
+                                 .dense = of, .tables = tables};
+    enum status st = client_dense_put(c, &d, err);
+    if (st == ST_OK) st = client_rates(c, &r, err);
+    mem_free(of);
+    return st == ST_OK ? measure(c, &h->loaded, &h->rows_loaded, err) : st;
+}
+
+static enum status measure_end(void *arg, struct client *c, struct error *err)
+{
+    struct half *h = arg;
+    return measure(c, &h->live, &h->rows, err);
+}
+
+/* A hot start gives the same rows on any layout, and so does training from it. */
+static void test_hot_start_on_any_layout(void **state)
+{
+    (void)state;
+    static const size_t layouts[][2] = {{1, 1}, {3, 1}, {1, 3}, {2, 4}};
+    struct toy t;
+    struct half h, first = {0};
+    struct toy_state expected, got;
+    toy_make(&t, 45);
+    half_make(&h, &t, 2);
+    const struct toy_job one = {
+        .toy = &t, .n_servers = 2, .n_shards = 2, .last = save, .arg = &h};
+    toy_cluster(&one, 4, 0, NULL, NULL);
+    uint64_t rows_saved = h.rows;
+    for (size_t i = 0; i < sizeof layouts / sizeof *layouts; i++) {
+        const struct toy_job two = {.toy = &t,
+                                    .n_servers = layouts[i][0],
+                                    .n_shards = 1 + i % 3,
+                                    .first = load_hot,
+                                    .last = measure_end,
+                                    .arg = &h};
+        toy_cluster(&two, (int)(layouts[i][0] + layouts[i][1]), 9, &got, NULL);
+        if (i == 0) {
+            first = h;
+            expected = got;
+            assert_true(h.rows_loaded > 0 && h.rows_loaded < rows_saved);
+            continue;
+        }
+        assert_true(digest_equal(&h.loaded, &first.loaded));
+        assert_true(digest_equal(&h.live, &first.live));
+        toy_state_equal(&t, &expected, &got);
+        toy_state_close(&got);
+    }
+    toy_state_close(&expected);
+    half_close(&h);
+}
+
 static enum status save_nowhere(void *arg, struct client *c, struct error *err)
 {
     struct half *h = arg;
@@ -251,6 +320,7 @@ int main(void)
         cmocka_unit_test(test_resume_on_another_layout),
         cmocka_unit_test(test_digest_of_files_is_that_of_the_tables),
         cmocka_unit_test(test_mismatch_loads_nothing),
+        cmocka_unit_test(test_hot_start_on_any_layout),
         cmocka_unit_test(test_failed_save_is_survived),
     };
     return cmocka_run_group_tests_name("snapshot", tests, NULL, NULL);

@@ -310,6 +310,7 @@ static void test_control_parts_come_back(void **state)
     const uint8_t decay[3] = {1, 0, 1};
     const struct wire_dense d = {.step = 5,
                                  .updates = 4,
+                                 .past = {7, 8, 9},
                                  .n = 3,
                                  .n_slots = 2,
                                  .params = floats,
@@ -324,7 +325,10 @@ static void test_control_parts_come_back(void **state)
     const struct wire_stats s = {
         .steps = 1, .updates = 2, .rows = 3, .bytes = 4, .busy_s = 1.5};
     wire_begin(&b, WIRE_DENSE_PUT);
+    const struct wire_load l = {.source = "user", .resize = true, .min_count = 3, .min_step = 1,
+                                .shrink = 0.75, .noise = 1e-300};
     wire_put_dense(&b, &d);
+    wire_put_load(&b, &l);
     wire_put_file(&b, &f);
     wire_put_stats(&b, &s);
     assert_int_equal(wire_finish(&b, NULL), ST_OK);
@@ -334,9 +338,15 @@ static void test_control_parts_come_back(void **state)
     struct wire_stats s2;
     assert_int_equal(wire_open(&m, &r, NULL), ST_OK);
     wire_get_dense(&r, &d2);
+    struct wire_load l2 = {.keep_state = true};
+    wire_get_load(&r, &l2);
     wire_get_file(&r, &f2);
     wire_get_stats(&r, &s2);
     assert_int_equal(wire_close(&r, NULL), ST_OK);
+    assert_string_equal(l2.source, "user");
+    assert_true(l2.resize && !l2.keep_state && l2.min_count == 3 && l2.min_step == 1);
+    assert_true(l2.shrink == 0.75 && l2.noise == 1e-300);
+    assert_true(d2.past.steps == 7 && d2.past.sparse_updates == 8 && d2.past.dense_updates == 9);
     assert_int_equal(d2.n_slots, 2);
     assert_memory_equal(d2.slots[1], floats + 6, 12);
     assert_memory_equal(d2.decay, decay, 3);

@@ -1,0 +1,207 @@
+#include "tests/unit/hot_sample.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "common/base/mem.h"
+#include "tests/unit/ckpt_sample.h"
+#include "worker/dense.h"
+#include "worker/rates.h"
+
+static const char config[] =
+    "version: 1\n"
+    "name: hot\n"
+    "seed: 7\n"
+    "data:\n"
+    "  train: {files: [%s/rows.csv]}\n"
+    "  cache: %s/cache\n"
+    "features:\n"
+    "  - {names: [user, item]}\n"
+    "  - {name: seen, split: \" \", pool: mean, table: item}\n"
+    "  - {name: age, kind: dense, transform: [standardize]}\n"
+    "  - {name: phone, kind: one_hot}\n"
+    "tables: {default: {dim: 4, init: {constant: 0.5}}}\n"
+    "tasks: {click: {label: click}, like: {label: like}}\n"
+    "model: {type: cgc, bottom: {layers: [8]}, gates: {layers: []}, towers: {layers: [4]},\n"
+    "        experts: {count: 3, own: 1, shared: 2, layers: [8]}}\n"
+    "train: {batch_size: 64, lanes: 4}\n";
+
+static void check(enum status st, const struct error *err)
+{
+    if (st != ST_OK) fail_msg("%s", err->text);
+}
+
+void hot_sample_data(struct tmpdir *dir)
+{
+    char text[16384];
+    size_t n = 0;
+    tmpdir_create(dir);
+    n += (size_t)snprintf(text, sizeof text, "user,item,seen,age,phone,click,like,buy\n");
+    for (unsigned i = 0; i < 300; i++)
+        n += (size_t)snprintf(text + n, sizeof text - n, "u%u,i%u,i%u i%u,%u,p%u,%d,%d,%d\n",
+                              i % 30, i % 17, i % 5, i % 11, 18 + i % 40, i % 3, i % 3 == 0,
+                              i % 7 == 0, i % 5 == 0);
+    tmpdir_write(dir, "rows.csv", text);
+}
+
+void hot_sample_open(const struct tmpdir *dir, const char *const *sets, struct ckpt *hot,
+                     struct hot_side_sample *out)
+{
+    struct error err;
+    char text[4096];
+    size_t n = 0;
+    while (sets && sets[n]) n++;
+    snprintf(text, sizeof text, config, dir->path, dir->path);
+    check(settings_parse(text, "hot.yaml", sets, n, &out->settings, &err), &err);
+    struct session_spec spec = {.settings = out->settings, .uses = SESSION_TRAIN};
+    check(session_open(&spec, &out->session, &err), &err);
+    out->session->hot = hot;
+    check(session_model(out->session, NULL, &err), &err);
+}
+
+void hot_sample_close(struct hot_side_sample *s)
+{
+    session_close(s->session);
+    settings_destroy(s->settings);
+}
+
+/* ---- a checkpoint ---- */
+
+uint64_t hot_sample_key(size_t i)
+{
+    uint64_t *keys = sample_keys(HOT_ROWS), key = keys[i];
+    mem_free(keys);
+    return key;
+}
+
+float hot_sample_row(size_t i, size_t place)
+{
+    return (float)(1 + i) + 0.125f * (float)place;
+}
+
+struct source {
+    const struct ckpt_table *tables;
+    uint64_t keys[HOT_ROWS], last_step[HOT_ROWS], count[HOT_ROWS];
+    float weights[HOT_ROWS * 64], slots[2][HOT_ROWS * 64];
+    size_t table;
+    bool done;
+};
+
+static enum status next(void *arg, size_t table, struct ckpt_rows *rows, struct error *err)
+{
+    struct source *s = arg;
+    (void)err;
+    bool again = s->done && s->table == table;
+    s->table = table;
+    s->done = true;
+    *rows = (struct ckpt_rows){.n = again ? 0 : HOT_ROWS,
+                               .keys = s->keys,
+                               .last_step = s->last_step,
+                               .count = s->count,
+                               .weights = s->weights,
+                               .slots = {s->slots[0], s->slots[1]}};
+    const struct ckpt_table *t = &s->tables[table];
+    for (size_t i = 0; i < HOT_ROWS; i++) {
+        s->keys[i] = hot_sample_key(i);
+        s->last_step[i] = i;
+        s->count[i] = i + 1;
+        for (size_t j = 0; j < t->dim; j++)
+            s->weights[i * t->dim + j] = hot_sample_row(i, j);
+        for (size_t k = 0; k < t->n_slots; k++)
+            for (size_t j = 0; j < t->slot_width[k]; j++)
+                s->slots[k][i * t->slot_width[k] + j] = 10 * hot_sample_row(i, j);
+    }
+    return ST_OK;
+}
+
+static void describe(const struct session *s, struct ckpt_table *out)
+{
+    for (size_t t = 0; t < s->schema->n_tables; t++) {
+        struct optim_layout l = optim_layout(s->schema->tables[t]->optimizer.kind, s->table_dim[t]);
+        out[t] = (struct ckpt_table){.name = s->schema->table_names[t],
+                                     .dim = s->table_dim[t],
+                                     .n_slots = l.n_slots,
+                                     .slot_name = {l.name[0], l.name[1]},
+                                     .slot_width = {l.width[0], l.width[1]}};
+    }
+}
+
+static void write_dense(const struct session *s, const char *temp, struct ckpt_file_info *info)
+{
+    struct error err;
+    struct dense d;
+    size_t n;
+    model_tensors(s->model, &n);
+    check(dense_make(s, &d, &err), &err);
+    model_init_params(s->model, 99, d.params);
+    struct named_array *views = mem_array(3 * n, sizeof *views);
+    const struct named_array *slots[2] = {views + n, views + 2 * n};
+    dense_views(s->model, d.params, views);
+    for (size_t k = 0; k < d.layout.n_slots; k++) {
+        for (size_t i = 0; i < d.n; i++) d.slots[k][i] = (float)(2 + k) * fabsf(d.params[i]);
+        dense_views(s->model, d.slots[k], views + (k + 1) * n);
+    }
+    check(ckpt_dense_write(temp, views, n, d.layout.name, slots, d.layout.n_slots, info, &err),
+          &err);
+    mem_free(views);
+    dense_close(&d);
+}
+
+static void write_state(const struct session *s, const char *temp, struct ckpt_file_info *info)
+{
+    struct error err;
+    struct train_state state = {.step = HOT_STEP, .updates = HOT_UPDATES, .past = {100, 90, 80}};
+    struct train_state_arrays memory;
+    size_t n;
+    const struct named_array *fit = fit_arrays(s->fit, &n);
+    size_t n_rates = s->rates ? s->rates->n_arrays : 0;
+    struct named_array *all = mem_array(n + TRAIN_STATE_ARRAYS + n_rates, sizeof *all);
+    memcpy(all, fit, n * sizeof *all);
+    train_state_list(&state, &memory, all + n);
+    n += TRAIN_STATE_ARRAYS;
+    if (n_rates) memcpy(all + n, s->rates->arrays, n_rates * sizeof *all);
+    check(ckpt_state_write(temp, all, n + n_rates, info, &err), &err);
+    mem_free(all);
+}
+
+void hot_sample_save(const struct tmpdir *dir, const char *name, const struct hot_side_sample *s,
+                     char **path)
+{
+    struct error err;
+    struct ckpt_save *save;
+    struct ckpt_table tables[8];
+    struct ckpt_file_info files[3] = {0};
+    char folder[512], *text;
+    snprintf(folder, sizeof folder, "%s/%s", dir->path, name);
+    check(file_mkdirs(folder, &err), &err);
+    check(ckpt_begin(folder, HOT_STEP, 1, 0, &save, &err), &err);
+    describe(s->session, tables);
+    struct source *source = mem_zeroed(1, sizeof *source);
+    source->tables = tables;
+    const struct ckpt_row_source rows = {source, next};
+    size_t n_tables = s->session->schema->n_tables;
+    const char *temp = ckpt_save_path(save);
+    check(ckpt_sparse_write(temp, 0, 1, tables, n_tables, &rows, NULL, NULL, &files[0], &err), &err);
+    write_dense(s->session, temp, &files[1]);
+    write_state(s->session, temp, &files[2]);
+    check(settings_print(s->settings, false, &text, &err), &err);
+    struct ckpt_meta meta = {.step = HOT_STEP,
+                             .updates = HOT_UPDATES,
+                             .seed = s->settings->seed,
+                             .lanes = 4,
+                             .batch_size = 64,
+                             .config = text,
+                             .run_uuid = "test",
+                             .data_digest = "",
+                             .build = "test"};
+    check(ckpt_commit(save, &meta, tables, n_tables, files, 3, NULL, NULL, path, &err), &err);
+    mem_free(source);
+    mem_free(text);
+}

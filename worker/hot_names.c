@@ -1,0 +1,149 @@
+#include "worker/hot_names.h"
+
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdint.h>
+#include <string.h>
+
+/* ---- parts of a name ---- */
+
+static struct hot_part component(const char *at)
+{
+    return (struct hot_part){at, strcspn(at, "/")};
+}
+
+static bool is_level(struct hot_part p)
+{
+    return p.n > 5 && !strncmp(p.at, "level", 5) && strspn(p.at + 5, "0123456789") == p.n - 5;
+}
+
+struct hot_part hot_task(const char *name)
+{
+    const struct hot_part none = {name, 0};
+    struct hot_part p = component(name);
+    if (hot_part_is(p, "table") || !p.at[p.n]) return none;
+    p = component(p.at + p.n + 1);
+    if (!is_level(p)) return p;
+    return p.at[p.n] ? component(p.at + p.n + 1) : none;
+}
+
+struct hot_part hot_feature(const char *name)
+{
+    const char *w = strstr(name, "/w/");
+    return w ? (struct hot_part){w + 3, strlen(w + 3)} : (struct hot_part){name, 0};
+}
+
+bool hot_part_is(struct hot_part p, const char *text)
+{
+    return strlen(text) == p.n && !strncmp(p.at, text, p.n);
+}
+
+size_t hot_task_of(const struct settings *s, const char *name)
+{
+    struct hot_part p = hot_task(name);
+    for (size_t k = 0; p.n && k < s->n_tasks; k++)
+        if (hot_part_is(p, s->tasks[k].name)) return k;
+    return SIZE_MAX;
+}
+
+size_t hot_unit(const char *name)
+{
+    const char *layer = strstr(name, "/layer");
+    return layer ? (size_t)(layer - name) : strlen(name);
+}
+
+/* ---- patterns ---- */
+
+static bool glob(const char *pattern, const char *text, size_t n)
+{
+    char part[HOT_NAME];
+    if (n >= sizeof part) return false;
+    memcpy(part, text, n);
+    part[n] = '\0';
+    return fnmatch(pattern, part, FNM_NOESCAPE) == 0;
+}
+
+bool hot_fits(const char *pattern, const char *name, const struct settings *s)
+{
+    if (!strncmp(pattern, "task/", 5)) {
+        struct hot_part p = hot_task(name);
+        return hot_task_of(s, name) != SIZE_MAX && glob(pattern + 5, p.at, p.n);
+    }
+    if (!strncmp(pattern, "feature/", 8)) {
+        struct hot_part p = hot_feature(name);
+        return p.n && glob(pattern + 8, p.at, p.n);
+    }
+    for (const char *end = name; *end;) {
+        end += strcspn(end, "/");
+        if (glob(pattern, name, (size_t)(end - name))) return true;
+        if (*end) end++;
+    }
+    return false;
+}
+
+/* ---- renaming ---- */
+
+/* What a side of a rename names: all of a task, all of a feature, or a beginning. */
+static struct hot_part named_part(const char *side, const char *name)
+{
+    const struct hot_part none = {name, 0};
+    if (!strncmp(side, "task/", 5)) {
+        struct hot_part p = hot_task(name);
+        return hot_part_is(p, side + 5) ? p : none;
+    }
+    if (!strncmp(side, "feature/", 8)) {
+        struct hot_part p = hot_feature(name);
+        return hot_part_is(p, side + 8) ? p : none;
+    }
+    size_t n = strlen(side);
+    bool begins = !strncmp(name, side, n) && (!name[n] || name[n] == '/');
+    return (struct hot_part){name, begins ? n : 0};
+}
+
+bool hot_concerns(const char *side, const char *name)
+{
+    return named_part(side, name).n > 0;
+}
+
+static const char *value_of(const char *old)
+{
+    if (!strncmp(old, "task/", 5)) return old + 5;
+    return !strncmp(old, "feature/", 8) ? old + 8 : old;
+}
+
+static const char *replace(struct arena *a, const char *name, struct hot_part p,
+                           const char *with)
+{
+    return arena_printf(a, "%.*s%s%s", (int)(p.at - name), name, with, p.at + p.n);
+}
+
+/* A task's and a feature's rename may both change one name; a beginning stands alone. */
+const char *hot_renamed(struct arena *a, const struct pairs_cfg *renames, const char *name,
+                        size_t *by, size_t *by2)
+{
+    const char *whole = NULL, *parts = name;
+    size_t whole_by = SIZE_MAX;
+    *by = *by2 = SIZE_MAX;
+    for (size_t i = 0; i < renames->n; i++) {
+        const char *new = renames->key[i], *with = value_of(renames->value[i]);
+        bool beginning = value_of(new) == new;
+        const char *from = beginning ? name : parts;
+        struct hot_part p = named_part(new, from);
+        if (!p.n) continue;
+        const char *result = replace(a, from, p, with);
+        if (!result) return NULL;
+        if (!beginning) {
+            parts = result;
+            *by = i;
+        } else if (!whole) {
+            whole = result;
+            whole_by = i;
+        } else if (strcmp(whole, result) != 0) {
+            *by2 = i;
+        }
+    }
+    if (!whole) return parts;
+    if (parts != name && strcmp(parts, whole) != 0) *by2 = *by;
+    *by = whole_by;
+    return whole;
+}

@@ -1,0 +1,43 @@
+#include "worker/train_state.h"
+
+void train_state_list(const struct train_state *s, struct train_state_arrays *m,
+                      struct named_array *out)
+{
+    *m = (struct train_state_arrays){
+        .counts = {s->step, s->updates, s->skipped, s->stale, s->best_step,
+                   (uint64_t)s->has_best | (uint64_t)s->stopped_early << 1},
+        .past = {s->past.steps, s->past.sparse_updates, s->past.dense_updates},
+        .reals = {s->epoch, s->best}};
+    out[0] = (struct named_array){"counts", DTYPE_U64, TRAIN_STATE_COUNTS, 0, 0, m->counts};
+    out[1] = (struct named_array){"reals", DTYPE_F64, TRAIN_STATE_REALS, 0, 0, m->reals};
+    out[2] = (struct named_array){"past", DTYPE_U64, TRAIN_STATE_PAST, 0, 0, m->past};
+}
+
+static const void *find(struct ckpt *ckpt, const char *name, enum dtype type, size_t rows)
+{
+    const struct named_array *a = ckpt_find_state(ckpt, name);
+    return a && a->type == type && a->rows == rows && !a->cols ? a->data : NULL;
+}
+
+enum status train_state_read(struct ckpt *ckpt, struct train_state *s, struct error *err)
+{
+    TRY(ckpt_read_state(ckpt, err));
+    const uint64_t *counts = find(ckpt, "counts", DTYPE_U64, TRAIN_STATE_COUNTS);
+    const double *reals = find(ckpt, "reals", DTYPE_F64, TRAIN_STATE_REALS);
+    /* Checkpoints of versions without a hot start have no past. */
+    const uint64_t *past = find(ckpt, "past", DTYPE_U64, TRAIN_STATE_PAST);
+    if (!counts || !reals)
+        return error_set(err, ST_NOINPUT,
+                         "train_state.h5: counts and reals are missing or of another shape");
+    *s = (struct train_state){.step = counts[0],
+                              .updates = counts[1],
+                              .skipped = counts[2],
+                              .stale = counts[3],
+                              .best_step = counts[4],
+                              .has_best = counts[5] & 1,
+                              .stopped_early = counts[5] >> 1 & 1,
+                              .epoch = reals[0],
+                              .best = reals[1]};
+    if (past) s->past = (struct wire_past){past[0], past[1], past[2]};
+    return ST_OK;
+}
