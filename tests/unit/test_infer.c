@@ -87,7 +87,12 @@ static const struct toy_cfg every_type[] = {
      .towers = {4},
      .attends = true,
      .attention = {9, 4}},
-    {.type = MODEL_DNN, .n_rows = ROWS, .n_tasks = 2, .seed = 6, .bottom = {5}, .cross = 2},
+    {.type = MODEL_DNN,
+     .n_rows = ROWS,
+     .n_tasks = 2,
+     .seed = 6,
+     .bottom = {5},
+     .cross = 2},
     {.type = MODEL_MMOE,
      .n_rows = ROWS,
      .n_tasks = 2,
@@ -104,6 +109,14 @@ static const struct toy_cfg every_type[] = {
      .shared = 2,
      .experts = {5},
      .own_towers = true},
+    {.type = MODEL_SHARE_BOTTOM,
+     .n_rows = ROWS,
+     .n_tasks = 2,
+     .seed = 10,
+     .bottom = {5},
+     .cross = 1,
+     .attends = true,
+     .attention = {3}},
 };
 enum { N_TYPES = sizeof every_type / sizeof every_type[0] };
 

@@ -371,7 +371,8 @@ static void test_gradient_dropout(void **state)
 }
 
 /* Lists pooled by attention, of which some are empty: each activation, no hidden layer,
- * lists that pass one after another through several pieces, direct inputs beside them. */
+ * lists that pass one after another through several pieces, direct inputs beside them, an
+ * input stage behind them. */
 static void test_gradient_attention(void **state)
 {
     (void)state;
@@ -388,6 +389,12 @@ static void test_gradient_attention(void **state)
                             .experts = {3},
                             .attends = true,
                             .wide = true});
+    check(&(struct toy_cfg){.type = MODEL_DNN,
+                            BASE,
+                            .bottom = {3},
+                            .cross = 1,
+                            .attends = true,
+                            .attention = {2}});
     check(&(struct toy_cfg){.type = MODEL_DNN,
                             .n_rows = 140,
                             .n_tasks = 1,

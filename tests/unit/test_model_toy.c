@@ -196,23 +196,25 @@ static struct mlp_cfg mlp_of(struct toy *t, const size_t *sizes)
     return m;
 }
 
-static size_t input_of(const struct toy *t, const char *name)
+static size_t input_of(const struct toy *t, size_t n, const char *name)
 {
     size_t i = 0;
-    while (strcmp(t->inputs[i].name, name) != 0) i++;
+    while (i < n && strcmp(t->inputs[i].name, name) != 0) i++;
     return i;
 }
 
-/* In the order of the lists among the inputs. */
-static void make_attention(struct toy *t)
+/* Of those lists that are among the n inputs, in their order. */
+static void make_attention(struct toy *t, size_t n)
 {
     struct mlp_cfg m = mlp_of(t, t->cfg.attention);
-    size_t mean = input_of(t, "list_mean"), sqrtn = input_of(t, "list_sqrtn");
-    struct model_attention a = {mean, input_of(t, "z_user"), m.layers, m.activation};
-    struct model_attention b = {sqrtn, input_of(t, "a_shared"), m.layers, m.activation};
-    t->attention[mean > sqrtn] = a;
-    t->attention[mean < sqrtn] = b;
-    t->inputs[mean].pool = t->inputs[sqrtn].pool = POOL_ATTENTION;
+    for (size_t i = 0; i < n; i++) {
+        bool mean = strcmp(t->inputs[i].name, "list_mean") == 0;
+        if (!mean && strcmp(t->inputs[i].name, "list_sqrtn") != 0) continue;
+        size_t target = input_of(t, n, mean ? "z_user" : "a_shared");
+        t->attention[t->n_attention++] =
+            (struct model_attention){i, target, m.layers, m.activation};
+        t->inputs[i].pool = POOL_ATTENTION;
+    }
 }
 
 static void make_inputs(struct toy *t)
@@ -236,7 +238,7 @@ static void make_inputs(struct toy *t)
         {"wide/list_mean", INPUT_ID, 3, K, 3, POOL_MEAN, false, true},
     };
     for (size_t i = 0; i < n; i++) t->inputs[i] = in[(i + t->cfg.rotate) % TOY_INPUTS];
-    if (t->cfg.attends) make_attention(t);
+    if (t->cfg.attends) make_attention(t, n);
     for (size_t i = 0; i < TOY_WIDE; i++)
         t->inputs[n + i] = wide[(i + t->cfg.rotate) % TOY_WIDE];
     const size_t dims[TOY_TABLES] = {d0, d1, K, K};
@@ -286,7 +288,7 @@ static void make_spec(struct toy *t)
                                   .n_dense = 2,
                                   .seed = c->seed,
                                   .attention = t->attention,
-                                  .n_attention = c->attends ? 2 : 0};
+                                  .n_attention = t->n_attention};
 }
 
 static void make_work(struct toy *t)

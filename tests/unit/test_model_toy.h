@@ -53,6 +53,7 @@ struct toy {
     struct model_input inputs[TOY_INPUTS + TOY_WIDE];
     struct model_task tasks[TOY_TASKS];
     struct model_attention attention[2];
+    size_t n_attention;
     char names[TOY_TASKS][16];
     size_t table_dim[TOY_TABLES];
     struct model *model;
