@@ -42,6 +42,7 @@ static uint64_t lane_hash(struct data_sample *s, size_t n_lanes, size_t first,
             const struct batch *b;
             expect_ok(s, stream_next(stream, l, step % STREAM_SLOTS, &b, &s->err));
             batch_check(b);
+            assert_int_equal(b->step, step);
             if (l == lane) h = batch_hash(b, h);
         }
     stream_close(stream);
@@ -126,6 +127,7 @@ static void test_resuming(void **state)
                 const struct batch *b;
                 expect_ok(s, stream_next(stream, l, 0, &b, &s->err));
                 got = batch_hash(b, got);
+                assert_int_equal(b->step, step);
             }
             assert_int_equal(got, h[step]);
         }
