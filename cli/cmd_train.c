@@ -220,7 +220,8 @@ static enum status work(const struct args *a, struct job *j, const struct place 
                             .run_uuid = p->uuid,
                             .build = MTPS_BUILD_ID,
                             .start = start,
-                            .start_path = resume};
+                            .start_path = resume,
+                            .start_ckpt = ckpt};
     json_t *result = NULL;
     TRY(run_train(&spec, &result, err));
     if (result) print_result(a, result);

@@ -140,7 +140,7 @@ enum status infer_work_create(const struct infer *f, size_t max_rows,
     w->x = mem_zeroed(NET_CHUNK * f->m->n_x, sizeof *w->x);
     w->y = mem_zeroed(NET_CHUNK * ld, sizeof *w->y);
     enum status st = w->x && w->y ? ST_OK : mem_error(err, "inference", NET_CHUNK * ld);
-    if (st == ST_OK) st = level_chunk_create(&f->m->net, false, &w->chunk, err);
+    if (st == ST_OK) st = level_chunk_create(&f->m->net, false, NET_CHUNK, &w->chunk, err);
     if (st == ST_OK) st = attention_work_create(f->m, NET_CHUNK, &w->attention, err);
     if (st != ST_OK) {
         infer_work_destroy(w);

@@ -6,6 +6,7 @@
 #include "model/op.h"
 
 #include "common/math/vec.h"
+#include "model/surgery.h"
 
 enum { MIX_ROWS = 16 }; /* rows whose branches' gradients stay in the first-level cache */
 
@@ -23,7 +24,7 @@ static bool alloc_buffers(const struct net *net, bool backward, struct level_chu
 {
     for (size_t i = 0; i < net->n_buffers; i++) {
         const struct net_buffer *b = &net->buffers[i];
-        size_t n = b->width * NET_CHUNK;
+        size_t n = b->width * c->max;
         if (i != NET_Y && (c->act[i] = mem_zeroed(n, sizeof(float))) == NULL)
             return false;
         if (b->pre && (c->pre[i] = mem_zeroed(n, sizeof(float))) == NULL) return false;
@@ -33,17 +34,18 @@ static bool alloc_buffers(const struct net *net, bool backward, struct level_chu
     for (size_t i = 0; i < net->n_layers && backward; i++) {
         const struct net_layer *l = &net->layers[i];
         if (l->norm == NET_NONE) continue;
-        c->norm[l->norm] = mem_zeroed(NORM_MEMORY(NET_CHUNK, l->out), sizeof(float));
+        c->norm[l->norm] = mem_zeroed(NORM_MEMORY(c->max, l->out), sizeof(float));
         if (c->norm[l->norm] == NULL) return false;
     }
     return true;
 }
 
-enum status level_chunk_create(const struct net *net, bool backward,
+enum status level_chunk_create(const struct net *net, bool backward, size_t rows,
                                struct level_chunk **out, struct error *err)
 {
     struct level_chunk *c = *out = mem_zeroed(1, sizeof *c);
     if (c == NULL) return mem_error(err, "activations", sizeof *c);
+    c->max = rows;
     c->act = mem_zeroed(net->n_buffers, sizeof *c->act);
     c->grad = mem_zeroed(net->n_buffers, sizeof *c->grad);
     c->pre = mem_zeroed(net->n_buffers, sizeof *c->pre);
@@ -162,10 +164,13 @@ static void block_backward(const struct net *net, const struct net_block *b,
     for (size_t i = 0; i < b->n_units; i++)
         layer_norm_backward(net, first_layer(net, b, i), params, c, grad);
     if (b->src == NET_X) return;
+    bool meeting = c->surgery != NULL && b->meeting;
     layers_product_backward(b->add, c->n, b->in, b->n, c->act[b->src],
                             net->buffers[b->src].width, params + b->w, b->n,
-                            c->grad[b->dst], net->buffers[b->dst].width, c->grad[b->src],
+                            c->grad[b->dst], net->buffers[b->dst].width,
+                            meeting ? NULL : c->grad[b->src],
                             net->buffers[b->src].width, grad + b->w, grad + b->b);
+    if (meeting) surgery_towers(net, b, params, c);
 }
 
 static void layer_forward(const struct net *net, const struct net_layer *l,
@@ -234,6 +239,9 @@ static void expert_backward(const struct net *net, const struct net_level *level
         c->uses[i].g = rows_of(net, c->act, m->gate_buf, col, row);
         c->uses[i].d = rows_of(net, c->grad, m->dst, 0, row);
         c->uses[i].q = rows_of(net, c->grad, m->gate_buf, col, row);
+        c->uses[i].factor = e->meeting && c->surgery != NULL && m->task != NET_NONE
+                                ? (float)c->surgery->coef[m->task]
+                                : 1;
     }
     mix_backward(n, e->n_seen, level->width, rows_of(net, c->act, e->buf, e->col, row),
                  c->uses, rows_of(net, c->grad, e->buf, e->col, row));
@@ -242,6 +250,7 @@ static void expert_backward(const struct net *net, const struct net_level *level
 static void mixes_backward(const struct net *net, const struct net_level *level,
                            struct level_chunk *c)
 {
+    if (c->surgery != NULL && level->meeting) surgery_mixes(net, level, c);
     for (size_t row = 0; row < c->n; row += MIX_ROWS) {
         size_t n = c->n - row < MIX_ROWS ? c->n - row : MIX_ROWS;
         for (size_t i = 0; i < level->n_experts; i++)

@@ -45,7 +45,7 @@ ALWAYS_INLINE void backward_row(size_t n, size_t width, size_t r, const float *f
     v8 q[4];
     for (size_t j = 0; j < n; j++) {
         d[j] = use[j].d.p + r * use[j].d.ld;
-        g[j] = use[j].g.p[r * use[j].g.ld];
+        g[j] = use[j].factor * use[j].g.p[r * use[j].g.ld];
         q[j] = (v8){0};
     }
     for (size_t c = 0; c < width; c += 8) {

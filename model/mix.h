@@ -22,9 +22,10 @@ struct mix_use {
     struct mix_rows g; /* column of the expert's weight */
     struct mix_rows d; /* [width] gradient of the mix's output */
     struct mix_rows q; /* column that receives <d, f> */
+    float factor;      /* of d in df */
 };
 
-/* df = sum_j g_j d_j (overwritten), q_j = <d_j, f>, over the n uses in order. */
+/* df = sum_j factor_j g_j d_j (overwritten), q_j = <d_j, f>, over the n uses in order. */
 void mix_backward(size_t rows, size_t n, size_t width, struct mix_rows f,
                   const struct mix_use *use, struct mix_rows df);
 

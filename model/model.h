@@ -70,7 +70,7 @@ struct model_spec {
     const size_t *table_dim; /* [n_tables] */
     size_t n_tables;
     size_t n_dense; /* columns of batch.dense */
-    uint64_t seed;  /* of dropout */
+    uint64_t seed;  /* of dropout and pcgrad's order */
     const struct model_attention *attention; /* inputs with POOL_ATTENTION, in order */
     size_t n_attention;
 };
@@ -104,7 +104,7 @@ size_t model_layer1_width(const struct model *m);
  * gate/level0/{TASK|shared}/layer0/w, tower/TASK/layer0/w, dnn/TASK/..., lr/TASK/... (no
  * weights for id features), cross/layer0/{w/IN/OUT, v/IN, u/OUT, b/OUT} of features IN and
  * OUT, wide/TASK/w/FEATURE (of direct inputs that are no ids, where
- * FEATURE is the input's name without a leading "wide/"); first-layer weights are one
+ * FEATURE is the input's name without a leading "wide/"), balance/TASK/log_variance; first-layer weights are one
  * tensor per feature:
  * attention/FEATURE/layer0/w [4 dim, out];
  * .../layer0/w/FEATURE with shape [width, out]. Weights are stored [in, out]: y = x w +
@@ -147,14 +147,20 @@ enum status model_work_create(const struct model *m, const struct model_caps *ca
                               struct model_work **out, struct error *err) MUST_USE;
 void model_work_destroy(struct model_work *w);
 
-/* One lane, forward and backward. Never allocates. Dropout follows from the model's seed,
- * the batch's step and its rows' numbers (dropout.h).
+/* dwa: factors of the tasks' losses besides their weights, [K], from the next step on
+ * (copied); 1 at first. */
+void model_work_weigh(struct model_work *w, const double *weight);
+
+/* One lane, forward and backward. Never allocates. Dropout and pcgrad's order follow from
+ * the model's seed, the batch's step and its rows' numbers (dropout.h, balance.h).
  *   params      [P]
  *   scale       [K] 1 / (batch_size * r_k): factor of every row's loss (DESIGN 4 rule 5);
  *               the task's weight is applied inside
- *   grad        [P] out, overwritten: d(sum of weighted losses)/d(params)
+ *   grad        [P] out, overwritten: d(sum of weighted losses)/d(params), balanced as
+ *               model.balance says (balance.h, surgery.h)
  *   row_grad    [n_tables] out, [U_t, dim] each, overwritten
- *   loss        [K] out: sum of row_weight * loss * scale, in double, rows in order
+ *   loss        [K] out: sum of row_weight * loss * scale, in double, rows in order;
+ *               neither weighted nor balanced
  * Returns false when a loss or a gradient is not finite (then grad and row_grad
  * must not be used). A lane of zero rows gives zeros. */
 bool model_step(const struct model *m, const float *params, const struct batch *b,

@@ -34,7 +34,8 @@
 enum {
     NET_PAD = 8,    /* floats: widths of buffers and of experts are multiples */
     NET_PAD_X = 16, /* width of the block that reads x */
-    NET_CHUNK = 128 /* rows that go through all levels together, to stay in cache */
+    NET_CHUNK = 128 /* rows that go through all levels together, to stay in cache; a whole
+                       lane where the tasks' gradients are compared (surgery.h) */
 };
 #define NET_X ((size_t)-1)    /* "reads x" in place of a buffer */
 #define NET_NONE ((size_t)-1) /* no task, no gate */
@@ -81,10 +82,12 @@ struct net_block {
     const struct net_run *runs;
     size_t n_runs;
     bool add; /* src's gradient has been written: add to it */
+    bool meeting; /* towers of several tasks read src, which is not x: surgery.h */
 };
 
 struct net_mix {
     const char *name; /* of its gate */
+    size_t task;      /* NET_NONE: the gate is shared */
     size_t gate_buf, gate_col, n;
     const size_t *expert; /* [n] in net.experts */
     size_t dst;
@@ -93,6 +96,7 @@ struct net_mix {
 /* An expert's output, and the mixes of its level in which it takes part. */
 struct net_expert {
     size_t buf, col;
+    bool meeting; /* the gates of several tasks mix it: surgery.h */
     size_t n_seen;
     const struct net_seen {
         size_t mix, pos; /* place in net.mixes, place among that mix's experts */
@@ -120,6 +124,7 @@ struct net_level {
     size_t first_op, n_ops;
     size_t first_expert, n_experts;
     size_t width; /* padded width of an expert's output */
+    bool meeting; /* it has experts where tasks meet */
 };
 
 struct net_buffer {
@@ -140,6 +145,7 @@ struct net {
     size_t n_norms;   /* layers with a norm */
     bool dropout;     /* some layer has it */
     size_t n_params;
+    size_t log_variance; /* [K] parameters of balance uncertainty; NET_NONE: none */
     size_t x_block; /* the block that reads NET_X; NET_NONE: none */
     size_t x_buf;   /* buffer [rows, n_x] of the input stage; NET_NONE: none */
     size_t logits;  /* buffer of the towers whose last layer is not in a block */

@@ -4,14 +4,14 @@
  *   1. a file op_KIND.c with the functions below, its struct op_kind declared here;
  *   2. in it, or beside it, a function that makes the node for a plan: buffers by
  *      plan_buffer (results first, then whatever backward needs of forward: every buffer
- *      has activations and gradients for NET_CHUNK rows), parameters by plan_params,
+ *      has activations and gradients for chunk->max rows), parameters by plan_params,
  *      shape in a spec of the plan's arena, then plan_op(); it joins the level begun
  * last;
  *   3. a place in plan.c that calls it, and its equation in reference.c's architecture;
  *   4. tests: golden tensors (tests/golden/generate.py), finite differences
  *      (test_model_gradient.c), a row's bits (test_infer.c).
  *
- * Rules for forward and backward: at most NET_CHUNK rows, chunk->n of them; never
+ * Rules for forward and backward: at most chunk->max rows, chunk->n of them; never
  * allocate; sums in one fixed order; with PRODUCT_CHAIN (inference) a row's bits depend
  * on the row and the parameters alone. Padding columns of results stay 0. */
 #ifndef MTPS_MODEL_OP_H

@@ -28,6 +28,7 @@ static enum status towers_add(struct plan *p, const char *prefix,
         bool first = true;
         for (size_t j = 0; j < k; j++) first &= p->branch[j] != p->branch[k];
         if (!first) continue;
+        struct net_block *block = &p->net->blocks[p->net->n_blocks];
         plan_block_begin(p, p->branch[k], p->width[k]);
         for (size_t j = k; j < m->n_tasks; j++) {
             if (p->branch[j] != p->branch[k]) continue;
@@ -36,6 +37,7 @@ static enum status towers_add(struct plan *p, const char *prefix,
             struct plan_stack s = {mlp != NULL ? mlp : &m->tasks[j].tower, 1};
             plan_unit(p, name, UNIT_TOWER, j, s, p->width[k]);
         }
+        block->meeting = block->n_units > 1 && block->src != p->x;
         TRY(plan_block_end(p));
     }
     heads_of(p, first_unit, p->net->heads);
@@ -187,6 +189,28 @@ static enum status plan_direct(struct plan *p)
     return ST_OK;
 }
 
+/* True when the gradients of several tasks meet somewhere before the embeddings. */
+static bool tasks_meet(const struct net *net)
+{
+    bool meet = false;
+    for (size_t i = 0; i < net->n_blocks; i++) meet |= net->blocks[i].meeting;
+    for (size_t i = 0; i < net->n_levels; i++) meet |= net->levels[i].meeting;
+    return meet;
+}
+
+static enum status plan_balance(struct plan *p)
+{
+    enum balance_kind kind = p->m->cfg.balance.kind;
+    p->net->log_variance = NET_NONE;
+    if (kind == BALANCE_UNCERTAINTY) p->net->log_variance = plan_params(p, p->m->n_tasks);
+    bool surgery = kind == BALANCE_PCGRAD || kind == BALANCE_MGDA;
+    if (!surgery || p->m->n_tasks == 1 || tasks_meet(p->net)) return ST_OK;
+    return error_set(p->err, ST_USAGE,
+                     "model.balance: %s works where tasks share a layer above the inputs; "
+                     "those of this model share none",
+                     kind == BALANCE_MGDA ? "mgda" : "pcgrad");
+}
+
 /* Who comes first on the way back to a buffer's readers overwrites its gradient. */
 static enum status plan_gradients(struct plan *p)
 {
@@ -245,5 +269,6 @@ enum status plan_build(struct model *m, struct error *err)
     TRY(plan_type(&p));
     attention_plan(&p);
     TRY(plan_direct(&p));
+    TRY(plan_balance(&p));
     return plan_gradients(&p);
 }

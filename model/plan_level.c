@@ -106,24 +106,30 @@ static enum status mix_add(struct plan *p, const struct plan_level *x, size_t g,
     }
     size_t dst = plan_buffer(p, level->width);
     net->mixes[net->n_mixes++] =
-        (struct net_mix){gate->name, l->dst, l->dst_col, n, expert, dst};
+        (struct net_mix){gate->name, g < p->m->n_tasks ? g : NET_NONE,
+                         l->dst, l->dst_col, n, expert, dst};
     level->n_mixes++;
     return ST_OK;
 }
 
 /* Invert the mixes' lists: which mixes see each expert. */
-static enum status level_seen(struct plan *p, const struct net_level *level)
+static enum status level_seen(struct plan *p, struct net_level *level)
 {
     struct net *net = p->net;
     for (size_t e = level->first_expert; e < net->n_experts; e++) {
         struct net_seen *seen = arena_take(p->m->arena, level->n_mixes, sizeof *seen);
         if (seen == NULL) return plan_nomem(p);
-        size_t n = 0;
+        size_t n = 0, n_tasks = 0;
         for (size_t j = level->first_mix; j < net->n_mixes; j++)
-            for (size_t i = 0; i < net->mixes[j].n; i++)
-                if (net->mixes[j].expert[i] == e) seen[n++] = (struct net_seen){j, i};
+            for (size_t i = 0; i < net->mixes[j].n; i++) {
+                if (net->mixes[j].expert[i] != e) continue;
+                seen[n++] = (struct net_seen){j, i};
+                n_tasks += net->mixes[j].task != NET_NONE;
+            }
         net->experts[e].seen = seen;
         net->experts[e].n_seen = n;
+        net->experts[e].meeting = n_tasks > 1;
+        level->meeting |= n_tasks > 1;
     }
     return ST_OK;
 }

@@ -7,11 +7,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/math/fmath.h"
 #include "common/math/vec.h"
 #include "model/attention.h"
+#include "model/balance.h"
 #include "model/gather.h"
-#include "model/level.h"
 #include "model/loss.h"
+#include "model/surgery.h"
 
 struct model_work {
     const struct model *m;
@@ -19,12 +21,34 @@ struct model_work {
     struct attention_work *attention; /* NULL: none */
     struct level_chunk *chunk;
     float *y, *dy;            /* [max_rows, N] */
-    uint64_t keys[NET_CHUNK]; /* of dropout */
+    uint64_t *keys;           /* [rows of a chunk] of dropout */
     size_t max_rows;
+    double *weight; /* [K] of dwa */
+    double *factor; /* [K] of the step: what multiplies a task's gradient */
+    struct surgery *surgery; /* NULL: balance does without */
     struct model_times times;
 };
 
 /* ---- a lane's memory ---- */
+
+/* The chunk, and what balances in it. */
+static enum status make_chunk(const struct model *m, struct model_work *w,
+                              struct error *err)
+{
+    enum balance_kind kind = m->cfg.balance.kind;
+    bool surgery = (kind == BALANCE_PCGRAD || kind == BALANCE_MGDA) && m->n_tasks > 1;
+    size_t rows = surgery && w->max_rows > NET_CHUNK ? w->max_rows : NET_CHUNK;
+    w->weight = mem_zeroed(m->n_tasks, sizeof *w->weight);
+    w->factor = mem_zeroed(m->n_tasks, sizeof *w->factor);
+    w->keys = mem_zeroed(rows, sizeof *w->keys);
+    if (!w->weight || !w->factor || !w->keys) return mem_error(err, "lane", rows);
+    for (size_t k = 0; k < m->n_tasks; k++) w->weight[k] = 1;
+    TRY(level_chunk_create(&m->net, true, rows, &w->chunk, err));
+    if (!surgery) return ST_OK;
+    TRY(surgery_create(&m->net, m->n_tasks, kind, rows, &w->surgery, err));
+    w->chunk->surgery = w->surgery;
+    return ST_OK;
+}
 
 enum status model_work_create(const struct model *m, const struct model_caps *caps,
                               struct model_work **out, struct error *err)
@@ -38,7 +62,7 @@ enum status model_work_create(const struct model *m, const struct model_caps *ca
     w->y = mem_zeroed(n, sizeof *w->y);
     w->dy = mem_zeroed(n, sizeof *w->dy);
     enum status st = w->y && w->dy ? ST_OK : mem_error(err, "lane", n * sizeof *w->y);
-    if (st == ST_OK) st = level_chunk_create(&m->net, true, &w->chunk, err);
+    if (st == ST_OK) st = make_chunk(m, w, err);
     if (st == ST_OK && m->layer1 != NULL)
         st = layer1_work_create(m->layer1, caps, &w->layer1, err);
     if (st == ST_OK) st = attention_work_create(m, caps->max_rows, &w->attention, err);
@@ -56,6 +80,10 @@ void model_work_destroy(struct model_work *w)
     if (w->layer1 != NULL) layer1_work_destroy(w->layer1);
     attention_work_destroy(w->attention);
     level_chunk_destroy(w->chunk, &w->m->net);
+    surgery_destroy(w->surgery);
+    mem_free(w->weight);
+    mem_free(w->factor);
+    mem_free(w->keys);
     mem_free(w->y);
     mem_free(w->dy);
     mem_free(w);
@@ -64,6 +92,11 @@ void model_work_destroy(struct model_work *w)
 void model_work_times(const struct model_work *w, struct model_times *out)
 {
     *out = w->times;
+}
+
+void model_work_weigh(struct model_work *w, const double *weight)
+{
+    memcpy(w->weight, weight, w->m->n_tasks * sizeof *weight);
 }
 
 static double seconds(void)
@@ -123,7 +156,8 @@ static void input_backward(const struct model *m, const float *params,
 
 /* Losses of rows [first, first + c->n): values to loss, gradients to the chunk. */
 static void chunk_losses(const struct model *m, const struct batch *b, size_t first,
-                         const double *scale, struct level_chunk *c, double *loss)
+                         const double *scale, const double *factor,
+                         struct level_chunk *c, double *loss)
 {
     for (size_t k = 0; k < m->n_tasks; k++) {
         const struct model_task *t = &m->tasks[k];
@@ -136,7 +170,7 @@ static void chunk_losses(const struct model *m, const struct batch *b, size_t fi
                                  .weight = b->weights + at,
                                  .duration = b->durations ? b->durations + at : NULL,
                                  .ld = m->n_tasks};
-        loss_forward_backward(t->loss, t->huber_delta, &rows, scale[k], t->weight,
+        loss_forward_backward(t->loss, t->huber_delta, &rows, scale[k], factor[k],
                               &loss[k], c->grad[h->buf] + h->col);
     }
 }
@@ -161,7 +195,7 @@ static void chunk_step(const struct model *m, const float *params, const struct 
         lap(i + 1 < net->n_levels ? &w->times.mix : &w->times.towers, &from);
     }
     gather_direct_forward(m, m->direct, m->n_direct, params, b, rows, first, w->chunk);
-    chunk_losses(m, b, first, scale, w->chunk, loss);
+    chunk_losses(m, b, first, scale, w->factor, w->chunk, loss);
     gather_direct_backward(m, b, first, w->chunk, grad, row_grad);
     for (size_t i = net->n_levels; i-- > 0;) {
         level_backward(net, &net->levels[i], params, w->chunk, grad);
@@ -184,6 +218,33 @@ static void zero_grad(const struct model *m, float *grad)
     memset(grad + end, 0, (m->net.n_params - end) * sizeof *grad);
 }
 
+/* What multiplies the gradient of each task's loss in this step. */
+static void step_factors(const struct model *m, const float *params, struct model_work *w)
+{
+    for (size_t k = 0; k < m->n_tasks; k++) {
+        w->factor[k] = m->tasks[k].weight * w->weight[k];
+        if (m->net.log_variance == NET_NONE) continue;
+        double s = (double)params[m->net.log_variance + k];
+        w->factor[k] *= balance_uncertainty(m->tasks[k].loss) * fmath_exp(-s);
+    }
+}
+
+/* Of a task's log variance s: a label costs c exp(-s) loss + s / 2. */
+static void log_variance_backward(const struct model *m, const struct batch *b,
+                                  const double *scale, const struct model_work *w,
+                                  const double *loss, float *grad)
+{
+    for (size_t k = 0; k < m->n_tasks && m->net.log_variance != NET_NONE; k++) {
+        double labels = 0;
+        for (size_t r = 0; r < b->n_rows; r++) {
+            size_t at = r * m->n_tasks + k;
+            if (!isnan(b->labels[at])) labels += (double)b->weights[at] * scale[k];
+        }
+        grad[m->net.log_variance + k] =
+            (float)(0.5 * m->tasks[k].weight * labels - w->factor[k] * loss[k]);
+    }
+}
+
 static bool all_finite(const struct model *m, const struct batch *b, const float *grad,
                        float *const *row_grad, const double *loss)
 {
@@ -204,9 +265,9 @@ static void lane_step(const struct model *m, const float *params, const struct b
     double from = seconds();
     input_forward(m, params, b, rows, w);
     lap(&w->times.layer1_forward, &from);
-    for (size_t first = 0; first < b->n_rows; first += NET_CHUNK) {
+    for (size_t first = 0; first < b->n_rows; first += w->chunk->max) {
         size_t left = b->n_rows - first;
-        w->chunk->n = left < NET_CHUNK ? left : NET_CHUNK;
+        w->chunk->n = left < w->chunk->max ? left : w->chunk->max;
         w->chunk->act[NET_Y] = w->y + first * ld;
         w->chunk->grad[NET_Y] = w->dy + first * ld;
         chunk_step(m, params, b, rows, first, scale, w, grad, row_grad, loss);
@@ -237,7 +298,7 @@ bool model_step(const struct model *m, const float *params, const struct batch *
                 float *grad, float *const *row_grad, double *loss)
 {
     assert(b->n_rows <= w->max_rows);
-    assert(!m->net.dropout || b->row != NULL);
+    assert((!m->net.dropout && w->surgery == NULL) || b->row != NULL);
     memset(loss, 0, m->n_tasks * sizeof *loss);
     zero_row_grad(m, b, row_grad);
     if (b->n_rows == 0) {
@@ -245,9 +306,13 @@ bool model_step(const struct model *m, const float *params, const struct batch *
         return true;
     }
     zero_grad(m, grad);
+    step_factors(m, params, w);
+    if (w->surgery != NULL)
+        surgery_begin(w->surgery, &(struct surgery_turn){m->seed, b->step, b->row[0]});
     if (w->attention != NULL)
         attention_step(m, params, b, rows, scale, w, grad, row_grad, loss);
     else
         lane_step(m, params, b, rows, scale, w, grad, row_grad, loss);
+    log_variance_backward(m, b, scale, w, loss, grad);
     return all_finite(m, b, grad, row_grad, loss);
 }

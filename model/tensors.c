@@ -109,6 +109,22 @@ static enum status direct_tensors(struct model *m, size_t input, struct error *e
     return ST_OK;
 }
 
+/* Log variances of balance uncertainty start at 0: each loss with factor 1 (1/2: mse). */
+static enum status balance_tensors(struct model *m, struct error *err)
+{
+    for (size_t k = 0; k < m->n_tasks && m->net.log_variance != NET_NONE; k++) {
+        struct model_tensor t = {.offset = m->net.log_variance + k,
+                                 .rows = 1,
+                                 .cols = 1,
+                                 .stride = 1,
+                                 .init = TENSOR_ZERO};
+        const char *name =
+            arena_printf(m->arena, "balance/%s/log_variance", m->tasks[k].name);
+        TRY(tensors_add(m, name, t, err));
+    }
+    return ST_OK;
+}
+
 enum status tensors_build(struct model *m, struct error *err)
 {
     for (size_t i = 0; i < m->net.n_units; i++) {
@@ -120,7 +136,8 @@ enum status tensors_build(struct model *m, struct error *err)
         if (op->kind->tensors != NULL) TRY(op->kind->tensors(m, op, err));
     }
     for (size_t i = 0; i < m->n_direct; i++) TRY(direct_tensors(m, m->direct[i], err));
-    return attention_tensors(m, err);
+    TRY(attention_tensors(m, err));
+    return balance_tensors(m, err);
 }
 
 const struct model_tensor *model_tensors(const struct model *m, size_t *n)

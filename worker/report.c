@@ -190,6 +190,14 @@ static void log_progress(const struct settings *s, const struct progress *p)
     log_line(LOG_INFO, "train", "%s", text);
 }
 
+static json_t *per_task(const struct settings *s, const double *v)
+{
+    json_t *o = json_object();
+    for (size_t k = 0; k < s->n_tasks; k++)
+        json_object_set_new(o, s->tasks[k].name, json_real(v[k]));
+    return o;
+}
+
 void report_progress(struct report *r, const struct progress *p)
 {
     if (!r) return;
@@ -199,10 +207,8 @@ void report_progress(struct report *r, const struct progress *p)
                              (json_int_t)p->skipped, "rows_per_s", p->rows_per_s, "times",
                              times_json(&p->times));
     if (!line) return;
-    json_t *loss = json_object();
-    for (size_t k = 0; k < r->settings->n_tasks; k++)
-        json_object_set_new(loss, r->settings->tasks[k].name, json_real(p->loss[k]));
-    json_object_set_new(line, "loss", loss);
+    json_object_set_new(line, "loss", per_task(r->settings, p->loss));
+    if (p->weight) json_object_set_new(line, "weights", per_task(r->settings, p->weight));
     append_metrics(r, "train", p->step, line);
     report_state(r, "running", p->step, NULL);
 }

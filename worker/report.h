@@ -25,6 +25,7 @@ struct progress {
     uint64_t rows; /* trained so far in this run */
     double epoch, seconds, rows_per_s;
     const double *loss; /* [n_tasks] mean since the last report */
+    const double *weight; /* [n_tasks] of balance dwa; NULL: another one */
     struct stage_times times;
 };
 

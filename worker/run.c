@@ -20,6 +20,7 @@ struct run {
     const struct run_spec *spec;
     const struct settings *settings;
     struct trainer *trainer;
+    struct dwa *dwa; /* NULL: another balance */
     struct train_state state;
     uint64_t total_steps, steps_per_epoch;
     uint64_t last_commit;    /* step of the newest checkpoint; UINT64_MAX = none */
@@ -126,6 +127,7 @@ static void say_progress(struct run *r, struct share *sum)
                          .seconds = now - r->started_s,
                          .rows_per_s = (double)(sum->rows - r->reported_rows) / (now - r->reported_s),
                          .loss = sum->loss,
+                         .weight = dwa_weight(r->dwa),
                          .times = sum->times};
     report_progress(r->spec->report, &p);
     r->reported_rows = sum->rows;
@@ -162,7 +164,7 @@ static enum status retire(struct run *r, struct error *err)
 static enum status commit_now(struct run *r, struct error *err)
 {
     struct saver_spec saver = {r->spec->session, r->spec->client, r->spec->run_dir, r->spec->lock,
-                               r->spec->run_uuid, r->spec->build};
+                               r->spec->run_uuid, r->spec->build, dwa_state(r->dwa)};
     double start = now_s();
     char *path = NULL;
     report_state(r->spec->report, "saving", r->state.step, NULL);
@@ -184,6 +186,7 @@ static enum status commit(struct run *r, bool must, struct error *err)
 {
     r->last_commit = r->state.step;
     r->last_commit_s = now_s();
+    TRY(dwa_collect(r->dwa, err));
     if (!leads(r)) return ST_OK;
     struct error why;
     enum status st = commit_now(r, &why);
@@ -303,6 +306,7 @@ static enum status edge(struct run *r, uint32_t flags, struct error *err)
     const struct train_cfg *t = &r->settings->train;
     uint64_t step = r->state.step;
     bool last = step == r->total_steps;
+    TRY(dwa_edge(r->dwa, step, err));
     bool report_due = due(r, &r->settings->log.every, step) || flags & WIRE_REPORT;
     if (last || report_due) TRY(progress(r, err));
     bool valid_due =
@@ -322,7 +326,8 @@ static enum status loop(struct run *r, struct error *err)
                                 .worker = r->spec->crew->worker,
                                 .n_workers = r->spec->crew->n_workers,
                                 .start_step = r->state.step,
-                                .end_step = r->total_steps};
+                                .end_step = r->total_steps,
+                                .dwa = r->dwa};
     TRY(trainer_create(&spec, &r->trainer, err));
     TRY(trainer_begin(r->trainer, err));
     r->reported_s = r->last_commit_s = r->last_valid_s = now_s();
@@ -445,12 +450,14 @@ enum status run_train(const struct run_spec *spec, json_t **result, struct error
 {
     struct run r = {.spec = spec};
     enum status st = prepare_run(&r, err);
+    if (st == ST_OK) st = dwa_create(spec->session, spec->crew, spec->start_ckpt, &r.dwa, err);
     bool train = st == ST_OK && r.state.step < r.total_steps && !r.state.stopped_early;
     if (train) st = loop(&r, err);
     /* A run of no steps (max_steps 0) still leaves its first checkpoint. */
     if (st == ST_OK && !train && !spec->start_path) st = commit(&r, true, err);
     if (st == ST_OK) st = finish(&r, train, result, err);
     trainer_destroy(r.trainer);
+    dwa_destroy(r.dwa);
     mem_free(r.path);
     mem_free(r.best_path);
     mem_free(r.results);

@@ -23,6 +23,7 @@ struct run_spec {
     const char *build;        /* id of this program */
     struct train_state start; /* all zero for a fresh run; same on all workers */
     const char *start_path;   /* the checkpoint it came from, or NULL */
+    struct ckpt *start_ckpt; /* the same, open, its state read */
 };
 
 /* Trains to the end (ST_OK) or to a request to stop (ST_STOPPED, after a

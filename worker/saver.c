@@ -60,7 +60,7 @@ static enum status write_state(const struct saver_spec *s, const struct train_st
     const struct named_array *fit = fit_arrays(session->fit, &n);
     const struct rates *rates = session->rates;
     size_t n_rates = rates ? rates->n_arrays : 0;
-    struct named_array *all = mem_array(n + TRAIN_STATE_ARRAYS + 2 + n_rates, sizeof *all);
+    struct named_array *all = mem_array(n + TRAIN_STATE_ARRAYS + 3 + n_rates, sizeof *all);
     if (!all) return mem_error(err, "state", n * sizeof *all);
     memcpy(all, fit, n * sizeof *all);
     train_state_list(state, &memory, all + n);
@@ -70,6 +70,7 @@ static enum status write_state(const struct saver_spec *s, const struct train_st
                                     session->project};
     if (n_rates) memcpy(all + n, rates->arrays, n_rates * sizeof *all);
     n += n_rates;
+    if (s->balance) all[n++] = *s->balance;
     enum status st = ckpt_state_write(temp, all, n, info, err);
     mem_free(all);
     return st;

@@ -15,6 +15,7 @@ struct saver_spec {
     struct lock *lock; /* of the run directory */
     const char *run_uuid;
     const char *build; /* id of this program */
+    const struct named_array *balance; /* more state, or NULL */
 };
 
 /* Write and commit a checkpoint of the state; logs "committed ..." only then.

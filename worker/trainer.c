@@ -216,6 +216,7 @@ static void compute_phase(void *arg, size_t thread)
     for (size_t i = thread; i < t->n_local; i += threads_size(t->spec.threads)) {
         struct lane *lane = &t->lane[i];
         struct model_rows rows = {t->answer.rows, lanes_place(t->lanes, slot, i)};
+        if (t->spec.dwa) model_work_weigh(lane->work, dwa_weight(t->spec.dwa));
         lane->finite = model_step(s->model, t->answer.dense, t->batches[slot][i], &rows, t->scale_now,
                                   lane->work, lane->grad, lane->row_grad, lane->loss);
     }
@@ -315,9 +316,16 @@ static void collect_losses(struct trainer *t, uint64_t rows)
 {
     const struct rates *rates = t->spec.session->rates;
     double full = (double)t->spec.session->spec.settings->train.batch_size;
-    for (size_t i = 0; i < t->n_local; i++)
-        for (size_t k = 0; k < t->n_tasks; k++)
-            t->loss[k] += t->lane[i].loss[k] / rates_loss(rates, k, t->step) * full;
+    for (size_t i = 0; i < t->n_local; i++) {
+        double *loss = t->lane[i].loss;
+        for (size_t k = 0; k < t->n_tasks; k++) {
+            loss[k] = loss[k] / rates_loss(rates, k, t->step) * full;
+            t->loss[k] += loss[k];
+        }
+        if (t->spec.dwa)
+            dwa_add(t->spec.dwa, t->first_lane + i, loss,
+                    t->batches[t->step % STREAM_SLOTS][i]->n_rows);
+    }
     t->loss_rows += rows;
 }
 

@@ -13,6 +13,7 @@
 
 #include "worker/client.h"
 #include "common/base/threads.h"
+#include "worker/dwa.h"
 #include "worker/report.h"
 #include "worker/session.h"
 
@@ -22,6 +23,7 @@ struct trainer_spec {
     struct threads *threads;
     size_t worker, n_workers;
     uint64_t start_step, end_step; /* steps [start, end) */
+    struct dwa *dwa;               /* gets the lanes' losses, gives weights; NULL: none */
 };
 
 struct trainer;

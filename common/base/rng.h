@@ -11,7 +11,8 @@ enum rng_purpose { RNG_ROW_INIT = 1, RNG_TENSOR_INIT, RNG_BLOCK_ORDER, RNG_WINDO
                    RNG_VALID, RNG_SYNTH, RNG_TEST, RNG_COMPARE,
                    RNG_IMPORTANCE,
                    RNG_DROPOUT = 32 /* docs/adr/0015-dropout.md */,
-                   RNG_HOT_NOISE = 33 };
+                   RNG_HOT_NOISE = 33,
+                   RNG_BALANCE = 40 /* docs/adr/0019-balancing.md */ };
 
 struct rng {
     uint64_t seed;

@@ -126,6 +126,37 @@ static enum status check_own(const struct settings *s, struct error *err)
     return ST_OK;
 }
 
+/* pcgrad and mgda work where several tasks read one layer. */
+static enum status check_balance(const struct settings *s, struct error *err)
+{
+    const struct model_cfg *m = &s->model;
+    if (m->balance.kind != BALANCE_PCGRAD && m->balance.kind != BALANCE_MGDA) return ST_OK;
+    bool meet = false;
+    switch (m->type) {
+    case MODEL_SHARE_BOTTOM:
+        meet = m->bottom.layers.n > 0;
+        break;
+    case MODEL_CGC:
+    case MODEL_PLE:
+        meet = m->expert_shared > 0;
+        break;
+    case MODEL_OMOE:
+    case MODEL_MMOE:
+        meet = true;
+        break;
+    default:
+        break;
+    }
+    if (meet || s->n_tasks == 1) return ST_OK;
+    bool is_default;
+    config_fail(err, config_origin(s, "model.balance", &is_default),
+                "model.balance: %s works where tasks share a layer above the inputs; those of "
+                "this %s share none",
+                m->balance.kind == BALANCE_MGDA ? "mgda" : "pcgrad", type_name(s));
+    return error_hint(err, ST_USAGE, "fixed, uncertainty and dwa fit every model; mmoe, for "
+                                     "example, shares experts");
+}
+
 /* Experts that are their input are all equal, and so is every mixture of them. */
 static enum status empty_expert(const struct settings *s, struct error *err)
 {
@@ -160,6 +191,7 @@ static enum status check_model(struct settings *s, struct error *err)
         return missing_part(s, "model.experts.layers", "experts: {layers: [64]}", err);
     if ((type & (one_pool | own)) && !m->experts.layers.n) return empty_expert(s, err);
     if (type & (one_pool | own | FOR(MODEL_SHARE_BOTTOM))) TRY(check_towers(s, err));
+    TRY(check_balance(s, err));
     return warn_rank(s, err);
 }
 

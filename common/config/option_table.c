@@ -433,6 +433,27 @@ static const struct option cross_rows[] = {
              "quarter of the inputs' width halves the work."},
 };
 static const struct option_group cross = {ROWS(cross_rows)};
+static const struct option dwa_rows[] = {
+    {"window", OPTION_COUNT, .def = "100", .min = 1, .max = 1e15, .unit = "steps",
+     AT(balance_cfg, window), .help = "Steps over which a mean loss is taken."},
+    {"temperature", OPTION_REAL, .def = "2", .min = 0, .max = 1e6,
+     .flags = OPTION_ABOVE_MIN, AT(balance_cfg, temperature),
+     .help = "Larger ones bring the weights nearer to each other."},
+};
+static const struct option_group dwa = {ROWS(dwa_rows)};
+
+static const struct option balance_rows[] = {
+    {"fixed", OPTION_NOTHING, .value = BALANCE_FIXED, .help = "The weights of the tasks alone."},
+    {"uncertainty", OPTION_NOTHING, .value = BALANCE_UNCERTAINTY,
+     .help = "A learnt log variance per task."},
+    {"dwa", OPTION_GROUP, .group = &dwa, .value = BALANCE_DWA,
+     .help = "Dynamic weight average: a task whose loss falls slowly gains weight."},
+    {"pcgrad", OPTION_NOTHING, .value = BALANCE_PCGRAD,
+     .help = "At the shared representation a task's gradient loses what opposes another's."},
+    {"mgda", OPTION_NOTHING, .value = BALANCE_MGDA,
+     .help = "At the shared representation the shortest mean of the tasks' gradients."},
+};
+static const struct option_group balance = {ROWS(balance_rows)};
 
 static const struct option model_rows[] = {
     {"type", OPTION_ENUM, .names = model_types, AT(model_cfg, type), .flags = OPTION_REQUIRED,
@@ -452,6 +473,11 @@ static const struct option model_rows[] = {
      .help = "Networks from the shared part to a task's output."},
     {"cross", OPTION_GROUP, .group = &cross, .models = DEEP,
      .help = "Cross layers of DCN-v2 between the inputs and everything that reads them."},
+    {"balance", OPTION_CHOICE, .def = "fixed", .group = &balance,
+     AT(model_cfg, balance.kind), N_AT(model_cfg, balance),
+     .help = "How the tasks' losses become one gradient; the weights of the tasks count in "
+             "each. pcgrad and mgda need a part that tasks share: share_bottom, omoe, mmoe, "
+             "cgc, ple."},
 };
 static const struct option_group model = {ROWS(model_rows)};
 

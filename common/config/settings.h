@@ -214,6 +214,14 @@ struct task_cfg {
 
 enum model_type { MODEL_LR, MODEL_DNN, MODEL_SHARE_BOTTOM, MODEL_OMOE, MODEL_MMOE, MODEL_CGC, MODEL_PLE };
 
+/* How the losses of several tasks become one gradient (docs/models.md, Balancing). */
+enum balance_kind { BALANCE_FIXED, BALANCE_UNCERTAINTY, BALANCE_DWA, BALANCE_PCGRAD, BALANCE_MGDA };
+struct balance_cfg {
+    enum balance_kind kind;
+    uint64_t window;    /* dwa: steps of one mean loss */
+    double temperature; /* dwa */
+};
+
 struct model_cfg {
     enum model_type type;
     struct mlp_cfg bottom;  /* share_bottom, dnn */
@@ -227,6 +235,7 @@ struct model_cfg {
     struct mlp_cfg towers;
     size_t cross_layers; /* every type but lr */
     size_t cross_rank;   /* 0 = full matrices */
+    struct balance_cfg balance;
 };
 
 /* ---- training ---- */

@@ -54,6 +54,17 @@ CASES = [  # name, type, activation, parts
     ("dnn_cross", "dnn", "silu", {"bottom": [3], "cross": 2, "seed": 2001}),
     ("cgc_cross_rank", "cgc", "silu", {"own": 1, "shared": 1, "experts": [3], "towers": [3],
                                        "cross": 2, "rank": 3, "seed": 2002}),
+    ("uncertainty", "mmoe", "tanh", {"count": 2, "experts": [4], "towers": [3],
+                                     "balance": "uncertainty", "seed": 3001}),
+    ("dwa", "mmoe", "tanh", {"count": 2, "experts": [4], "towers": [3], "balance": "dwa",
+                             "seed": 3002}),
+    *((f"{how}_{kind}", kind, "tanh", {**parts, "balance": how, "seed": 3004})
+      for how in ("pcgrad", "mgda") for kind, parts in (
+          ("share_bottom", {"bottom": [5, 4], "towers": [3]}),
+          ("omoe", {"count": 3, "experts": [4], "towers": [3]}),
+          ("mmoe", {"count": 3, "experts": [4], "towers": [3]}),
+          ("cgc", {"own": 1, "shared": 2, "experts": [3], "towers": [3]}),
+          ("ple", {"own": 1, "shared": 2, "levels": 3, "experts": [3], "towers": [3]}))),
 ]
 # Values that dropout keeps: of each layer, in steps 0, 1 and 2, the columns of rows 0 to 5.
 # They are what model/dropout.h says for seed 9; the test checks that.
@@ -84,6 +95,57 @@ ACTIVATIONS = {"relu": torch.relu, "silu": torch.nn.functional.silu, "tanh": tor
 RUNS = ["sgd", "adagrad", "rowwise_adagrad", "adam", "ftrl"]  # rowwise: with AdamW on the dense part
 
 
+# ---- balancing: model.balance ----
+
+LAST, BEFORE, TEMPERATURE = (0.5, 0.9, 2.0), (0.8, 0.9, 1.0), 1.5  # of dwa
+OPERATED = []  # coefficients at each meeting
+
+
+def pcgrad(g):
+    """Sum of the projected gradients g[K, n]; the others in ascending order."""
+    out = torch.zeros_like(g[0])
+    for k in range(K):
+        mine = g[k].clone()
+        for j in range(K):
+            if j != k and mine @ g[j] < 0:
+                mine = mine - (mine @ g[j]) / (g[j] @ g[j]) * g[j]
+        out += mine
+    return out
+
+
+def mgda(g):
+    """The shortest mean of g[K, n]: the best of the exact ones of all subsets."""
+    best = None
+    for subset in range(1, 2 ** K):
+        ks = [k for k in range(K) if subset >> k & 1]
+        m = torch.zeros(len(ks) + 1, len(ks) + 1)
+        m[:-1, :-1] = g[ks] @ g[ks].T
+        m[-1, :-1] = m[:-1, -1] = 1
+        right = torch.zeros(len(ks) + 1)
+        right[-1] = 1
+        c = torch.linalg.solve(m, right)[:-1]
+        v = c @ g[ks]
+        if (c >= 0).all() and (best is None or v @ v < best @ best):
+            best = v
+    return best
+
+
+class Meet(torch.autograd.Function):
+    """z once for each task; on the way back the tasks' gradients become one."""
+
+    @staticmethod
+    def forward(ctx, z, how):
+        ctx.how = how
+        return tuple(z.clone() for _ in range(K))
+
+    @staticmethod
+    def backward(ctx, *grads):
+        g = torch.stack([x.flatten() for x in grads])
+        out = {"pcgrad": pcgrad, "mgda": mgda}[ctx.how](g)
+        OPERATED.append((out - g.sum(0)).norm() / g.sum(0).norm())
+        return out.reshape(grads[0].shape), None
+
+
 def f32(x):
     """The nearest float, as a double: what the C test reads is exactly this."""
     return x.to(torch.float32).to(torch.float64)
@@ -102,7 +164,9 @@ class Case:
         self.params = {}
         self.training = None  # or step and rows
         print("case", name, 1, kind)
+        self.how = parts.get("balance", "fixed")
         print("activation", activation, 0)
+        print("balance", self.how, 0)
         for part in ("bottom", "experts", "gates", "towers", "attention"):
             put("sizes", part, parts.get(part, []))
         for part in ("count", "own", "shared", "levels", "norm", "dropout", "l2"):
@@ -203,16 +267,20 @@ class Case:
             x = new
         return x
 
+    def meet(self, z):
+        """z as each task sees it."""
+        return Meet.apply(z, self.how) if self.how in ("pcgrad", "mgda") else [z] * K
+
     # ---- architectures: logits [n, K] ----
 
     def experts(self, level, group, n, x):
-        return [self.mlp(f"expert/level{level}/{group}/{i}", x, self.parts["experts"])
-                for i in range(n)]
+        return torch.stack([self.mlp(f"expert/level{level}/{group}/{i}", x,
+                                     self.parts["experts"]) for i in range(n)])
 
     def mixture(self, level, who, x, experts):
         g = torch.softmax(self.mlp(f"gate/level{level}/{who}", x, self.parts.get("gates", []),
-                                   len(experts)), dim=1)
-        return torch.einsum("be,ebh->bh", g, torch.stack(experts))
+                                   sum(map(len, experts))), dim=1)
+        return torch.einsum("be,ebh->bh", g, torch.cat(experts))
 
     def tower(self, k, x):
         return self.mlp(f"tower/{TASKS[k]}", x, self.parts["towers"], 1)
@@ -223,9 +291,11 @@ class Case:
         for level in range(levels):
             mine = [self.experts(level, TASKS[k], own, task[k]) for k in range(K)]
             ours = self.experts(level, "shared", shared, common)
-            new = [self.mixture(level, TASKS[k], task[k], mine[k] + ours) for k in range(K)]
+            seen = self.meet(ours)
+            new = [self.mixture(level, TASKS[k], task[k], [mine[k], seen[k]])
+                   for k in range(K)]
             if level + 1 < levels:
-                common = self.mixture(level, "shared", common, sum(mine, []) + ours)
+                common = self.mixture(level, "shared", common, mine + [ours])
             task = new
         return [self.tower(k, task[k]) for k in range(K)]
 
@@ -240,11 +310,14 @@ class Case:
             z = [self.mlp(f"dnn/{t}", x, self.parts["bottom"], 1) for t in TASKS]
         elif self.kind == "share_bottom":
             s = self.mlp("bottom", x, self.parts["bottom"])
-            z = [self.tower(k, s) for k in range(K)]
-        elif self.kind in ("omoe", "mmoe"):
+            z = [self.tower(k, seen) for k, seen in enumerate(self.meet(s))]
+        elif self.kind == "omoe":
             e = self.experts(0, "shared", self.parts["count"], x)
-            gates = ["shared"] * K if self.kind == "omoe" else TASKS
-            z = [self.tower(k, self.mixture(0, gates[k], x, e)) for k in range(K)]
+            mixed = self.meet(self.mixture(0, "shared", x, [e]))
+            z = [self.tower(k, mixed[k]) for k in range(K)]
+        elif self.kind == "mmoe":
+            e = self.meet(self.experts(0, "shared", self.parts["count"], x))
+            z = [self.tower(k, self.mixture(0, TASKS[k], x, [e[k]])) for k in range(K)]
         else:
             z = self.ple(x, self.parts.get("levels", 1))
         return torch.cat(z, 1)
@@ -273,11 +346,28 @@ class Case:
         self.training = (step, first, end)
         each = self.losses(self.forward(tables, first, end), first, end)
         self.training = None
-        return sum(w * loss for w, loss in zip(TASK_WEIGHTS, each)), each
+        costs, weights = each, torch.tensor(TASK_WEIGHTS)
+        if self.how == "uncertainty":
+            costs = [torch.exp(-s) * loss + s / 2 * self.labels(k, first, end)
+                     for k, (loss, s) in enumerate(zip(each, self.log_variances()))]
+        if self.how == "dwa":
+            fall = torch.tensor(LAST) / torch.tensor(BEFORE)
+            weights = weights * K * torch.softmax(fall / TEMPERATURE, 0)
+        return sum(w * cost for w, cost in zip(weights, costs)), each
+
+    def log_variances(self):
+        return [self.param(f"balance/{t}/log_variance", 1, 1).squeeze() for t in TASKS]
+
+    def labels(self, k, first, end):
+        """Scaled weight of the labels in the rows."""
+        return SCALES[k] * sum(WEIGHTS[r, k] for r in range(first, end)
+                               if not math.isnan(LABELS[r][k]))
 
     def report_step(self):
         tables = [t.clone().requires_grad_() for t in self.tables]
         z = self.forward(tables)
+        if self.how == "uncertainty":
+            self.log_variances()
         for t in range(2):
             put("table", str(t), self.tables[t].flatten().tolist())
         for name, p in self.params.items():
@@ -359,7 +449,7 @@ class DenseFtrl:
 
 
 def dense_optimizer(run, params):
-    rest = {"b", "gain", "bias"}
+    rest = {"b", "gain", "bias", "log_variance"}
     weights = [p for n, p in params.items() if not rest & set(n.split("/"))]
     biases = [p for n, p in params.items() if rest & set(n.split("/"))]
     if run == "ftrl":
@@ -415,6 +505,9 @@ def report_batch():
     for layer, steps in MASKS.items():
         for step, rows in enumerate(steps):
             put("mask", f"{layer}/{step}", [int(c) for c in rows.replace(" ", "")])
+    put("dwa", "last", LAST)
+    put("dwa", "before", BEFORE)
+    put("dwa", "temperature", [TEMPERATURE])
 
 
 generator = torch.Generator().manual_seed(5)
@@ -428,6 +521,8 @@ if __name__ == "__main__":
     for number, (name, kind, activation, parts) in enumerate(CASES):
         case = Case(number, name, kind, activation, parts)
         case.report_step()
-        for run in RUNS:
+        for run in RUNS if case.how == "fixed" else RUNS[:1]:
             case.report_run(run)
+        assert case.how not in ("pcgrad", "mgda") or max(OPERATED) > 0.01, "nobody meets"
+        OPERATED.clear()
     print("end - 0")

@@ -75,7 +75,8 @@ static void check_mix_backward(size_t n, size_t width)
     struct mix_use use[MOST];
     for (size_t j = 0; j < n; j++) {
         d[j] = random_floats(ROWS * width, 10 + j);
-        use[j] = (struct mix_use){{g + j, n}, {d[j], width}, {q + j, n}};
+        use[j] = (struct mix_use){
+            {g + j, n}, {d[j], width}, {q + j, n}, 1 - 0.25f * (float)j};
     }
     mix_backward(ROWS, n, width, (struct mix_rows){f, ld}, use,
                  (struct mix_rows){df, ld});
@@ -84,7 +85,8 @@ static void check_mix_backward(size_t n, size_t width)
         for (size_t c = 0; c < width; c++) {
             double want = 0;
             for (size_t j = 0; j < n; j++) {
-                want += (double)g[r * n + j] * (double)d[j][r * width + c];
+                want += (double)use[j].factor * (double)g[r * n + j] *
+                        (double)d[j][r * width + c];
                 dot[j] += (double)f[r * ld + c] * (double)d[j][r * width + c];
             }
             assert_true(near((double)df[r * ld + c], want));

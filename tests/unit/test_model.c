@@ -589,12 +589,10 @@ static void test_products_are_those_of_the_layers(void **state)
     toy_destroy(&t);
 }
 
-/* Whichever allocation fails, creation says so and leaves nothing behind. */
-static void test_every_failing_allocation_is_survived(void **state)
+static void check_failing_allocations(const struct toy_cfg *cfg)
 {
-    (void)state;
     struct toy t;
-    toy_create(&t, &(struct toy_cfg){ALL_OPTIONS});
+    toy_create(&t, cfg);
     struct model_caps caps = {6, (size_t[]){7, 7, 7, 7, 7},
                               (size_t[]){24, 24, 24, 24, 24}};
     uint64_t live = mem_live_bytes();
@@ -614,6 +612,19 @@ static void test_every_failing_allocation_is_survived(void **state)
     }
     assert_int_equal(st, ST_OK);
     toy_destroy(&t);
+}
+
+/* Whichever allocation fails, creation says so and leaves nothing behind. */
+static void test_every_failing_allocation_is_survived(void **state)
+{
+    (void)state;
+    check_failing_allocations(&(struct toy_cfg){ALL_OPTIONS});
+    check_failing_allocations(&(struct toy_cfg){.type = MODEL_SHARE_BOTTOM,
+                                                .n_rows = 6,
+                                                .n_tasks = 2,
+                                                .seed = 1,
+                                                .bottom = {5},
+                                                .balance = {.kind = BALANCE_PCGRAD}});
 }
 
 /* The description names each kind of unit once, with its shape. */

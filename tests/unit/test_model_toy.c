@@ -258,7 +258,8 @@ static void make_spec(struct toy *t)
                           .bottom = mlp_of(t, c->bottom),
                           .experts = mlp_of(t, c->experts),
                           .gates = mlp_of(t, c->gates),
-                          .towers = mlp_of(t, c->towers)};
+                          .towers = mlp_of(t, c->towers),
+                          .balance = c->balance};
     if (c->own_gate_act) m.gates.activation = c->gate_act;
     for (size_t k = 0; k < c->n_tasks; k++) {
         snprintf(t->names[k], sizeof t->names[k], "task%zu", k);
@@ -360,6 +361,17 @@ bool toy_step(struct toy *t)
                       t->grad, t->row_grad, t->loss);
 }
 
+/* Of a label with this loss, s the task's log variance. */
+static double cost(const struct toy *t, size_t k, double loss)
+{
+    if (t->cfg.balance.kind != BALANCE_UNCERTAINTY) return loss;
+    char name[64];
+    snprintf(name, sizeof name, "balance/%s/log_variance", t->names[k]);
+    double s = (double)t->params[toy_tensor(t, name)->offset];
+    bool gaussian = t->tasks[k].loss == LOSS_MSE || t->tasks[k].loss == LOSS_LOG_MSE;
+    return (gaussian ? 0.5 : 1) * exp(-s) * loss + s / 2;
+}
+
 double toy_reference_loss(struct toy *t)
 {
     size_t B = t->batch.n_rows, K = t->cfg.n_tasks;
@@ -372,7 +384,8 @@ double toy_reference_loss(struct toy *t)
         y = target_of_label(task->loss, y,
                             t->batch.durations ? (double)t->batch.durations[i] : 0);
         total += task->weight * t->scale[i % K] * (double)t->batch.weights[i] *
-                 loss_value(task->loss, task->huber_delta, z[i], y, &unused);
+                 cost(t, i % K,
+                      loss_value(task->loss, task->huber_delta, z[i], y, &unused));
     }
     mem_free(z);
     return total;

@@ -44,6 +44,7 @@ struct toy_cfg {
     bool attends;
     size_t attention[TOY_SIZES]; /* hidden layers of its networks */
     size_t cross, rank; /* cross layers, their rank */
+    struct balance_cfg balance;
     uint64_t seed;
 };
 
@@ -79,7 +80,8 @@ void toy_destroy(struct toy *t);
 void toy_randomise(struct toy *t);
 /* model_step with the toy's arrays. */
 bool toy_step(struct toy *t);
-/* The task-weighted sum of losses from the reference forward, in double. */
+/* What the toy's gradients are those of, from the reference forward, in double: the
+ * task-weighted sum of losses, with balance uncertainty of the labels' costs. */
 double toy_reference_loss(struct toy *t);
 /* The tensor of that name, or NULL. */
 const struct model_tensor *toy_tensor(const struct toy *t, const char *name);

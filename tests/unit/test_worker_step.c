@@ -159,9 +159,12 @@ static void fingerprint(struct job *j, char hex[33])
 static void test_a_warm_step_allocates_nothing(void **state)
 {
     (void)state;
-    for (size_t threads = 1; threads <= 2; threads++) {
+    static const char *const balance[] = {"model.balance=fixed", "model.balance=uncertainty",
+                                          "model.balance=pcgrad", "model.balance=mgda"};
+    for (size_t i = 0; i < 5; i++) {
+        size_t threads = i < 4 ? 1 : 2;
         struct job j;
-        job_open(&j, threads, NULL, 0);
+        job_open(&j, threads, &balance[i % 4], 1);
         uint64_t per_epoch = session_total_steps(j.session) / 3;
         steps(&j, per_epoch + 2); /* every batch of an epoch was seen, all rows exist */
         uint64_t calls = mem_calls();
