@@ -121,7 +121,7 @@ static enum status measure(const struct args *a, struct job *j, const struct exp
 {
     struct metric_result *results = mem_zeroed(j->settings->n_tasks, sizeof *results);
     if (!results) return mem_error(err, "results", sizeof *results);
-    struct scorer_spec scorer = {j->session, data_of(a, j->session), j->client, &j->crew, j->threads};
+    struct scorer_spec scorer = {j->session, data_of(a, j->session), j->client, &j->crew, j->threads, NULL};
     struct slice *slices = NULL;
     size_t n = 0;
     enum status st = evaluate(&scorer, results, err);

@@ -17,6 +17,7 @@ struct args {
     size_t n_input, n_keep;
     const char *where, *output;
     enum score_format format;
+    enum model_side vectors; /* N_SIDES: scores */
 };
 
 /* Column names, separated by commas; arg is cut in place. */
@@ -34,6 +35,13 @@ static void set_format(struct args *a, const char *arg, struct argp_state *state
     else if (!strcmp(arg, "tsv")) a->format = SCORE_TSV;
     else if (!strcmp(arg, "jsonl")) a->format = SCORE_JSONL;
     else argp_error(state, "--format: '%s' is none of csv, tsv, jsonl", arg);
+}
+
+static void set_vectors(struct args *a, const char *arg, struct argp_state *state)
+{
+    if (!strcmp(arg, "user")) a->vectors = SIDE_USER;
+    else if (!strcmp(arg, "item")) a->vectors = SIDE_ITEM;
+    else argp_error(state, "--vectors: '%s' is none of user, item", arg);
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -62,6 +70,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case 'f':
         set_format(a, arg, state);
         return 0;
+    case 'v' + 256:
+        set_vectors(a, arg, state);
+        return 0;
     case ARGP_KEY_END:
         if (!a->output) argp_error(state, "-o is missing: name the file to write ('-' is stdout)");
         if (a->where && !a->n_input) argp_error(state, "--where goes with --input");
@@ -77,6 +88,7 @@ static const struct argp_option options[] = {
     {"keep", 'e', "COL,...", 0, "columns to copy in front of the scores", 0},
     {"output", 'o', "FILE", 0, "file to write; '-' is stdout", 0},
     {"format", 'f', "csv|tsv|jsonl", 0, "form of the output (default: csv)", 0},
+    {"vectors", 'v' + 256, "user|item", 0, "a vector per task in place of scores (model type two_tower)", 0},
     {0}};
 static const struct argp_child children[] = {{&scoring_argp, 0, NULL, 0}, {0}};
 static const struct argp argp = {
@@ -148,6 +160,31 @@ static enum status check_keep(const struct args *a, const struct settings *s, st
     return ST_OK;
 }
 
+/* TASK_0 up to its vector's width. */
+static bool is_column_of(const char *name, const char *task, size_t width)
+{
+    size_t n = strlen(task), digits;
+    if (strncmp(name, task, n) != 0 || name[n] != '_') return false;
+    digits = strspn(name + n + 1, "0123456789");
+    return digits && !name[n + 1 + digits] && strtoul(name + n + 1, NULL, 10) < width;
+}
+
+static enum status check_vectors(const struct args *a, const struct settings *s, struct error *err)
+{
+    const struct sizes_cfg *layers = &s->model.user.mlp.layers;
+    if (a->vectors == N_SIDES) return ST_OK;
+    if (s->model.type != MODEL_TWO_TOWER) {
+        error_set(err, ST_USAGE, "--vectors: the model has none");
+        return error_hint(err, ST_USAGE, "only model type two_tower has vectors; leave --vectors out for scores");
+    }
+    for (size_t i = 0; i < a->n_keep; i++)
+        for (size_t k = 0; k < s->n_tasks; k++)
+            if (is_column_of(a->keep[i], s->tasks[k].name, layers->v[layers->n - 1]))
+                return error_set(err, ST_USAGE, "--keep: column \"%s\" has the name of a column of task %s's vector",
+                                 a->keep[i], s->tasks[k].name);
+    return ST_OK;
+}
+
 static enum status run(struct args *a, struct job *j, const char *path, struct error *err)
 {
     struct source_cfg input = input_source(a, j->settings);
@@ -158,12 +195,14 @@ static enum status run(struct args *a, struct job *j, const char *path, struct e
                                 .keep = a->keep,
                                 .n_keep = a->n_keep};
     enum status st = j->leader ? check_keep(a, j->settings, err) : ST_OK;
+    if (st == ST_OK && j->leader) st = check_vectors(a, j->settings, err);
     if (st == ST_OK && j->leader) st = check_output(a, j->settings, &input, path, err);
-    TRY(job_agree(j, st, "--keep and -o", err));
+    TRY(job_agree(j, st, "--keep, --vectors and -o", err));
     TRY(scoring_open(j, &data, path, err));
     if (j->is_server) return ST_OK;
     struct predict_spec spec = {
-        .scorer = {j->session, j->session->eval, j->client, &j->crew, j->threads},
+        .scorer = {j->session, j->session->eval, j->client, &j->crew, j->threads,
+                   a->vectors == N_SIDES ? NULL : &a->vectors},
         .keep = a->keep,
         .n_keep = a->n_keep,
         .format = a->format,
@@ -180,7 +219,7 @@ static enum status run(struct args *a, struct job *j, const char *path, struct e
 
 int cmd_predict(int argc, char **argv)
 {
-    static struct args a = {.scoring = {.servers = SIZE_MAX}};
+    static struct args a = {.scoring = {.servers = SIZE_MAX}, .vectors = N_SIDES};
     struct settings *settings = NULL;
     struct error err = {0};
     struct job job;

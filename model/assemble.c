@@ -17,6 +17,19 @@ static size_t input_width(const struct assembly *a, const struct schema_feature 
     return f->kind == FEATURE_ONE_HOT ? fit_levels(a->fit, f->place) : f->width;
 }
 
+/* Of two_tower: the side on which the lists name each feature. */
+static enum status fill_sides(const struct assembly *a, enum model_side *sides, struct error *err)
+{
+    size_t n = a->schema->n_features;
+    if (a->settings->model.type != MODEL_TWO_TOWER) return ST_OK;
+    const char **names = mem_array(n, sizeof *names);
+    if (!names) return mem_error(err, "model", n * sizeof *names);
+    for (size_t i = 0; i < n; i++) names[i] = a->schema->features[i].name;
+    enum status st = settings_sides(a->settings, names, n, sides, err);
+    mem_free(names);
+    return st;
+}
+
 static void fill_inputs(const struct assembly *a, struct model_input *inputs)
 {
     for (size_t i = 0; i < a->schema->n_features; i++) {
@@ -69,8 +82,11 @@ enum status assemble_model(const struct assembly *a, struct model **out, struct 
     struct model_input *inputs = mem_array(schema->n_features, sizeof *inputs);
     struct model_task *tasks = mem_array(a->settings->n_tasks, sizeof *tasks);
     struct model_attention *attention = mem_array(schema->n_features, sizeof *attention);
-    enum status st = ST_OK;
-    if (inputs && tasks && attention) {
+    enum model_side *sides = mem_array(schema->n_features, sizeof *sides);
+    enum status st = inputs && tasks && attention && sides
+                         ? fill_sides(a, sides, err)
+                         : mem_error(err, "model", schema->n_features * sizeof *inputs);
+    if (st == ST_OK) {
         fill_inputs(a, inputs);
         fill_tasks(a, tasks);
         struct model_spec spec = {.cfg = a->settings->model,
@@ -83,13 +99,13 @@ enum status assemble_model(const struct assembly *a, struct model **out, struct 
                                   .n_dense = schema->n_dense,
                                   .seed = a->settings->seed,
                                   .attention = attention,
-                                  .n_attention = fill_attention(schema, attention)};
+                                  .n_attention = fill_attention(schema, attention),
+                                  .side = sides};
         st = model_create(&spec, out, err);
-    } else {
-        st = mem_error(err, "model", schema->n_features * sizeof *inputs);
     }
     mem_free(inputs);
     mem_free(tasks);
     mem_free(attention);
+    mem_free(sides);
     return st;
 }

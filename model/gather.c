@@ -36,16 +36,21 @@ static void scatter_pooled(const struct batch_id *f, const struct model_input *i
 
 /* ---- input stage ---- */
 
+/* Where a row of the chunk has the columns of an input. */
+static float *columns_of(const struct model *m, float *const *base, size_t input, size_t r)
+{
+    size_t buf = m->net.x_buf[m->part[input]];
+    return base[buf] + r * m->net.buffers[buf].width + m->x_offset[input];
+}
+
 void gather_x_forward(const struct model *m, const struct batch *b,
                       const struct model_rows *rows, size_t first, struct level_chunk *c)
 {
-    size_t ld = m->net.buffers[m->net.x_buf].width;
     for (size_t r = 0; r < c->n; r++) {
-        float *x = c->act[m->net.x_buf] + r * ld;
         for (size_t i = 0; i < m->n_inputs; i++) {
             const struct model_input *in = &m->inputs[i];
             if (m->x_offset[i] == NET_NONE) continue;
-            float *to = x + m->x_offset[i];
+            float *to = columns_of(m, c->act, i, r);
             if (in->kind == INPUT_ID) {
                 gather_pooled(&b->ids[in->place], in, rows, first + r, to);
             } else if (in->kind == INPUT_ONE_HOT) {
@@ -63,13 +68,11 @@ void gather_x_forward(const struct model *m, const struct batch *b,
 void gather_x_backward(const struct model *m, const struct batch *b, size_t first,
                        const struct level_chunk *c, float *const *row_grad)
 {
-    size_t ld = m->net.buffers[m->net.x_buf].width;
     for (size_t r = 0; r < c->n; r++) {
-        const float *dx = c->grad[m->net.x_buf] + r * ld;
         for (size_t i = 0; i < m->n_inputs; i++) {
             const struct model_input *in = &m->inputs[i];
             if (m->x_offset[i] == NET_NONE || in->kind != INPUT_ID) continue;
-            scatter_pooled(&b->ids[in->place], in, first + r, dx + m->x_offset[i],
+            scatter_pooled(&b->ids[in->place], in, first + r, columns_of(m, c->grad, i, r),
                            row_grad[in->table]);
         }
     }

@@ -29,8 +29,8 @@ float gather_scale(enum pool pool, size_t n);
 void gather_pooled(const struct batch_id *f, const struct model_input *in,
                    const struct model_rows *rows, size_t r, float *out);
 
-/* The input stage of rows [first, first + c->n): x into buffer net.x_buf, features at
- * m->x_offset; and its gradient on to row_grad (added to), rows in order, features in
+/* The input stage of rows [first, first + c->n): x into the buffers net.x_buf of its
+ * parts, features at m->x_offset; and its gradient on to row_grad (added to), rows in order, features in
  * config order, occurrences in order. */
 void gather_x_forward(const struct model *m, const struct batch *b,
                       const struct model_rows *rows, size_t first, struct level_chunk *c);

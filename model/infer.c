@@ -7,7 +7,7 @@
 #include "common/math/vec.h"
 #include "model/attention.h"
 #include "model/gather.h"
-#include "model/level.h"
+#include "model/op.h"
 
 /* A stretch of the chain. */
 enum segment_kind {
@@ -228,32 +228,55 @@ static void copy_logits(const struct model *m, const struct level_chunk *c, floa
 /* Rows [first, first + w->chunk->n) of the batch. */
 static void chunk_forward(const struct infer *f, const struct batch *b,
                           const struct model_rows *rows, size_t first,
-                          struct infer_work *w, float *logits)
+                          struct infer_work *w)
 {
     const struct net *net = &f->m->net;
     if (net->x_block != NET_NONE) layer1_chain(f, b, rows, first, w->chunk->n, w);
-    if (net->x_buf != NET_NONE) gather_x_forward(f->m, b, rows, first, w->chunk);
+    if (net->x_buf[0] != NET_NONE) gather_x_forward(f->m, b, rows, first, w->chunk);
     for (size_t i = 0; i < net->n_levels; i++)
         level_forward(net, &net->levels[i], f->params, PRODUCT_CHAIN, w->chunk);
     gather_direct_forward(f->m, f->direct, f->m->n_direct, f->params, b, rows, first,
                           w->chunk);
-    copy_logits(f->m, w->chunk, logits);
+}
+
+/* Rows from `first` on, as many as a chunk takes, up to the last buffer. */
+static void next_chunk(const struct infer *f, const struct batch *b,
+                       const struct model_rows *rows, size_t first, struct infer_work *w)
+{
+    size_t left = b->n_rows - first, n = left < NET_CHUNK ? left : NET_CHUNK;
+    w->chunk->n = n;
+    w->chunk->act[NET_Y] = w->y;
+    if (w->attention == NULL) {
+        chunk_forward(f, b, rows, first, w);
+        return;
+    }
+    const struct attention_view *v = attention_forward(
+        f->m, f->params, PRODUCT_CHAIN, b, rows, NULL, first, n, w->attention);
+    chunk_forward(f, &v->batch, &v->rows, 0, w);
 }
 
 void infer_forward(const struct infer *f, const struct batch *b,
                    const struct model_rows *rows, struct infer_work *w, float *logits)
 {
     for (size_t first = 0; first < b->n_rows; first += NET_CHUNK) {
-        size_t left = b->n_rows - first, n = left < NET_CHUNK ? left : NET_CHUNK;
-        float *z = logits + first * f->m->n_tasks;
-        w->chunk->n = n;
-        w->chunk->act[NET_Y] = w->y;
-        if (w->attention == NULL) {
-            chunk_forward(f, b, rows, first, w, z);
-            continue;
-        }
-        const struct attention_view *v = attention_forward(
-            f->m, f->params, PRODUCT_CHAIN, b, rows, NULL, first, n, w->attention);
-        chunk_forward(f, &v->batch, &v->rows, 0, w, z);
+        next_chunk(f, b, rows, first, w);
+        copy_logits(f->m, w->chunk, logits + first * f->m->n_tasks);
+    }
+}
+
+void infer_vectors(const struct infer *f, const struct batch *b,
+                   const struct model_rows *rows, enum model_side side, struct infer_work *w,
+                   float *vectors)
+{
+    const struct net *net = &f->m->net;
+    size_t K = f->m->n_tasks, width = model_vector_width(f->m);
+    size_t buf = net->ops[net->match].dst[side == SIDE_USER ? MATCH_USER : MATCH_ITEM];
+    size_t ld = net->buffers[buf].width;
+    for (size_t first = 0; first < b->n_rows; first += NET_CHUNK) {
+        next_chunk(f, b, rows, first, w);
+        for (size_t i = 0; i < w->chunk->n * K; i++)
+            memcpy(vectors + (first * K + i) * width,
+                   w->chunk->act[buf] + i / K * ld + i % K * (ld / K),
+                   width * sizeof *vectors);
     }
 }

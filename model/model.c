@@ -27,6 +27,28 @@ static enum status missing(const char *type, const char *key, struct error *err)
     return error_hint(err, ST_USAGE, "set %s in the configuration", key);
 }
 
+static enum status check_sides(const struct model_spec *s, struct error *err)
+{
+    const struct sizes_cfg *user = &s->cfg.user.mlp.layers, *item = &s->cfg.item.mlp.layers;
+    if (user->n == 0) return missing("two_tower", "model.user.layers", err);
+    if (item->n == 0) return missing("two_tower", "model.item.layers", err);
+    for (int side = 0; side < N_SIDES; side++) {
+        size_t n = 0;
+        for (size_t i = 0; i < s->n_inputs && s->side != NULL; i++)
+            n += s->side[i] == (enum model_side)side && !s->inputs[i].direct;
+        if (n == 0)
+            return error_set(err, ST_USAGE, "two_tower: no input on the %s's side",
+                             side == SIDE_USER ? "user" : "item");
+    }
+    if (user->v[user->n - 1] != item->v[item->n - 1])
+        return error_set(err, ST_USAGE, "vectors of %zu floats do not match vectors of %zu",
+                         user->v[user->n - 1], item->v[item->n - 1]);
+    if (!(s->cfg.temperature > 0))
+        return error_set(err, ST_USAGE, "model.temperature: %g is not above 0",
+                         s->cfg.temperature);
+    return ST_OK;
+}
+
 static enum status check_experts(const struct model_spec *s, struct error *err)
 {
     static const char *const names[] = {"lr",   "dnn", "share_bottom", "omoe",
@@ -56,6 +78,8 @@ static enum status check_parts(const struct model_spec *s, struct error *err)
     TRY(check_sizes("model.bottom", &c->bottom, err));
     TRY(check_sizes("model.experts", &c->experts, err));
     TRY(check_sizes("model.gates", &c->gates, err));
+    TRY(check_sizes("model.user", &c->user.mlp, err));
+    TRY(check_sizes("model.item", &c->item.mlp, err));
     for (size_t k = 0; k < s->n_tasks; k++) {
         TRY(check_sizes("tower", &s->tasks[k].tower, err));
         TRY(check_sizes("gate", &s->tasks[k].gate, err));
@@ -68,6 +92,8 @@ static enum status check_parts(const struct model_spec *s, struct error *err)
     case MODEL_DNN:
     case MODEL_SHARE_BOTTOM:
         return ST_OK;
+    case MODEL_TWO_TOWER:
+        return check_sides(s, err);
     default:
         return check_experts(s, err);
     }
@@ -113,6 +139,9 @@ static enum status check_attention(const struct model_spec *s, struct error *err
             return error_set(err, ST_USAGE,
                              "feature %s: attention without a target of its width",
                              in->name);
+        if (s->cfg.type == MODEL_TWO_TOWER && s->side[i] != s->side[a->target])
+            return error_set(err, ST_USAGE, "feature %s: attention to the other side",
+                             in->name);
     }
     return ST_OK;
 }
@@ -155,7 +184,8 @@ static bool copy_tasks(struct model *m, const struct model_spec *s)
     }
     return copy_sizes(m->arena, &m->cfg.bottom) &&
            copy_sizes(m->arena, &m->cfg.experts) && copy_sizes(m->arena, &m->cfg.gates) &&
-           copy_sizes(m->arena, &m->cfg.towers);
+           copy_sizes(m->arena, &m->cfg.towers) &&
+           copy_sizes(m->arena, &m->cfg.user.mlp) && copy_sizes(m->arena, &m->cfg.item.mlp);
 }
 
 static bool copy_inputs(struct model *m, const struct model_spec *s)
@@ -164,6 +194,7 @@ static bool copy_inputs(struct model *m, const struct model_spec *s)
         struct model_input *in = &m->inputs[i];
         *in = s->inputs[i];
         if ((in->name = arena_strdup(m->arena, in->name)) == NULL) return false;
+        m->part[i] = s->cfg.type == MODEL_TWO_TOWER ? s->side[i] : 0;
         in->direct |= m->cfg.type == MODEL_LR && in->kind == INPUT_ID;
         if (in->direct && in->pool == POOL_ATTENTION) in->pool = POOL_SUM;
         if (in->kind == INPUT_ID && in->place >= m->n_ids) m->n_ids = in->place + 1;
@@ -184,15 +215,17 @@ static enum status copy_spec(struct model *m, const struct model_spec *s,
     m->n_tables = s->n_tables;
     m->n_dense = s->n_dense;
     m->seed = s->seed;
+    m->n_parts = s->cfg.type == MODEL_TWO_TOWER ? N_SIDES : 1;
     m->inputs = arena_take(m->arena, s->n_inputs, sizeof *m->inputs);
     m->x_offset = arena_take(m->arena, s->n_inputs, sizeof *m->x_offset);
+    m->part = arena_take(m->arena, s->n_inputs, sizeof *m->part);
     m->by_name = arena_take(m->arena, s->n_inputs, sizeof *m->by_name);
     m->direct = arena_take(m->arena, s->n_inputs, sizeof *m->direct);
     m->direct_row = arena_take(m->arena, s->n_inputs, sizeof *m->direct_row);
     m->tasks = arena_take(m->arena, s->n_tasks, sizeof *m->tasks);
     m->table_dim =
         arena_take(m->arena, s->n_tables + s->n_attention + 1, sizeof *m->table_dim);
-    if (!m->inputs || !m->by_name || !m->x_offset || !m->direct || !m->direct_row ||
+    if (!m->inputs || !m->by_name || !m->x_offset || !m->part || !m->direct || !m->direct_row ||
         !m->tasks || !m->table_dim || !copy_tasks(m, s) || !copy_inputs(m, s)) {
         return mem_error(err, "model", 0);
     }
@@ -233,7 +266,9 @@ static enum status place_inputs(struct model *m, struct model_input **in_x, size
     for (size_t j = 0; j < m->n_inputs; j++) {
         size_t i = plan_has_input_stage(&m->cfg) ? m->by_name[j] : j;
         if (m->inputs[i].direct) continue;
-        m->x_offset[i] = m->n_x;
+        size_t *end = &m->x_width[m->part[i]];
+        m->x_offset[i] = *end;
+        *end += m->inputs[i].width;
         m->n_x += m->inputs[i].width;
         (*in_x)[(*n)++] = m->inputs[i];
     }
@@ -293,6 +328,12 @@ size_t model_n_tasks(const struct model *m)
 size_t model_layer1_width(const struct model *m)
 {
     return m->net.x_block != NET_NONE ? m->net.blocks[m->net.x_block].n : 0;
+}
+
+size_t model_vector_width(const struct model *m)
+{
+    const struct sizes_cfg *s = &m->cfg.user.mlp.layers;
+    return m->cfg.type == MODEL_TWO_TOWER ? s->v[s->n - 1] : 0;
 }
 
 float model_link(const struct model *m, size_t task, float z)

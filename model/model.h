@@ -10,6 +10,8 @@
  *   share_bottom  bottom MLP, tower per task
  *   omoe, mmoe    experts, one gate or one per task, towers
  *   cgc, ple      own and shared experts, gates per task (and shared), levels
+ *   two_tower     z_k = <u_k, v_k> / temperature + b_k: vectors of unit length of the
+ *                 user's and of the item's inputs, hidden layers shared by the tasks
  *
  * Of any type but lr, the layers above may read what cross layers (cross_layers of the
  * configuration) make of x.
@@ -73,6 +75,7 @@ struct model_spec {
     uint64_t seed;  /* of dropout and pcgrad's order */
     const struct model_attention *attention; /* inputs with POOL_ATTENTION, in order */
     size_t n_attention;
+    const enum model_side *side; /* [n_inputs] of two_tower */
 };
 
 /* Width of the embedding rows that a model of this type reads: cfg_dim, but for lr
@@ -103,8 +106,9 @@ size_t model_layer1_width(const struct model *m);
  * bottom/layer0/w, expert/level0/{shared|TASK}/2/layer0/b,
  * gate/level0/{TASK|shared}/layer0/w, tower/TASK/layer0/w, dnn/TASK/..., lr/TASK/... (no
  * weights for id features), cross/layer0/{w/IN/OUT, v/IN, u/OUT, b/OUT} of features IN and
- * OUT, wide/TASK/w/FEATURE (of direct inputs that are no ids, where
- * FEATURE is the input's name without a leading "wide/"), balance/TASK/log_variance; first-layer weights are one
+ * OUT, {user|item}/layer0/w/FEATURE, {user|item}/TASK/layer0/w, match/TASK/b,
+ * wide/TASK/w/FEATURE (of direct inputs that are no ids, where FEATURE is the input's name
+ * without a leading "wide/"), balance/TASK/log_variance; first-layer weights are one
  * tensor per feature:
  * attention/FEATURE/layer0/w [4 dim, out];
  * .../layer0/w/FEATURE with shape [width, out]. Weights are stored [in, out]: y = x w +
@@ -192,6 +196,14 @@ enum status infer_work_create(const struct infer *f, size_t max_rows,
 void infer_work_destroy(struct infer_work *w);
 void infer_forward(const struct infer *f, const struct batch *b,
                    const struct model_rows *rows, struct infer_work *w, float *logits);
+/* two_tower: the vectors of one side, of unit length, vectors[B, K, width]; the logits of
+ * infer_forward are <user, item> / temperature + match/TASK/b, in the same chains of
+ * sums. */
+size_t model_vector_width(const struct model *m); /* 0: another type */
+void infer_vectors(const struct infer *f, const struct batch *b,
+                   const struct model_rows *rows, enum model_side side, struct infer_work *w,
+                   float *vectors);
+
 /* What users see of z (common/math/target.h), of a completion its share. */
 float model_link(const struct model *m, size_t task, float z);
 

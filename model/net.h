@@ -17,7 +17,8 @@
  * without x itself; where something else than a block reads x, the input stage gathers
  * a chunk's rows of x into buffer net.x_buf, and its gradient is scattered to the
  * embedding rows. One model may have both. With an input stage features stand in x in
- * order of name, else in config order.
+ * order of name, else in config order. The x of two_tower has two parts that never meet,
+ * a buffer each: the user's and the item's inputs.
  *
  * Gradients of buffers: an expert is read by several mixes, whose gradients mix.c adds
  * up, and by nothing else. Any other buffer may be read by several blocks and ops: the
@@ -34,8 +35,9 @@
 enum {
     NET_PAD = 8,    /* floats: widths of buffers and of experts are multiples */
     NET_PAD_X = 16, /* width of the block that reads x */
-    NET_CHUNK = 128 /* rows that go through all levels together, to stay in cache; a whole
-                       lane where the tasks' gradients are compared (surgery.h) */
+    NET_CHUNK = 128, /* rows that go through all levels together, to stay in cache; a whole
+                        lane where the tasks' gradients are compared (surgery.h) */
+    NET_PARTS = N_SIDES /* of x at most */
 };
 #define NET_X ((size_t)-1)    /* "reads x" in place of a buffer */
 #define NET_NONE ((size_t)-1) /* no task, no gate */
@@ -54,7 +56,8 @@ struct net_layer {
     size_t gain, bias; /* [out] of the norm */
     size_t src, src_col; /* src NET_X: computed by layer1 */
     size_t dst, dst_col;
-    bool of_x;   /* rows of w are columns of x: one tensor per feature */
+    bool of_x;   /* rows of w are columns of x: one tensor per feature ... */
+    size_t part; /* ... of this part of x */
     bool linear; /* no activation */
     enum activation act;
     enum net_keep keep;
@@ -147,7 +150,8 @@ struct net {
     size_t n_params;
     size_t log_variance; /* [K] parameters of balance uncertainty; NET_NONE: none */
     size_t x_block; /* the block that reads NET_X; NET_NONE: none */
-    size_t x_buf;   /* buffer [rows, n_x] of the input stage; NET_NONE: none */
+    size_t x_buf[NET_PARTS]; /* buffers [rows, x_width] of the input stage; NET_NONE: none */
+    size_t match;  /* two_tower: the op that matches vectors; NET_NONE: none */
     size_t logits;  /* buffer of the towers whose last layer is not in a block */
     struct net_head {
         size_t buf, col; /* where the task's logit stands */
@@ -172,7 +176,8 @@ struct model {
     struct model_input *inputs; /* in config order */
     size_t n_inputs;
     size_t *by_name;    /* [n_inputs] inputs in order of name */
-    size_t *x_offset;   /* [n_inputs] first row of x; NET_NONE: direct */
+    size_t *x_offset;   /* [n_inputs] first column of its part of x; NET_NONE: direct */
+    size_t *part;       /* [n_inputs] which part that is */
     size_t *direct;     /* [n_direct] inputs that bypass x, in config order */
     size_t *direct_row; /* [n_inputs] first row of net.direct; ids have none */
     size_t n_direct;
@@ -180,7 +185,8 @@ struct model {
     size_t n_tasks;
     size_t *table_dim;
     size_t n_tables, n_ids, n_one_hot, n_dense;
-    size_t n_x; /* D */
+    size_t n_x; /* D, of all parts */
+    size_t n_parts, x_width[NET_PARTS]; /* parts of x: 1, or N_SIDES of two_tower */
     struct attention *attention;
     size_t n_attention; /* their results are tables n_tables, n_tables + 1, ... */
     uint64_t seed;

@@ -63,9 +63,18 @@ extern const struct op_kind op_sum;
 enum status op_sum_add(struct plan *p, const struct net_head *terms, size_t n) MUST_USE;
 
 /* The cross layers of the configuration, a level of their own, over buffer x0, whose D
- * columns are those of x. *out: the buffer of the last, in which a column still belongs
+ * columns are those of p->part of x. *out: the buffer of the last, in which a column still belongs
  * to the feature that it has in x0. */
 extern const struct op_kind op_cross;
 enum status op_cross_add(struct plan *p, size_t D, size_t x0, size_t *out) MUST_USE;
+
+/* z_k = <u_k, v_k> / (|u_k| |v_k| temperature) + b_k: u_k is the output of unit `user` + k,
+ * v_k that of unit `item` + k, `width` floats each. Points net->heads at the logits.
+ * Leaves the vectors of unit length in buffers dst[MATCH_USER] and dst[MATCH_ITEM], those
+ * of the tasks side by side. */
+enum { MATCH_Z, MATCH_USER, MATCH_ITEM, MATCH_SUMS, MATCH_DST };
+extern const struct op_kind op_match;
+enum status op_match_add(struct plan *p, size_t user, size_t item,
+                         size_t width) MUST_USE;
 
 #endif

@@ -4,7 +4,8 @@
  *
  * W [D, D], V [D, R], U [R, D]; the paper's W is U V^T. Rows of W and V and columns of
  * W, U and b belong to columns of x, so each is stored as one tensor per feature, W as
- * one per pair of features: neither order nor number of the others moves them. */
+ * one per pair of features: neither order nor number of the others moves them. Each part
+ * of the x of two_tower is crossed by itself. */
 #include "model/op.h"
 
 #include <string.h>
@@ -14,6 +15,7 @@
 
 struct op_cross_spec {
     const char *name; /* "cross/layer0" */
+    size_t part;      /* of x */
     size_t D, R;      /* R 0: a full matrix */
     size_t ld;        /* row stride of W and U */
     size_t w;         /* W */
@@ -105,12 +107,18 @@ static struct model_tensor weights(size_t offset, size_t rows, size_t cols, size
                                  .decay = true};
 }
 
+/* Does input i stand among the columns? */
+static bool is_input(const struct model *m, const struct op_cross_spec *s, size_t i)
+{
+    return m->x_offset[i] != NET_NONE && m->part[i] == s->part;
+}
+
 /* Rows of W that read feature i: a tensor for each feature that they write. */
 static enum status full_tensors(struct model *m, const struct op_cross_spec *s, size_t i,
                                 struct error *err)
 {
     for (size_t j = 0; j < m->n_inputs; j++) {
-        if (m->x_offset[j] == NET_NONE) continue;
+        if (!is_input(m, s, j)) continue;
         const char *name = arena_printf(m->arena, "%s/w/%s/%s", s->name,
                                         m->inputs[i].name, m->inputs[j].name);
         TRY(tensors_add(m, name,
@@ -140,7 +148,7 @@ static enum status tensors(struct model *m, const struct net_op *op, struct erro
 {
     const struct op_cross_spec *s = op->spec;
     for (size_t i = 0; i < m->n_inputs; i++) {
-        if (m->x_offset[i] == NET_NONE) continue;
+        if (!is_input(m, s, i)) continue;
         TRY(s->R == 0 ? full_tensors(m, s, i, err) : factor_tensors(m, s, i, err));
         struct model_tensor bias = {.offset = s->b + m->x_offset[i],
                                     .rows = 1,
@@ -200,7 +208,7 @@ static enum status add_layer(struct plan *p, size_t l, size_t D, size_t x0, size
     size_t *src = arena_take(a, 2, sizeof *src), *dst = arena_take(a, 3, sizeof *dst);
     struct model_product *products = arena_take(a, n, sizeof *products);
     if (!s || !src || !dst || !products) return plan_nomem(p);
-    *s = (struct op_cross_spec){.D = D, .R = R};
+    *s = (struct op_cross_spec){.part = p->part, .D = D, .R = R};
     s->name = arena_printf(a, "cross/layer%zu", l);
     const char *text = R == 0
                            ? arena_printf(a, "cross layer%zu [%zu %zu]", l, D, D)

@@ -37,7 +37,7 @@ static enum status towers_add(struct plan *p, const char *prefix,
             struct plan_stack s = {mlp != NULL ? mlp : &m->tasks[j].tower, 1};
             plan_unit(p, name, UNIT_TOWER, j, s, p->width[k]);
         }
-        block->meeting = block->n_units > 1 && block->src != p->x;
+        block->meeting = block->n_units > 1 && block->src != p->x[0];
         TRY(plan_block_end(p));
     }
     heads_of(p, first_unit, p->net->heads);
@@ -64,7 +64,7 @@ static enum status plan_share_bottom(struct plan *p)
 {
     if (p->m->cfg.bottom.layers.n == 0) return towers_add(p, "tower", NULL);
     plan_level_begin(p);
-    plan_block_begin(p, p->x, p->m->n_x);
+    plan_block_begin(p, p->x[0], p->m->n_x);
     plan_unit(p, "bottom", UNIT_BOTTOM, NET_NONE,
               (struct plan_stack){&p->m->cfg.bottom, 0}, p->m->n_x);
     TRY(plan_block_end(p));
@@ -121,6 +121,8 @@ static enum status plan_type(struct plan *p)
         return plan_ple(p, 1);
     case MODEL_PLE:
         return plan_ple(p, c->expert_levels);
+    case MODEL_TWO_TOWER:
+        return plan_two_tower(p);
     }
     return error_set(p->err, ST_USAGE, "model.type: unknown type %d", (int)c->type);
 }
@@ -133,6 +135,8 @@ static size_t longest_stack(const struct model *m)
     size_t n = c->bottom.layers.n;
     if (c->experts.layers.n > n) n = c->experts.layers.n;
     if (c->gates.layers.n > n) n = c->gates.layers.n;
+    if (c->user.mlp.layers.n > n) n = c->user.mlp.layers.n;
+    if (c->item.mlp.layers.n > n) n = c->item.mlp.layers.n;
     for (size_t k = 0; k < m->n_tasks; k++) {
         if (m->tasks[k].tower.layers.n > n) n = m->tasks[k].tower.layers.n;
         if (m->tasks[k].gate.layers.n > n) n = m->tasks[k].gate.layers.n;
@@ -152,7 +156,7 @@ static enum status plan_reserve(struct plan *p)
     for (size_t k = 0; k < K; k++) experts += m->tasks[k].own;
     size_t units = levels * (experts + K + 1) + K + 1;
     size_t layers = units * longest_stack(m);
-    size_t blocks = levels * (K + 1) + K + 1, cross = m->cfg.cross_layers;
+    size_t blocks = levels * (K + 1) + K + 1, cross = NET_PARTS * m->cfg.cross_layers;
     net->units = arena_take(m->arena, units, sizeof *net->units);
     net->layers = arena_take(m->arena, layers, sizeof *net->layers);
     net->blocks = arena_take(m->arena, blocks, sizeof *net->blocks);
@@ -241,29 +245,35 @@ static bool has_cross(const struct model_cfg *cfg)
     return cfg->type != MODEL_LR && cfg->cross_layers > 0;
 }
 
-/* The stage's buffer, or that of the last cross layer over it, takes the place of x. */
+/* The stage's buffer of each part, or that of the last cross layer over it, takes the
+ * place of x. */
 static enum status plan_input_stage(struct plan *p)
 {
-    p->net->x_buf = p->x = plan_buffer(p, p->m->n_x);
-    return has_cross(&p->m->cfg) ? op_cross_add(p, p->m->n_x, p->net->x_buf, &p->x)
-                                 : ST_OK;
+    for (p->part = 0; p->part < p->m->n_parts; p->part++) {
+        size_t width = p->m->x_width[p->part], x = plan_buffer(p, width);
+        p->net->x_buf[p->part] = p->x[p->part] = x;
+        if (has_cross(&p->m->cfg)) TRY(op_cross_add(p, width, x, &p->x[p->part]));
+    }
+    p->part = 0;
+    return ST_OK;
 }
 
 bool plan_has_input_stage(const struct model_cfg *cfg)
 {
-    return has_cross(cfg);
+    return has_cross(cfg) || cfg->type == MODEL_TWO_TOWER;
 }
 
 enum status plan_build(struct model *m, struct error *err)
 {
-    struct plan p = {.m = m, .net = &m->net, .err = err, .x = NET_X};
+    struct plan p = {.m = m, .net = &m->net, .err = err, .x = {NET_X, NET_X}};
     TRY(plan_reserve(&p));
     plan_buffer(&p, NET_PAD); /* NET_Y, sized by its block */
-    m->net.x_block = m->net.x_buf = NET_NONE;
+    m->net.x_block = m->net.match = NET_NONE;
+    for (size_t i = 0; i < NET_PARTS; i++) m->net.x_buf[i] = NET_NONE;
     m->net.logits = plan_buffer(&p, m->n_tasks);
     if (plan_has_input_stage(&m->cfg)) TRY(plan_input_stage(&p));
     for (size_t k = 0; k < m->n_tasks; k++) {
-        p.branch[k] = p.x;
+        p.branch[k] = p.x[0];
         p.width[k] = m->n_x;
     }
     TRY(plan_type(&p));

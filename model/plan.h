@@ -8,8 +8,9 @@
 struct plan {
     struct model *m;
     struct net *net;
-    size_t x; /* what stands for x: NET_X, or the buffer that the input stage or an op
-                 over it leaves */
+    size_t part; /* of x, that blocks and cross layers are made for; 0 but for two_tower */
+    size_t x[NET_PARTS]; /* what stands for it: NET_X, or the buffer that the input stage or
+                            an op over it leaves */
     size_t *branch; /* [K + 1] buffer that carries task k's path; [K]: the shared path */
     size_t *width;  /* [K + 1] its width without padding */
     struct error *err;
@@ -53,5 +54,9 @@ struct plan_level {
 
 /* Adds the level: reads p->branch, then points it at the level's outputs. */
 enum status plan_extraction(struct plan *p, const struct plan_level *x) MUST_USE;
+
+/* ---- an architecture of its own, plan_two_tower.c ---- */
+
+enum status plan_two_tower(struct plan *p) MUST_USE;
 
 #endif

@@ -59,7 +59,7 @@ static enum status level_units(struct plan *p, const struct plan_level *x)
 {
     size_t n_groups = p->m->n_tasks + 1;
     if (x->index == 0) {
-        plan_block_begin(p, p->x, p->m->n_x);
+        plan_block_begin(p, p->x[0], p->m->n_x);
         for (size_t g = 0; g < n_groups; g++) TRY(experts_add(p, x, g, p->m->n_x));
         for (size_t g = 0; g < n_groups; g++) TRY(gate_add(p, x, g, p->m->n_x));
         return plan_block_end(p);

@@ -49,21 +49,28 @@ static void multiply(const struct ref *r, const struct model_tensor *t, const do
             out[j] += in[i] * (double)r->params[t->offset + i * t->stride + j];
 }
 
-/* One layer of a unit: in -> out; gives the number of outputs. in == r->x: weights
- * are one tensor per feature. */
+/* Where a part of x begins in r->x. */
+static const double *part_of_x(const struct ref *r, size_t part)
+{
+    return r->x + (part > 0 ? r->m->x_width[0] : 0);
+}
+
+/* One layer of a unit: in -> out; gives the number of outputs. Where in is x, or a part
+ * of it, weights are one tensor per feature. */
 static size_t layer(const struct ref *r, const char *unit, size_t index, const double *in,
                     double *out)
 {
     char name[NAME];
     memset(out, 0, r->width * sizeof *out);
-    for (size_t f = 0; f < r->m->n_inputs && in == r->x; f++) {
-        if (r->m->inputs[f].direct) continue;
+    bool of_x = in == r->x || (r->m->n_parts > 1 && in == part_of_x(r, SIDE_ITEM));
+    for (size_t f = 0; f < r->m->n_inputs && of_x; f++) {
+        if (r->m->inputs[f].direct || in != part_of_x(r, r->m->part[f])) continue;
         snprintf(name, sizeof name, "%s/layer%zu/w/%s", unit, index,
                  r->m->inputs[f].name);
         const struct model_tensor *t = find(r, name);
         multiply(r, t, in + r->m->x_offset[f], out);
     }
-    if (in != r->x) {
+    if (!of_x) {
         snprintf(name, sizeof name, "%s/layer%zu/w", unit, index);
         multiply(r, find(r, name), in, out);
     }
@@ -256,6 +263,37 @@ static void separate(const struct ref *r, const char *prefix, const struct mlp_c
     mem_free(t);
 }
 
+/* The vectors of all tasks on one side. */
+static void side(const struct ref *r, const char *name, size_t part,
+                 const struct mlp_cfg *mlp, double *vectors)
+{
+    char unit[NAME];
+    struct mlp_cfg hidden = *mlp, none = {0};
+    size_t width = hidden.layers.v[--hidden.layers.n];
+    const double *x = part_of_x(r, part);
+    double *h = take(r->width), *v = take(r->width);
+    if (hidden.layers.n > 0) stack(r, name, &hidden, false, x, h);
+    for (size_t k = 0; k < r->m->n_tasks; k++) {
+        snprintf(unit, sizeof unit, "%s/%s", name, r->m->tasks[k].name);
+        stack(r, unit, &none, true, hidden.layers.n > 0 ? h : x, v);
+        memcpy(vectors + k * width, v, width * sizeof *v);
+    }
+    mem_free(v);
+    mem_free(h);
+}
+
+static void two_tower(const struct ref *r, double *z)
+{
+    size_t n = r->m->n_tasks * model_vector_width(r->m);
+    double *user = take(n), *item = take(n);
+    const struct net_op *op = &r->m->net.ops[r->m->net.match];
+    side(r, "user", SIDE_USER, &r->m->cfg.user.mlp, user);
+    side(r, "item", SIDE_ITEM, &r->m->cfg.item.mlp, item);
+    op->kind->reference(r->m, op, r->params, (const double *const[]){user, item}, &z);
+    mem_free(user);
+    mem_free(item);
+}
+
 static void forward_row(const struct ref *r, double *z)
 {
     const struct mlp_cfg none = {0};
@@ -280,6 +318,9 @@ static void forward_row(const struct ref *r, double *z)
         break;
     case MODEL_PLE:
         ple(r, r->m->cfg.expert_levels, z);
+        break;
+    case MODEL_TWO_TOWER:
+        two_tower(r, z);
         break;
     }
 }
@@ -380,7 +421,7 @@ static void input_row(const struct ref *ref, const struct batch *b,
     for (size_t i = 0; i < m->n_inputs; i++) {
         const struct model_input *in = &m->inputs[i];
         if (in->direct) continue;
-        double *at = x + m->x_offset[i];
+        double *at = x + (m->part[i] > 0 ? m->x_width[0] : 0) + m->x_offset[i];
         const struct attention *a = attention_of(m, in);
         if (a != NULL) attention(ref, a, b, rows, r, at);
         if (in->kind == INPUT_ID && a == NULL) add_pooled(in, b, rows, r, at);
@@ -391,16 +432,17 @@ static void input_row(const struct ref *ref, const struct batch *b,
     }
 }
 
-/* x after the cross layers; x is its own space. */
+/* x after the cross layers, in its place: those of each part follow one another. */
 static void cross_row(const struct model *m, const float *params, double *x)
 {
     double *x0 = take(m->n_x + 1), *y = take(m->n_x + 1);
     memcpy(x0, x, m->n_x * sizeof *x);
-    for (size_t i = 0; i < m->net.n_ops; i++) {
+    for (size_t i = 0, l = 0; i < m->net.n_ops; i++) {
         const struct net_op *op = &m->net.ops[i];
         if (op->kind != &op_cross) continue;
-        op->kind->reference(m, op, params, (const double *const[]){x, x0}, &y);
-        memcpy(x, y, m->n_x * sizeof *x);
+        size_t part = l++ / m->cfg.cross_layers, at = part > 0 ? m->x_width[0] : 0;
+        op->kind->reference(m, op, params, (const double *const[]){x + at, x0 + at}, &y);
+        memcpy(x + at, y, m->x_width[part] * sizeof *x);
     }
     mem_free(x0);
     mem_free(y);

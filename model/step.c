@@ -188,7 +188,7 @@ static void chunk_step(const struct model *m, const float *params, const struct 
         dropout_keys(m->seed, b->step, w->chunk->n, b->row + first, w->keys);
         w->chunk->keys = w->keys;
     }
-    if (net->x_buf != NET_NONE) gather_x_forward(m, b, rows, first, w->chunk);
+    if (net->x_buf[0] != NET_NONE) gather_x_forward(m, b, rows, first, w->chunk);
     lap(&w->times.layer1_forward, &from);
     for (size_t i = 0; i < net->n_levels; i++) {
         level_forward(net, &net->levels[i], params, PRODUCT_BLAS, w->chunk);
@@ -201,7 +201,7 @@ static void chunk_step(const struct model *m, const float *params, const struct 
         level_backward(net, &net->levels[i], params, w->chunk, grad);
         lap(i + 1 < net->n_levels ? &w->times.mix : &w->times.towers, &from);
     }
-    if (net->x_buf != NET_NONE) gather_x_backward(m, b, first, w->chunk, row_grad);
+    if (net->x_buf[0] != NET_NONE) gather_x_backward(m, b, first, w->chunk, row_grad);
     lap(&w->times.layer1_backward, &from);
 }
 

@@ -73,7 +73,7 @@ static enum status layer_tensors(struct model *m, const struct net_unit *u, size
         TRY(tensors_add(m, name, weights(m, l, 0, l->in), err));
     }
     for (size_t f = 0; f < m->n_inputs && l->of_x; f++) {
-        if (m->x_offset[f] == NET_NONE) continue;
+        if (m->x_offset[f] == NET_NONE || m->part[f] != l->part) continue;
         const char *name =
             arena_printf(a, "%s/layer%zu/w/%s", u->name, i, m->inputs[f].name);
         TRY(tensors_add(m, name, weights(m, l, m->x_offset[f], m->inputs[f].width), err));
@@ -263,18 +263,20 @@ static void put_product(struct model_product p, struct model_product *out, size_
 size_t model_products(const struct model *m, struct model_product *out, size_t max)
 {
     const struct net *net = &m->net;
-    struct model_product first = {m->n_x, 0};
+    struct model_product first[NET_PARTS] = {{0, 0}};
     size_t n = 0;
+    for (size_t i = 0; i < m->n_parts; i++) first[i].in = m->x_width[i];
     for (size_t i = 0; i < net->n_layers; i++) {
         const struct net_layer *l = &net->layers[i];
         if (l->of_x)
-            first.out += l->out;
+            first[l->part].out += l->out;
         else
             put_product((struct model_product){l->in, l->out}, out, max, &n);
     }
     for (size_t i = 0; i < net->n_ops; i++)
         for (size_t j = 0; j < net->ops[i].n_products; j++)
             put_product(net->ops[i].products[j], out, max, &n);
-    if (first.in > 0 && first.out > 0) put_product(first, out, max, &n);
+    for (size_t i = 0; i < m->n_parts; i++)
+        if (first[i].in > 0 && first[i].out > 0) put_product(first[i], out, max, &n);
     return n;
 }

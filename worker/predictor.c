@@ -8,12 +8,13 @@
 
 /* Scores of this worker's rows, in input order. */
 struct scores {
-    size_t n_tasks;
+    size_t width; /* floats of a row */
     uint64_t first; /* row of the selection that values[0] belongs to */
     size_t n;
     uint64_t *rows; /* [n] row of the prepared file */
-    float *values;  /* [n, n_tasks] what users see */
+    float *values;  /* [n, width] what users see */
     const struct session *session;
+    bool vectors; /* shown as they are */
 };
 
 static enum status keep_block(void *arg, uint64_t block, const struct batch *b, const float *logits,
@@ -24,10 +25,12 @@ static enum status keep_block(void *arg, uint64_t block, const struct batch *b, 
     size_t at = (size_t)(block * SCORE_BLOCK - s->first);
     for (size_t i = 0; i < b->n_rows; i++) {
         s->rows[at + i] = b->row[i];
-        for (size_t k = 0; k < s->n_tasks; k++)
-            s->values[(at + i) * s->n_tasks + k] =
-                scorer_value(s->session, b, i, k, logits[i * s->n_tasks + k]);
+        for (size_t k = 0; k < s->width && !s->vectors; k++)
+            s->values[(at + i) * s->width + k] =
+                scorer_value(s->session, b, i, k, logits[i * s->width + k]);
     }
+    if (s->vectors)
+        memcpy(s->values + at * s->width, logits, b->n_rows * s->width * sizeof *logits);
     return ST_OK;
 }
 
@@ -45,38 +48,53 @@ static void put_header(struct writer *w)
     const struct predict_spec *spec = w->spec;
     const struct settings *settings = spec->scorer.session->spec.settings;
     for (size_t i = 0; i < spec->n_keep; i++) score_text_name(&w->text, spec->keep[i]);
-    for (size_t k = 0; k < settings->n_tasks; k++) score_text_name(&w->text, settings->tasks[k].name);
+    size_t n = scorer_width(&spec->scorer) / settings->n_tasks;
+    for (size_t k = 0; k < settings->n_tasks; k++) {
+        const char *task = settings->tasks[k].name;
+        if (spec->scorer.vectors)
+            score_text_vector_name(&w->text, task, n);
+        else
+            score_text_name(&w->text, task);
+    }
     score_text_end(&w->text);
 }
 
-static enum status put_row(struct writer *w, uint64_t row, const float *values, size_t n, struct error *err)
+static enum status put_row(struct writer *w, uint64_t row, const float *values, size_t width,
+                           struct error *err)
 {
     const struct predict_spec *spec = w->spec;
     const struct settings *settings = spec->scorer.session->spec.settings;
+    size_t n = width / settings->n_tasks; /* of a task */
     for (size_t i = 0; i < spec->n_keep; i++) {
         struct text t;
         TRY(dataset_kept(spec->scorer.data, spec->keep[i], row, &t, err));
         score_text_field(&w->text, spec->keep[i], t);
     }
-    for (size_t k = 0; k < n; k++) score_text_value(&w->text, settings->tasks[k].name, values[k]);
+    for (size_t k = 0; k < settings->n_tasks; k++) {
+        const char *task = settings->tasks[k].name;
+        if (spec->scorer.vectors)
+            score_text_vector(&w->text, task, values + k * n, n);
+        else
+            score_text_value(&w->text, task, values[k]);
+    }
     score_text_end(&w->text);
     w->rows++;
     return ST_OK;
 }
 
-/* Message of one worker: n, rows[n], values[n, n_tasks]. */
+/* Message of one worker: rows[n], values[n, width]. */
 static enum status write_scores(void *arg, size_t worker, const struct message *m, struct error *err)
 {
     struct writer *w = arg;
-    size_t n_tasks = w->spec->scorer.session->spec.settings->n_tasks;
-    size_t per_row = sizeof(uint64_t) + n_tasks * sizeof(float);
+    size_t width = scorer_width(&w->spec->scorer);
+    size_t per_row = sizeof(uint64_t) + width * sizeof(float);
     if (m->bytes % per_row)
         return error_set(err, ST_PEER, "scores of worker %zu: %zu bytes", worker, m->bytes);
     size_t n = m->bytes / per_row;
     const uint64_t *rows = (const void *)m->data;
     const float *values = (const void *)(m->data + n * sizeof *rows);
     for (size_t i = 0; i < n; i++) {
-        TRY(put_row(w, rows[i], values + i * n_tasks, n_tasks, err));
+        TRY(put_row(w, rows[i], values + i * width, width, err));
         TRY(output_status(w->output, err));
     }
     return ST_OK;
@@ -91,11 +109,12 @@ static enum status make_scores(const struct predict_spec *spec, struct scores *s
     uint64_t first = (uint64_t)own.first * SCORE_BLOCK, end = (uint64_t)own.end * SCORE_BLOCK;
     if (first > total) first = total;
     if (end > total) end = total;
-    *s = (struct scores){.n_tasks = model_n_tasks(spec->scorer.session->model),
+    *s = (struct scores){.width = scorer_width(&spec->scorer),
                          .first = first,
                          .n = (size_t)(end - first),
-                         .session = spec->scorer.session};
-    size_t per_row = sizeof *s->rows + s->n_tasks * sizeof *s->values;
+                         .session = spec->scorer.session,
+                         .vectors = spec->scorer.vectors != NULL};
+    size_t per_row = sizeof *s->rows + s->width * sizeof *s->values;
     *block = mem_array(s->n, per_row);
     if (!*block) return mem_error(err, "scores", s->n * per_row);
     s->rows = *block;
@@ -124,7 +143,7 @@ enum status predict(const struct predict_spec *spec, uint64_t *rows, struct erro
     struct scores s;
     void *block;
     TRY(make_scores(spec, &s, &block, err));
-    size_t bytes = s.n * (sizeof *s.rows + s.n_tasks * sizeof *s.values);
+    size_t bytes = s.n * (sizeof *s.rows + s.width * sizeof *s.values);
     enum status st = scorer_run(&spec->scorer, keep_block, &s, err);
     if (st == ST_OK)
         st = spec->scorer.crew->worker == 0

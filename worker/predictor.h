@@ -1,5 +1,6 @@
 /* Scores as a file: a header, then for every row in input order the kept
- * columns' text and one column per task (probability, or value). */
+ * columns' text and one column per task (probability, or value), or a vector per task
+ * (scorer.vectors). */
 #ifndef MTPS_WORKER_PREDICTOR_H
 #define MTPS_WORKER_PREDICTOR_H
 

@@ -239,7 +239,7 @@ static enum status measure(struct run *r, struct dataset *data, const char *kind
                            struct error *err)
 {
     struct scorer_spec scorer = {r->spec->session, data, r->spec->client, r->spec->crew,
-                                 r->spec->threads};
+                                 r->spec->threads, NULL};
     TRY(evaluate(&scorer, r->results, err));
     if (leads(r)) report_metrics(r->spec->report, kind, step, r->results);
     return ST_OK;

@@ -79,13 +79,43 @@ void score_text_field(struct score_text *t, const char *name, struct text value)
         put_quoted(t, value);
 }
 
-void score_text_value(struct score_text *t, const char *name, float value)
+static void put_value(struct score_text *t, float value)
 {
-    begin(t, name);
     if (isfinite(value))
         fprintf(t->file, "%.9g", (double)value);
     else if (t->format == SCORE_JSONL)
         fputs("null", t->file);
+}
+
+void score_text_value(struct score_text *t, const char *name, float value)
+{
+    begin(t, name);
+    put_value(t, value);
+}
+
+void score_text_vector_name(struct score_text *t, const char *name, size_t n)
+{
+    char column[512]; /* a task's name has 255 bytes at most */
+    for (size_t i = 0; i < n && t->format != SCORE_JSONL; i++) {
+        snprintf(column, sizeof column, "%s_%zu", name, i);
+        score_text_name(t, column);
+    }
+}
+
+void score_text_vector(struct score_text *t, const char *name, const float *v, size_t n)
+{
+    if (t->format == SCORE_JSONL) {
+        begin(t, name);
+        putc('[', t->file);
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (t->format != SCORE_JSONL)
+            begin(t, name);
+        else if (i > 0)
+            putc(',', t->file);
+        put_value(t, v[i]);
+    }
+    if (t->format == SCORE_JSONL) putc(']', t->file);
 }
 
 void score_text_end(struct score_text *t)

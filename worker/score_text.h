@@ -26,6 +26,9 @@ struct score_text {
 void score_text_name(struct score_text *t, const char *name);
 void score_text_field(struct score_text *t, const char *name, struct text value);
 void score_text_value(struct score_text *t, const char *name, float value);
+/* A vector of n: columns name_0 .. name_(n-1) of csv and tsv, in jsonl one list. */
+void score_text_vector_name(struct score_text *t, const char *name, size_t n);
+void score_text_vector(struct score_text *t, const char *name, const float *v, size_t n);
 void score_text_end(struct score_text *t);
 
 #endif

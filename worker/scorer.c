@@ -7,7 +7,7 @@ struct hand {
     struct scan *scan;
     struct infer_work *work;
     float **rows;  /* [n_tables] -> [max_keys, dim] */
-    float *logits; /* [SCORE_BLOCK, n_tasks] */
+    float *logits; /* [SCORE_BLOCK, scorer_width] */
     const struct batch *batch; /* NULL: at the end */
     uint64_t block;
     enum status status;
@@ -27,6 +27,12 @@ struct range scorer_blocks(const struct dataset *d, size_t worker, size_t n_work
 {
     uint64_t n = (dataset_rows(d) + SCORE_BLOCK - 1) / SCORE_BLOCK;
     return partition_part((size_t)n, worker, n_workers);
+}
+
+size_t scorer_width(const struct scorer_spec *spec)
+{
+    const struct model *m = spec->session->model;
+    return model_n_tasks(m) * (spec->vectors ? model_vector_width(m) : 1);
 }
 
 float scorer_value(const struct session *s, const struct batch *b, size_t row, size_t task,
@@ -67,7 +73,7 @@ static enum status make_hand(struct scorer *s, struct hand *h, struct range bloc
                 : scan_open(data, session->fit, first, end, SCORE_BLOCK, &h->scan, err));
     TRY(infer_work_create(s->infer, SCORE_BLOCK, &h->work, err));
     size_t n_tables = session->schema->n_tables;
-    h->logits = mem_array(SCORE_BLOCK * model_n_tasks(session->model), sizeof *h->logits);
+    h->logits = mem_array(SCORE_BLOCK * scorer_width(s->spec), sizeof *h->logits);
     h->rows = mem_zeroed(n_tables + 1, sizeof *h->rows);
     if (!h->logits || !h->rows) return mem_error(err, "scores", SCORE_BLOCK * sizeof *h->logits);
     for (size_t t = 0; t < n_tables; t++) {
@@ -128,7 +134,10 @@ static void infer_phase(void *arg, size_t thread)
     struct hand *h = &s->hands[thread];
     if (!h->batch) return;
     struct model_rows rows = {(const float *const *)h->rows, s->nowhere};
-    infer_forward(s->infer, h->batch, &rows, h->work, h->logits);
+    if (s->spec->vectors)
+        infer_vectors(s->infer, h->batch, &rows, *s->spec->vectors, h->work, h->logits);
+    else
+        infer_forward(s->infer, h->batch, &rows, h->work, h->logits);
 }
 
 static enum status pull(struct scorer *s, struct hand *h, struct wire_keys *keys, struct error *err)

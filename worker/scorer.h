@@ -19,7 +19,11 @@ struct scorer_spec {
     struct client *client;
     const struct crew *crew;
     struct threads *threads;
+    const enum model_side *vectors; /* two_tower: this side's vectors in place of logits; or NULL */
 };
+
+/* Floats of a row's result: a logit per task, or a vector per task. */
+size_t scorer_width(const struct scorer_spec *spec);
 
 /* What users see of output z of a task on row `row` of the batch. */
 float scorer_value(const struct session *s, const struct batch *b, size_t row, size_t task,
@@ -29,7 +33,7 @@ float scorer_value(const struct session *s, const struct batch *b, size_t row, s
 struct range scorer_blocks(const struct dataset *d, size_t worker, size_t n_workers);
 
 /* take: called by the calling thread for every block of this worker, in no
- * particular order; logits[b->n_rows, n_tasks]. The block's first row is
+ * particular order; logits[b->n_rows, scorer_width]. The block's first row is
  * block * SCORE_BLOCK of the selected rows. Parameters are asked from the
  * servers. */
 enum status scorer_run(const struct scorer_spec *spec,

@@ -87,7 +87,8 @@ static enum status check_tables(struct settings *s, struct error *err)
 
 static const char *type_name(const struct settings *s)
 {
-    static const char *const names[] = {"lr", "dnn", "share_bottom", "omoe", "mmoe", "cgc", "ple"};
+    static const char *const names[] = {"lr",  "dnn", "share_bottom", "omoe", "mmoe",
+                                        "cgc", "ple", "two_tower"};
     return names[s->model.type];
 }
 
@@ -192,6 +193,7 @@ static enum status check_model(struct settings *s, struct error *err)
     if ((type & (one_pool | own)) && !m->experts.layers.n) return empty_expert(s, err);
     if (type & (one_pool | own | FOR(MODEL_SHARE_BOTTOM))) TRY(check_towers(s, err));
     TRY(check_balance(s, err));
+    if (m->type == MODEL_TWO_TOWER) TRY(check_sides(s, err));
     return warn_rank(s, err);
 }
 

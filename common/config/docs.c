@@ -10,7 +10,9 @@ enum { WIDTH = 80, MAX_TEXT = 600 };
 
 /* ---- pieces ---- */
 
-static const char *const model_names[] = {"lr", "dnn", "share_bottom", "omoe", "mmoe", "cgc", "ple"};
+static const char *const model_names[] = {"lr",  "dnn", "share_bottom", "omoe", "mmoe",
+                                          "cgc", "ple", "two_tower"};
+enum { N_MODELS = sizeof model_names / sizeof *model_names };
 static const char *const kind_names[] = {"id", "dense", "one_hot"};
 
 static const char *set_text(unsigned set, const char *const *names, size_t n, char *out,
@@ -83,7 +85,7 @@ static void put_facts(struct buffer *out, const struct option *o, bool inherits)
         buffer_printf(out, "  default:  %s\n", text);
     if (o->models)
         buffer_printf(out, "  used by:  model type %s\n",
-                      set_text(o->models, model_names, 7, text, sizeof text));
+                      set_text(o->models, model_names, N_MODELS, text, sizeof text));
     if (o->kinds)
         buffer_printf(out, "  only for: features of kind %s\n",
                       set_text(o->kinds, kind_names, 3, text, sizeof text));
@@ -158,7 +160,7 @@ static void put_row(struct buffer *out, const struct option_place *place)
         buffer_puts(out, " Also takes the keys from `data.format` to `data.missing`.");
     if (o->models)
         buffer_printf(out, " *Used by %s.*",
-                      set_text(o->models, model_names, 7, text, sizeof text));
+                      set_text(o->models, model_names, N_MODELS, text, sizeof text));
     if (o->kinds)
         buffer_printf(out, " *Only for kind %s.*",
                       set_text(o->kinds, kind_names, 3, text, sizeof text));

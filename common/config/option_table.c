@@ -18,7 +18,8 @@ _Static_assert(sizeof(enum model_type) == sizeof(int), "OPTION_ENUM fills an int
 #define OWN_EXPERTS (FOR(MODEL_CGC) | FOR(MODEL_PLE))
 #define EXPERTS (ONE_POOL | OWN_EXPERTS)
 #define TOWERS (EXPERTS | FOR(MODEL_SHARE_BOTTOM))
-#define DEEP (BOTTOM | EXPERTS)
+#define TWO_TOWER FOR(MODEL_TWO_TOWER)
+#define DEEP (BOTTOM | EXPERTS | TWO_TOWER)
 
 static const char *const formats[] = {"csv", "tsv", "slot", NULL};
 static const char *const encodings[] = {"utf-8", "latin1", NULL};
@@ -31,7 +32,8 @@ static const char *const losses[] = {"bce",        "mse",     "huber", "weighted
 static const char *const activations[] = {"relu", "gelu", "silu", "tanh", NULL};
 static const char *const norms[] = {"none", "layer", NULL};
 static const char *const model_types[] = {"lr",   "dnn", "share_bottom", "omoe",
-                                          "mmoe", "cgc", "ple",          NULL};
+                                          "mmoe", "cgc", "ple",          "two_tower",
+                                          NULL};
 static const char *const forms[] = {"auto", "gather", "project", NULL};
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
 
@@ -455,12 +457,32 @@ static const struct option balance_rows[] = {
 };
 static const struct option_group balance = {ROWS(balance_rows)};
 
+static const struct option side_mlp_rows[] = {
+    {"layers", OPTION_SIZES, .min = 1, .max = 65536, .unit = "units",
+     .def_text = "none; an error when the model type needs it", AT(mlp_cfg, layers),
+     FLAG(mlp_cfg, given),
+     .help = "Widths of the layers. The last is the vector, of the same width on both sides: "
+             "linear, and one for each task. The tasks share the others."},
+    BETWEEN_LAYERS("layer but the last"),
+};
+static const struct option_group side_mlp = {ROWS(side_mlp_rows)};
+
+static const struct option side_rows[] = {
+    {"features", OPTION_STRINGS, .def_text = "none; an error when the model type needs it",
+     AT(side_cfg, features), .flags = OPTION_NOT_EMPTY,
+     .help = "Features of this side: names, ranges (a0..17), and patterns with * and ?. Each "
+             "feature is on one side."},
+};
+static const struct option_group side = {ROWS(side_rows), .shared = &side_mlp,
+                                         .shared_offset = offsetof(struct side_cfg, mlp)};
+
 static const struct option model_rows[] = {
     {"type", OPTION_ENUM, .names = model_types, AT(model_cfg, type), .flags = OPTION_REQUIRED,
      .help = "lr: one weight per id and number. dnn: a network of its own for every task. "
              "share_bottom: one network, then a tower per task. omoe, mmoe: shared experts "
              "mixed by one gate, by one gate per task. cgc, ple: own and shared experts, on "
-             "one level, on several. Parts that a type does not use are checked and left "
+             "one level, on several. two_tower: a vector of the user's and one of the item's "
+             "features; a task's output is their cosine. Parts that a type does not use are checked and left "
              "alone, so that one file serves several types."},
     {"bottom", OPTION_GROUP, .group = &mlp, AT(model_cfg, bottom), .models = BOTTOM,
      .help = "The shared network of share_bottom; the network of each task of dnn. Without "
@@ -472,12 +494,21 @@ static const struct option model_rows[] = {
     {"towers", OPTION_GROUP, .group = &mlp, AT(model_cfg, towers), .models = TOWERS,
      .help = "Networks from the shared part to a task's output."},
     {"cross", OPTION_GROUP, .group = &cross, .models = DEEP,
-     .help = "Cross layers of DCN-v2 between the inputs and everything that reads them."},
+     .help = "Cross layers of DCN-v2 between the inputs and everything that reads them; each "
+             "side of two_tower has its own."},
     {"balance", OPTION_CHOICE, .def = "fixed", .group = &balance,
      AT(model_cfg, balance.kind), N_AT(model_cfg, balance),
      .help = "How the tasks' losses become one gradient; the weights of the tasks count in "
              "each. pcgrad and mgda need a part that tasks share: share_bottom, omoe, mmoe, "
              "cgc, ple."},
+    {"user", OPTION_GROUP, .group = &side, AT(model_cfg, user), .models = TWO_TOWER,
+     .help = "The user's side of two_tower."},
+    {"item", OPTION_GROUP, .group = &side, AT(model_cfg, item), .models = TWO_TOWER,
+     .help = "The item's side of two_tower."},
+    {"temperature", OPTION_REAL, .def = "0.1", .min = 0, .max = 1e3, .flags = OPTION_ABOVE_MIN,
+     AT(model_cfg, temperature), .models = TWO_TOWER,
+     .help = "Divides the cosine of two_tower: outputs are within the bias plus and minus one "
+             "by this."},
 };
 static const struct option_group model = {ROWS(model_rows)};
 

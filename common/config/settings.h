@@ -212,7 +212,23 @@ struct task_cfg {
     struct origin at;
 };
 
-enum model_type { MODEL_LR, MODEL_DNN, MODEL_SHARE_BOTTOM, MODEL_OMOE, MODEL_MMOE, MODEL_CGC, MODEL_PLE };
+enum model_type {
+    MODEL_LR,
+    MODEL_DNN,
+    MODEL_SHARE_BOTTOM,
+    MODEL_OMOE,
+    MODEL_MMOE,
+    MODEL_CGC,
+    MODEL_PLE,
+    MODEL_TWO_TOWER
+};
+
+/* The two sides of two_tower. */
+enum model_side { SIDE_USER, SIDE_ITEM, N_SIDES };
+struct side_cfg {
+    struct list_cfg features; /* names and patterns; ranges are expanded */
+    struct mlp_cfg mlp;       /* its last layer is the vector */
+};
 
 /* How the losses of several tasks become one gradient (docs/models.md, Balancing). */
 enum balance_kind { BALANCE_FIXED, BALANCE_UNCERTAINTY, BALANCE_DWA, BALANCE_PCGRAD, BALANCE_MGDA };
@@ -236,6 +252,8 @@ struct model_cfg {
     size_t cross_layers; /* every type but lr */
     size_t cross_rank;   /* 0 = full matrices */
     struct balance_cfg balance;
+    struct side_cfg user, item; /* two_tower */
+    double temperature;         /* two_tower: divides the cosine */
 };
 
 /* ---- training ---- */
@@ -383,6 +401,13 @@ enum status settings_parse(const char *text, const char *name, const char *const
                            size_t n_sets, struct settings **out, struct error *err) MUST_USE;
 
 void settings_destroy(struct settings *s);
+
+/* The side of each of n features of a two_tower model. ST_USAGE with "file:line:column:
+ * ..." when a feature is in neither list or in both, or when a list names something that
+ * none of them is. settings_load() has called it when the configuration names all
+ * features itself, without patterns. */
+enum status settings_sides(const struct settings *s, const char *const *features, size_t n,
+                           enum model_side *out, struct error *err) MUST_USE;
 
 /* Warnings found while loading, one line each. Valid until settings_destroy. */
 const struct list_cfg *settings_warnings(const struct settings *s);

@@ -65,6 +65,10 @@ CASES = [  # name, type, activation, parts
           ("mmoe", {"count": 3, "experts": [4], "towers": [3]}),
           ("cgc", {"own": 1, "shared": 2, "experts": [3], "towers": [3]}),
           ("ple", {"own": 1, "shared": 2, "levels": 3, "experts": [3], "towers": [3]}))),
+    ("two_tower", "two_tower", "tanh", {"user": [4, 5, 3], "item": [3], "temperature": 0.25,
+                                        "seed": 2003}),
+    ("two_tower_cross", "two_tower", "silu", {"user": [3, 2], "item": [4, 2],
+                                              "temperature": 0.5, "cross": 1, "seed": 2004}),
 ]
 # Values that dropout keeps: of each layer, in steps 0, 1 and 2, the columns of rows 0 to 5.
 # They are what model/dropout.h says for seed 9; the test checks that.
@@ -171,8 +175,10 @@ class Case:
             put("sizes", part, parts.get(part, []))
         for part in ("count", "own", "shared", "levels", "norm", "dropout", "l2"):
             put("number", part, [parts.get(part, 0)])
-        for part in ("cross", "rank"):
+        for part in ("cross", "rank", "temperature"):
             put("number", part, [parts.get(part, 0)])
+        for part in ("user", "item"):
+            put("sizes", part, parts.get(part, []))
 
     def values(self, *shape):
         return f32(torch.rand(*shape, generator=self.random) * 2 - 1)
@@ -299,8 +305,23 @@ class Case:
             task = new
         return [self.tower(k, task[k]) for k in range(K)]
 
+    def side(self, name, x):
+        """The unit vectors of all tasks: shared hidden layers, then a linear one per task."""
+        h = self.mlp(name, x, self.parts[name][:-1]) if self.parts[name][1:] else x
+        vectors = [self.linear(f"{name}/{t}", 0, h, self.parts[name][-1]) for t in TASKS]
+        return [v / v.norm(dim=1, keepdim=True) for v in vectors]
+
+    def two_tower(self, x):
+        user, item = (self.side(n, self.cross(part)) for n, part in (("user", x[:3]),
+                                                                     ("item", x[3:])))
+        return [(user[k] * item[k]).sum(1, keepdim=True) / self.parts["temperature"] +
+                self.param(f"match/{TASKS[k]}/b", 1, 1) for k in range(K)]
+
     def forward(self, tables, first=0, end=B):
-        x = self.cross(self.inputs(tables, first, end))
+        x = self.inputs(tables, first, end)
+        if self.kind == "two_tower":
+            return torch.cat(self.two_tower(x), 1)
+        x = self.cross(x)
         if self.kind == "lr":
             numbers = [(n, v) for (n, v), f in zip(x, FEATURES) if f[1] != "id"]
             direct = sum(v for (n, v), f in zip(x, FEATURES) if f[1] == "id")

@@ -200,8 +200,8 @@ static size_t number(const struct golden_case *c, const char *name)
 static enum model_type type_of(const char *word)
 {
     static const char *const names[] = {"lr",   "dnn", "share_bottom", "omoe",
-                                        "mmoe", "cgc", "ple"};
-    for (int i = 0; i < 7; i++)
+                                        "mmoe", "cgc", "ple",          "two_tower"};
+    for (int i = 0; i < 8; i++)
         if (strcmp(names[i], word) == 0) return (enum model_type)i;
     fail_msg("unknown type %s", word);
     return MODEL_LR;
@@ -221,7 +221,7 @@ static const double scale[K] = {0.25, 0.2, 0.25};
 
 static void make_model(struct golden_case *c)
 {
-    size_t memory[5][4];
+    size_t memory[7][4];
     struct error err;
     enum model_type type = type_of(c->file->lines[c->at].word);
     struct mlp_cfg tower = sizes(c, "towers", memory[0]),
@@ -241,6 +241,8 @@ static void make_model(struct golden_case *c)
         {"tags", INPUT_ID, 2, c->dim[1], 1, POOL_SUM, c->project, false},
         {"more", INPUT_ID, 3, c->dim[1], 1, POOL_SQRTN, c->project, false},
     };
+    static const enum model_side side[] = {SIDE_USER, SIDE_USER, SIDE_USER,
+                                           SIDE_ITEM, SIDE_ITEM, SIDE_ITEM};
     struct model_cfg cfg = {.type = type,
                             .bottom = sizes(c, "bottom", memory[2]),
                             .expert_count = number(c, "count"),
@@ -249,6 +251,9 @@ static void make_model(struct golden_case *c)
                             .expert_levels = number(c, "levels"),
                             .cross_layers = number(c, "cross"),
                             .cross_rank = number(c, "rank"),
+                            .user.mlp = sizes(c, "user", memory[5]),
+                            .item.mlp = sizes(c, "item", memory[6]),
+                            .temperature = line(c, "number", "temperature")->v[0],
                             .experts = sizes(c, "experts", memory[3]),
                             .gates = gate,
                             .towers = tower,
@@ -265,7 +270,8 @@ static void make_model(struct golden_case *c)
                               .n_dense = 2,
                               .seed = SEED,
                               .attention = &seen,
-                              .n_attention = attention.layers.n > 0};
+                              .n_attention = attention.layers.n > 0,
+                              .side = side};
     if (spec.n_attention > 0) inputs[2].pool = POOL_ATTENTION;
     if (model_create(&spec, &c->model, &err) != ST_OK) fail_msg("%s", err.text);
 }
@@ -603,6 +609,8 @@ GOLDEN(mgda_omoe)
 GOLDEN(mgda_mmoe)
 GOLDEN(mgda_cgc)
 GOLDEN(mgda_ple)
+GOLDEN(two_tower)
+GOLDEN(two_tower_cross)
 
 static int setup(void **state)
 {
@@ -649,6 +657,8 @@ int main(void)
         cmocka_unit_test(test_mgda_mmoe),
         cmocka_unit_test(test_mgda_cgc),
         cmocka_unit_test(test_mgda_ple),
+        cmocka_unit_test(test_two_tower),
+        cmocka_unit_test(test_two_tower_cross),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -32,7 +32,8 @@ static void a_key_is_explained(void **state)
     explains("cluster.threads", "or auto\n");
     explains("features.pool", "only for: features of kind id\n");
     explains("model.bottom", "used by:  model type dnn, share_bottom\n");
-    explains("model.cross", "used by:  model type dnn, share_bottom, omoe, mmoe, cgc, ple\n");
+    explains("model.cross", "used by:  model type dnn, share_bottom, omoe, mmoe, cgc, ple, "
+             "two_tower\n");
     explains(NULL, "    checkpoint ");
 }
 

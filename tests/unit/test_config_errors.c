@@ -86,7 +86,7 @@ static void unknown_words_are_errors(void **state)
     config_refused("data: {train: {files: a}}\nfeatures: [{name: a}]\ntasks: {t: {label: y}}\n"
                    "model: {type: mmeo}\n", NULL,
                    "c.yaml:4:15: model.type: 'mmeo' is unknown: expected lr | dnn | share_bottom "
-                   "| omoe | mmoe | cgc | ple", "did you mean 'mmoe'?");
+                   "| omoe | mmoe | cgc | ple | two_tower", "did you mean 'mmoe'?");
     config_more_refused("train: {optimizer: {adm: {lr: 1}}}\n",
                         "c.yaml:5:21: train.optimizer: 'adm' is unknown: expected sgd | adagrad "
                         "| adam | ftrl", "did you mean 'adam'?");
@@ -140,6 +140,38 @@ static void model_refused(const char *model, const char *message, const char *hi
                       "tasks: {t: {label: y}}\nmodel: ";
     strcat(text, model);
     config_refused(text, NULL, message, hint);
+}
+
+static void towers_refused(const char *sides, const char *message, const char *hint)
+{
+    char text[1024];
+    snprintf(text, sizeof text,
+             "data: {train: {files: a}}\nfeatures:\n  - {names: [u1..3]}\n  - {name: item}\n"
+             "tasks: {t: {label: y}}\nmodel:\n  type: two_tower\n%s",
+             sides);
+    config_refused(text, NULL, message, hint);
+}
+
+/* Every feature of two_tower is on one side, and what a list names is a feature. */
+static void features_of_two_tower_are_on_one_side(void **state)
+{
+    (void)state;
+    towers_refused("  user: {features: [u1, u2], layers: [4]}\n  item: {features: [item], layers: [4]}\n",
+                   "c.yaml:3:5: features.u3: is neither in model.user.features nor in "
+                   "model.item.features", "add it to a list");
+    towers_refused("  user: {features: [u1..3], layers: [4]}\n  item: {features: ['*'], layers: [4]}\n",
+                   "c.yaml:9:20: model.item.features: 'u1' is in model.user.features too",
+                   "take it out");
+    towers_refused("  user: {features: ['u?'], layers: [4]}\n  item: {features: [itm], layers: [4]}\n",
+                   "c.yaml:9:20: model.item.features: there is no feature 'itm'",
+                   "did you mean 'item'?");
+    towers_refused("  user: {features: ['u?'], layers: [4]}\n  item: {features: [item], layers: [4, 2]}\n",
+                   "c.yaml:9:36: model.item.layers: the vector has 2 floats, that of model.user 4",
+                   "the same width");
+    towers_refused("  user: {features: ['u?'], layers: []}\n  item: {features: [item], layers: [4]}\n",
+                   "c.yaml:8:9: model type two_tower needs 'model.user.layers'", "layers: [");
+    towers_refused("  user: {features: ['u?'], layers: [4]}\n",
+                   "c.yaml:7:3: model type two_tower needs 'model.item.features'", "item: {");
 }
 
 /* Each model type says which part it lacks. */
@@ -359,6 +391,7 @@ int main(void)
         cmocka_unit_test(unknown_words_are_errors),
         cmocka_unit_test(missing_keys_are_errors),
         cmocka_unit_test(lanes_must_divide_the_batch),
+        cmocka_unit_test(features_of_two_tower_are_on_one_side),
         cmocka_unit_test(missing_parts_of_a_model_are_errors),
         cmocka_unit_test(features_have_names_of_their_own),
         cmocka_unit_test(features_do_not_contradict_themselves),

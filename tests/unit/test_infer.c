@@ -2,12 +2,14 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "common/base/mem.h"
+#include "common/math/vec.h"
 #include "tests/unit/test_model_toy.h"
 
 enum { ROWS = 300, MOST_TASKS = 4 };
@@ -115,6 +117,22 @@ static const struct toy_cfg every_type[] = {
      .seed = 10,
      .bottom = {5},
      .cross = 1,
+     .attends = true,
+     .attention = {3}},
+    {.type = MODEL_TWO_TOWER,
+     .n_rows = ROWS,
+     .n_tasks = 2,
+     .seed = 7,
+     .user = {5, 9},
+     .item = {9},
+     .act = ACT_GELU,
+     .cross = 1},
+    {.type = MODEL_TWO_TOWER,
+     .n_rows = ROWS,
+     .n_tasks = 3,
+     .seed = 7,
+     .user = {4, 8},
+     .item = {6, 5, 8},
      .attends = true,
      .attention = {3}},
 };
@@ -232,7 +250,8 @@ static void test_infer_new_feature_with_zero_weights_changes_nothing(void **stat
     (void)state;
     check_new_feature(every_type[4]);
     for (size_t i = 0; i < N_TYPES; i++)
-        if (every_type[i].cross > 0) check_new_feature(every_type[i]);
+        if (every_type[i].cross > 0 && !every_type[i].attends)
+            check_new_feature(every_type[i]);
 }
 
 /* A new task with its gate, experts and tower leaves the old tasks' bits in the last
@@ -273,6 +292,89 @@ static void test_infer_leaves_dropout_out(void **state)
     assert_true(a.loss[0] != b.loss[0]);
     toy_destroy(&a);
     toy_destroy(&b);
+}
+
+static void vectors(const struct toy *t, const struct batch *b, enum model_side side,
+                    float *out)
+{
+    struct infer *f;
+    struct infer_work *w;
+    struct error err;
+    assert_int_equal(infer_create(t->model, t->params, &f, &err), ST_OK);
+    assert_int_equal(infer_work_create(f, b->n_rows, &w, &err), ST_OK);
+    infer_vectors(f, b, &t->rows, side, w, out);
+    infer_work_destroy(w);
+    infer_destroy(f);
+}
+
+/* Vectors have length 1, and their products by task, over the temperature, plus the bias
+ * are the logits, bit for bit. */
+static void test_vectors_give_the_logits(void **state)
+{
+    (void)state;
+    for (size_t i = N_TYPES - 2; i < N_TYPES; i++) {
+        static float z[ROWS * 3], user[ROWS * 3 * 9], item[ROWS * 3 * 9];
+        struct toy t;
+        toy_create(&t, &every_type[i]);
+        toy_randomise(&t);
+        size_t K = t.cfg.n_tasks, width = model_vector_width(t.model);
+        float inverse = (float)(1 / t.spec.cfg.temperature);
+        infer(&t, &t.batch, &t.rows, z);
+        vectors(&t, &t.batch, SIDE_USER, user);
+        vectors(&t, &t.batch, SIDE_ITEM, item);
+        for (size_t j = 0; j < ROWS * K; j++) {
+            const float *u = user + j * width, *v = item + j * width;
+            char name[32];
+            snprintf(name, sizeof name, "match/task%zu/b", j % K);
+            float bias = t.params[toy_tensor(&t, name)->offset];
+            assert_true(z[j] == vec_dot(width, u, v) * inverse + bias);
+            assert_true(fabsf(vec_dot(width, u, u) - 1) < 1e-5f);
+        }
+        toy_destroy(&t);
+    }
+}
+
+/* A side's vectors do not change with the features of the other side. */
+static void test_vectors_see_their_own_side_alone(void **state)
+{
+    (void)state;
+    static float user[ROWS * 2 * 9], item[ROWS * 2 * 9], other[ROWS * 2 * 9];
+    static uint32_t levels[ROWS];
+    const uint32_t *one_hot[] = {levels};
+    struct toy t;
+    toy_create(&t, &every_type[N_TYPES - 2]);
+    struct batch b = t.batch;
+    for (size_t r = 0; r < ROWS; r++) levels[r] = b.one_hot[0][r] == 0;
+    b.one_hot = one_hot; /* level is on the item's side */
+    vectors(&t, &t.batch, SIDE_USER, user);
+    vectors(&t, &b, SIDE_USER, other);
+    assert_memory_equal(user, other, sizeof user);
+    vectors(&t, &t.batch, SIDE_ITEM, item);
+    vectors(&t, &b, SIDE_ITEM, other);
+    assert_memory_not_equal(item, other, sizeof item);
+    toy_destroy(&t);
+}
+
+/* A row without any known input has a vector of zeros, not one of noise or NaN. */
+static void test_vectors_of_nothing_are_zero(void **state)
+{
+    (void)state;
+    static float user[ROWS * 2 * 9], z[ROWS * 2];
+    struct toy t;
+    toy_create(&t, &every_type[N_TYPES - 2]);
+    size_t n;
+    const struct model_tensor *list = model_tensors(t.model, &n);
+    for (size_t i = 0; i < n; i++)
+        for (size_t r = 0; r < list[i].rows && strncmp(list[i].name, "user/", 5) == 0;
+             r++)
+            memset(t.params + list[i].offset + r * list[i].stride, 0,
+                   list[i].cols * sizeof(float));
+    vectors(&t, &t.batch, SIDE_USER, user);
+    for (size_t i = 0; i < ROWS * 2 * 9; i++) assert_true(user[i] == 0);
+    infer(&t, &t.batch, &t.rows, z);
+    for (size_t i = 0; i < ROWS * 2; i++) assert_true(z[i] == (float)t.tasks[i % 2].base);
+    assert_true(toy_step(&t)); /* gradients are finite */
+    toy_destroy(&t);
 }
 
 /* Parameters are copied: a change shows after infer_create alone. */
@@ -344,6 +446,9 @@ int main(void)
         cmocka_unit_test(test_infer_new_feature_with_zero_weights_changes_nothing),
         cmocka_unit_test(test_infer_new_task_leaves_the_others),
         cmocka_unit_test(test_infer_leaves_dropout_out),
+        cmocka_unit_test(test_vectors_give_the_logits),
+        cmocka_unit_test(test_vectors_see_their_own_side_alone),
+        cmocka_unit_test(test_vectors_of_nothing_are_zero),
         cmocka_unit_test(test_infer_keeps_its_own_parameters),
         cmocka_unit_test(test_infer_forward_does_not_allocate),
         cmocka_unit_test(test_link_is_sigmoid_for_binary_tasks),

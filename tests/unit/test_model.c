@@ -23,6 +23,10 @@
     PLE2, .norm = NORM_LAYER, .dropout = 0.5, .attends = true, .attention = {4},         \
         .cross = 2, .rank = 3
 
+#define TWO_TOWER                                                                        \
+    .type = MODEL_TWO_TOWER, .n_rows = 6, .n_tasks = 2, .seed = 1, .user = {5, 3},       \
+    .item = {3}
+
 static const struct toy_cfg every_type[] = {
     {.type = MODEL_LR, .n_rows = 6, .n_tasks = 2, .seed = 1},
     {.type = MODEL_DNN, .n_rows = 6, .n_tasks = 2, .seed = 1, .bottom = {5, 3}},
@@ -52,6 +56,8 @@ static const struct toy_cfg every_type[] = {
     {ALL_OPTIONS},
     {.type = MODEL_DNN, .n_rows = 6, .n_tasks = 2, .seed = 1, .cross = 2},
     {MMOE, .cross = 1, .rank = 3},
+    {TWO_TOWER},
+    {TWO_TOWER, .cross = 1, .norm = NORM_LAYER, .dropout = 0.5},
 };
 enum { N_TYPES = sizeof every_type / sizeof every_type[0] };
 
@@ -574,6 +580,58 @@ static void test_cross_layers_have_tensors_by_feature(void **state)
     toy_destroy(&t);
 }
 
+/* Hidden layers of a side are shared, vectors are per task; first layers and cross layers
+ * have the features of their own side alone. */
+static void test_sides_have_their_own_features(void **state)
+{
+    (void)state;
+    struct toy t;
+    toy_create(&t, &(struct toy_cfg){TWO_TOWER, .cross = 1});
+    assert_int_equal(tensor(&t, "user/layer0/w/z_user")->cols, 5);
+    assert_int_equal(tensor(&t, "user/task1/layer0/w")->rows, 5);
+    assert_int_equal(tensor(&t, "user/task1/layer0/w")->cols, 3);
+    assert_int_equal(tensor(&t, "item/task1/layer0/w/level")->rows, 4);
+    assert_int_equal(tensor(&t, "match/task0/b")->cols, 1);
+    assert_int_equal(tensor(&t, "cross/layer0/w/num/z_user")->cols, 3);
+    assert_null(toy_tensor(&t, "user/layer0/w/level"));
+    assert_null(toy_tensor(&t, "item/task1/layer0/w/z_user"));
+    assert_null(toy_tensor(&t, "cross/layer0/w/num/level"));
+    assert_true(reaches(&t, "user/task1/layer0/w", 1));
+    assert_false(reaches(&t, "user/task1/layer0/w", 0));
+    assert_true(reaches(&t, "user/layer0/w/z_user", 0));
+    toy_destroy(&t);
+}
+
+/* Sides whose vectors do not fit, or that are not there, are refused. */
+static void test_wrong_sides_are_refused(void **state)
+{
+    (void)state;
+    struct toy t;
+    toy_create(&t, &(struct toy_cfg){TWO_TOWER});
+    struct model_spec s = t.spec;
+    s.cfg.user.mlp.layers.n = 1;
+    expect_usage(&t, &s, "vectors of 5 floats");
+    s.cfg.user.mlp.layers.n = 0;
+    expect_usage(&t, &s, "model.user.layers");
+    s = t.spec;
+    s.cfg.temperature = 0;
+    expect_usage(&t, &s, "model.temperature");
+    s = t.spec;
+    s.side = NULL;
+    expect_usage(&t, &s, "side");
+    for (size_t i = 0; i < 2; i++) {
+        enum model_side both[TOY_INPUTS];
+        for (size_t k = 0; k < TOY_INPUTS; k++) both[k] = (enum model_side)i;
+        s.side = both;
+        expect_usage(&t, &s, i == SIDE_USER ? "item" : "user");
+    }
+    toy_destroy(&t);
+    toy_create(&t, &(struct toy_cfg){TWO_TOWER, .attends = true, .attention = {3}});
+    t.side[0] = SIDE_ITEM;
+    expect_usage(&t, &t.spec, "other side");
+    toy_destroy(&t);
+}
+
 /* The matrix products that a bound counts: those of cross layers and of every other
  * layer, the first layers of all units as one. */
 static void test_products_are_those_of_the_layers(void **state)
@@ -586,6 +644,11 @@ static void test_products_are_those_of_the_layers(void **state)
                                          {18, 3 * 5 + 2 * 3}};
     assert_int_equal(model_products(t.model, p, 16), 7);
     assert_memory_equal(p, want, sizeof want);
+    toy_destroy(&t);
+    toy_create(&t, &(struct toy_cfg){TWO_TOWER}); /* 7 columns of the user, 11 of the item */
+    const struct model_product sides[] = {{5, 3}, {5, 3}, {7, 5}, {11, 2 * 3}};
+    assert_int_equal(model_products(t.model, p, 16), 4);
+    assert_memory_equal(p, sides, sizeof sides);
     toy_destroy(&t);
 }
 
@@ -687,6 +750,8 @@ int main(void)
         cmocka_unit_test(test_wrong_inputs_are_refused),
         cmocka_unit_test(test_wrong_attention_is_refused),
         cmocka_unit_test(test_cross_layers_have_tensors_by_feature),
+        cmocka_unit_test(test_sides_have_their_own_features),
+        cmocka_unit_test(test_wrong_sides_are_refused),
         cmocka_unit_test(test_products_are_those_of_the_layers),
         cmocka_unit_test(test_every_failing_allocation_is_survived),
         cmocka_unit_test(test_description_shows_shapes),

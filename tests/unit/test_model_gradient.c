@@ -261,6 +261,54 @@ static void test_gradient_cross_corners(void **state)
     check(&(struct toy_cfg){.type = MODEL_LR, BASE, .cross = 2});
 }
 
+/* Hidden layers on both sides, on one, on none; a vector whose width is no multiple of
+ * the padding; cross layers, norm and attention within each side. */
+static void test_gradient_two_tower(void **state)
+{
+    (void)state;
+    struct toy_cfg c = {.type = MODEL_TWO_TOWER, BASE, .user = {5, 3}, .item = {4, 6, 3}};
+    check(&c);
+    check(&(struct toy_cfg){.type = MODEL_TWO_TOWER, BASE, .user = {3}, .item = {4, 3}});
+    check(&(struct toy_cfg){.type = MODEL_TWO_TOWER, BASE, .user = {11}, .item = {11}});
+    c.act = ACT_SILU;
+    c.cross = 2;
+    check(&c);
+    c.rank = 2;
+    c.norm = NORM_LAYER;
+    check(&c);
+    c.attends = true;
+    c.attention[0] = 3;
+    check(&c);
+}
+
+/* One task and one feature on each side; a vector of one float, which is a sign; twelve
+ * tasks; more rows than go through at once. */
+static void test_gradient_two_tower_corners(void **state)
+{
+    (void)state;
+    check(&(struct toy_cfg){.type = MODEL_TWO_TOWER,
+                            .n_rows = 4,
+                            .n_tasks = 1,
+                            .n_inputs = 2,
+                            .seed = 3,
+                            .user = {2},
+                            .item = {3, 2}});
+    check(&(struct toy_cfg){.type = MODEL_TWO_TOWER, BASE, .user = {3, 1}, .item = {1}});
+    check(&(struct toy_cfg){.type = MODEL_TWO_TOWER,
+                            .n_rows = 5,
+                            .n_tasks = 12,
+                            .seed = 3,
+                            .user = {4, 2},
+                            .item = {3, 2}});
+    check(&(struct toy_cfg){.type = MODEL_TWO_TOWER,
+                            .n_rows = 140,
+                            .n_tasks = 2,
+                            .seed = 5,
+                            .user = {4, 3},
+                            .item = {3},
+                            .act = ACT_TANH});
+}
+
 /* Each activation in experts, gates and towers at once. */
 static void test_gradient_activations(void **state)
 {
@@ -531,6 +579,8 @@ int main(void)
         cmocka_unit_test(test_gradient_ple),
         cmocka_unit_test(test_gradient_cross),
         cmocka_unit_test(test_gradient_cross_corners),
+        cmocka_unit_test(test_gradient_two_tower),
+        cmocka_unit_test(test_gradient_two_tower_corners),
         cmocka_unit_test(test_gradient_activations),
         cmocka_unit_test(test_gradient_gates_with_their_own_activation),
         cmocka_unit_test(test_gradient_losses),

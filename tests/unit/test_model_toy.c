@@ -217,6 +217,14 @@ static void make_attention(struct toy *t, size_t n)
     }
 }
 
+static enum model_side side_of(const char *name)
+{
+    static const char *const user[] = {"z_user", "num", "list_mean"};
+    for (size_t i = 0; i < 3; i++)
+        if (strcmp(user[i], name) == 0) return SIDE_USER;
+    return SIDE_ITEM;
+}
+
 static void make_inputs(struct toy *t)
 {
     size_t d0 = model_row_dim(t->cfg.type, 3, t->cfg.n_tasks);
@@ -237,7 +245,10 @@ static void make_inputs(struct toy *t)
         {"wide/level", INPUT_ONE_HOT, 0, 4, 0, POOL_SUM, false, true},
         {"wide/list_mean", INPUT_ID, 3, K, 3, POOL_MEAN, false, true},
     };
-    for (size_t i = 0; i < n; i++) t->inputs[i] = in[(i + t->cfg.rotate) % TOY_INPUTS];
+    for (size_t i = 0; i < n; i++) {
+        t->inputs[i] = in[(i + t->cfg.rotate) % TOY_INPUTS];
+        t->side[i] = side_of(t->inputs[i].name);
+    }
     if (t->cfg.attends) make_attention(t, n);
     for (size_t i = 0; i < TOY_WIDE; i++)
         t->inputs[n + i] = wide[(i + t->cfg.rotate) % TOY_WIDE];
@@ -255,6 +266,9 @@ static void make_spec(struct toy *t)
                           .expert_levels = c->levels,
                           .cross_layers = c->cross,
                           .cross_rank = c->rank,
+                          .user.mlp = mlp_of(t, c->user),
+                          .item.mlp = mlp_of(t, c->item),
+                          .temperature = 0.3,
                           .bottom = mlp_of(t, c->bottom),
                           .experts = mlp_of(t, c->experts),
                           .gates = mlp_of(t, c->gates),
@@ -289,7 +303,8 @@ static void make_spec(struct toy *t)
                                   .n_dense = 2,
                                   .seed = c->seed,
                                   .attention = t->attention,
-                                  .n_attention = t->n_attention};
+                                  .n_attention = t->n_attention,
+                                  .side = t->side};
 }
 
 static void make_work(struct toy *t)

@@ -10,6 +10,8 @@
  * With `attends` table 1 has dim 3, list_mean is pooled by attention to z_user, and
  * list_sqrtn to a_shared.
  *
+ * The user's side of two_tower is z_user, num and list_mean, the item's side the rest.
+ *
  * Lists have 0 to 4 items, with repeats; levels may be missing; labels may be absent
  * (NaN), row weights differ. Everything is a function of the seed. */
 #ifndef MTPS_TESTS_MODEL_TOY_H
@@ -45,6 +47,7 @@ struct toy_cfg {
     size_t attention[TOY_SIZES]; /* hidden layers of its networks */
     size_t cross, rank; /* cross layers, their rank */
     struct balance_cfg balance;
+    size_t user[TOY_SIZES], item[TOY_SIZES]; /* layers of two_tower */
     uint64_t seed;
 };
 
@@ -55,6 +58,7 @@ struct toy {
     struct model_task tasks[TOY_TASKS];
     struct model_attention attention[2];
     size_t n_attention;
+    enum model_side side[TOY_INPUTS + TOY_WIDE];
     char names[TOY_TASKS][16];
     size_t table_dim[TOY_TABLES];
     struct model *model;

@@ -85,12 +85,36 @@ static void values_read_back(void **state)
     written(SCORE_JSONL, "u", TEXT("x"), INFINITY, "{\"u\":\"x\",\"click\":null}\n");
 }
 
+/* A vector is a column per float, in jsonl one list. */
+static void vectors_are_columns_or_a_list(void **state)
+{
+    (void)state;
+    static const char *const expected[] = {"u,a_0,a_1\nx,0.5,\n", "u\ta_0\ta_1\nx\t0.5\t\n",
+                                           "{\"u\":\"x\",\"a\":[0.5,null]}\n"};
+    static const enum score_format formats[] = {SCORE_CSV, SCORE_TSV, SCORE_JSONL};
+    for (size_t i = 0; i < 3; i++) {
+        char *out = NULL;
+        size_t n = 0;
+        struct score_text t = {.file = open_memstream(&out, &n), .format = formats[i]};
+        assert_non_null(t.file);
+        score_text_name(&t, "u");
+        score_text_vector_name(&t, "a", 2);
+        score_text_end(&t);
+        score_text_field(&t, "u", TEXT("x"));
+        score_text_vector(&t, "a", (const float[]){0.5f, NAN}, 2);
+        score_text_end(&t);
+        fclose(t.file);
+        assert_string_equal(out, expected[i]);
+        free(out);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plain_text_is_not_quoted), cmocka_unit_test(values_are_quoted),
         cmocka_unit_test(names_are_quoted),
         cmocka_unit_test(bytes_that_are_no_utf8_are_replaced_in_json_only),
-        cmocka_unit_test(values_read_back)};
+        cmocka_unit_test(values_read_back), cmocka_unit_test(vectors_are_columns_or_a_list)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
