@@ -1,4 +1,4 @@
-/* mtps config: look at configurations. Reads the configuration files only. */
+/* mtps config: look at configurations. check reads the data's header lines too. */
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +8,7 @@
 #include "common/base/mem.h"
 #include "common/config/docs.h"
 #include "common/config/nearest.h"
+#include "data/dataset.h"
 
 struct config_args {
     struct common_args common;
@@ -41,7 +42,8 @@ static const struct argp argp = {
     "check -c FILE\nshow -c FILE\nexplain [KEY]\nschema",
     "Look at configurations."
     "\v"
-    "check    read FILE with what it includes and report what is wrong with it\n"
+    "check    read FILE with what it includes and the header lines of its data, and report\n"
+    "         what is wrong\n"
     "show     every value with its place: FILE:LINE, --set or default\n"
     "explain  what a key means, its values and its default\n"
     "schema   a JSON Schema for editors\n",
@@ -64,28 +66,43 @@ static enum status print_text(char *text, bool json, struct error *err)
     return failed ? error_set(err, ST_IO, "cannot write to standard output") : ST_OK;
 }
 
+static json_t *warnings_json(const struct list_cfg *warnings, const char *unread)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < warnings->n; i++)
+        json_array_append_new(list, json_string(warnings->v[i]));
+    if (unread) json_array_append_new(list, json_string(unread));
+    return list;
+}
+
+static enum status print_check(const struct config_args *a, const struct settings *s,
+                               const char *unread, struct error *err)
+{
+    const struct list_cfg *warnings = settings_warnings(s);
+    if (!a->common.json) {
+        size_t n_names = 0; /* a pattern is one name */
+        for (size_t i = 0; i < s->n_features; i++) n_names += s->features[i].names.n;
+        if (unread) fprintf(stderr, "warning: columns were not checked: %s\n", unread);
+        printf("%s: fine (%zu features, %zu tasks, %zu warnings)\n", a->common.config, n_names,
+               s->n_tasks, warnings->n + (unread != NULL));
+        return ST_OK;
+    }
+    json_t *doc = json_pack("{s:s, s:s, s:o}", "config", a->common.config, "name", s->name,
+                            "warnings", warnings_json(warnings, unread));
+    int failed = !doc || json_dumpf(doc, stdout, JSON_COMPACT);
+    json_decref(doc);
+    putchar('\n');
+    return failed ? error_set(err, ST_IO, "cannot write to standard output") : ST_OK;
+}
+
 static enum status check(const struct config_args *a, struct error *err)
 {
     struct settings *s;
+    char *unread = NULL;
     TRY(cli_settings(&a->common, &s, err));
-    const struct list_cfg *warnings = settings_warnings(s);
-    enum status st = ST_OK;
-    if (a->common.json) {
-        json_t *list = json_array();
-        for (size_t i = 0; i < warnings->n; i++)
-            json_array_append_new(list, json_string(warnings->v[i]));
-        json_t *doc = json_pack("{s:s, s:s, s:o}", "config", a->common.config, "name", s->name,
-                                "warnings", list);
-        if (!doc || json_dumpf(doc, stdout, JSON_COMPACT))
-            st = error_set(err, ST_IO, "cannot write to standard output");
-        json_decref(doc);
-        putchar('\n');
-    } else {
-        size_t n_names = 0; /* a pattern is one name until the data are seen */
-        for (size_t i = 0; i < s->n_features; i++) n_names += s->features[i].names.n;
-        printf("%s: fine (%zu features, %zu tasks, %zu warnings)\n", a->common.config, n_names,
-               s->n_tasks, warnings->n);
-    }
+    enum status st = schema_check(s, &unread, err);
+    if (st == ST_OK) st = print_check(a, s, unread, err);
+    mem_free(unread);
     settings_destroy(s);
     return st;
 }

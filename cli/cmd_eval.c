@@ -6,6 +6,7 @@
 
 #include "cli/scoring.h"
 #include "common/base/mem.h"
+#include "data/expr.h"
 #include "worker/evaluator.h"
 #include "worker/report.h"
 #include "worker/slices.h"
@@ -117,7 +118,8 @@ static struct dataset *data_of(const struct args *a, const struct session *s)
     return a->on->use == SESSION_TRAIN ? s->train : s->eval;
 }
 
-static enum status measure(const struct args *a, struct job *j, const struct expr *by, struct error *err)
+static enum status measure(const struct args *a, struct job *j, const struct text_cfg *by,
+                           struct error *err)
 {
     struct metric_result *results = mem_zeroed(j->settings->n_tasks, sizeof *results);
     if (!results) return mem_error(err, "results", sizeof *results);
@@ -146,19 +148,22 @@ static enum status check_rows(const struct args *a, const struct settings *s, st
 
 static enum status run(const struct args *a, struct job *j, const char *path, struct error *err)
 {
-    struct expr *by = NULL;
+    struct expr *by = NULL; /* parsed here for its columns alone */
     const char *keep[MAX_COLUMNS];
-    struct session_spec data = {.settings = j->settings, .net = j->net, .uses = a->on->open, .keep = keep};
+    struct session_spec data = {.settings = j->settings, .net = j->net, .uses = a->on->open,
+                                .keep = keep, .keep_option = "--by"};
     struct text_cfg text = {a->by, {"--by", 1, 1}};
     enum status st = check_rows(a, j->settings, err);
     if (st == ST_OK && a->by) st = expr_parse(&text, NULL, 0, &by, err);
-    for (size_t i = 0; by && i < expr_n_columns(by) && i < MAX_COLUMNS; i++) {
+    if (by && expr_n_columns(by) > MAX_COLUMNS)
+        st = error_set(err, ST_USAGE, "--by: more than %d columns", MAX_COLUMNS);
+    for (size_t i = 0; st == ST_OK && by && i < expr_n_columns(by); i++) {
         keep[i] = expr_column(by, i);
         data.n_keep = i + 1;
     }
     st = job_agree(j, st, "--by", err);
     if (st == ST_OK) st = scoring_open(j, &data, path, err);
-    if (st == ST_OK && !j->is_server) st = measure(a, j, by, err);
+    if (st == ST_OK && !j->is_server) st = measure(a, j, by ? &text : NULL, err);
     expr_destroy(by);
     return st;
 }

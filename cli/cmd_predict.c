@@ -102,6 +102,7 @@ static struct source_cfg input_source(const struct args *a, const struct setting
     struct source_cfg source = s->data.eval.files.n ? s->data.eval : s->data.train;
     static const struct origin at = {"--input", 0, 0}, where_at = {"--where", 1, 1};
     source.files = (struct list_cfg){(const char **)a->input, a->n_input, at};
+    source.as_listed = true;
     source.where = (struct text_cfg){a->where, where_at};
     source.at = at;
     return source;
@@ -193,7 +194,8 @@ static enum status run(struct args *a, struct job *j, const char *path, struct e
                                 .uses = a->n_input ? SESSION_INPUT : SESSION_EVAL,
                                 .input = &input,
                                 .keep = a->keep,
-                                .n_keep = a->n_keep};
+                                .n_keep = a->n_keep,
+                                .keep_option = "--keep"};
     enum status st = j->leader ? check_keep(a, j->settings, err) : ST_OK;
     if (st == ST_OK && j->leader) st = check_vectors(a, j->settings, err);
     if (st == ST_OK && j->leader) st = check_output(a, j->settings, &input, path, err);

@@ -52,14 +52,21 @@ enum status schema_build(const struct settings *s, const struct raw_columns *col
                          struct error *err) MUST_USE;
 void schema_destroy(struct schema *s);
 
+/* All that can be checked without reading rows: every expression, and every column and
+ * feature against the header lines of all sources. *unread (mem_free): NULL, or which
+ * file is not there, so that its columns were not checked. */
+enum status schema_check(const struct settings *s, char **unread,
+                         struct error *err) MUST_USE;
+
 /* ---- preparing ---- */
 
 enum use { USE_TRAIN, USE_EVAL, USE_VALID, USE_INPUT };
 
 struct prepare_options {
     bool labels_optional;
-    const char *const *keep; /* columns whose text is kept for predict --keep */
+    const char *const *keep; /* columns whose text is kept */
     size_t n_keep;
+    const char *keep_option; /* who asks for them: "--keep" */
     bool force; /* make it again */
     void (*progress)(void *arg, uint64_t done, uint64_t total, uint64_t rows,
                      const char *phase);
@@ -94,6 +101,18 @@ size_t dataset_max_per_row(const struct dataset *d, size_t id);
 /* Text of a kept or auxiliary column on a (prepared) row; valid until the next call. */
 enum status dataset_kept(struct dataset *d, const char *column, uint64_t row,
                          struct text *out, struct error *err) MUST_USE;
+
+/* An expression over kept columns, by row. what names it in errors (borrowed).
+ * ST_USAGE when a column is not in the data. */
+struct row_values;
+enum status row_values_open(const struct dataset *d, const struct text_cfg *expr,
+                            const char *what, struct row_values **out,
+                            struct error *err) MUST_USE;
+void row_values_close(struct row_values *v);
+/* Its value on a (prepared) row as the text of an id, "missing" when it is; valid until
+ * the next call. */
+enum status row_values_text(struct row_values *v, uint64_t row, struct text *out,
+                            struct error *err) MUST_USE;
 
 /* ---- statistics of the training rows: part of the model ---- */
 

@@ -2,6 +2,7 @@
  *
  *   dataset.c         opening, row numbers of selected rows
  *   dataset_kept.c    columns kept for selections, by row
+ *   dataset_rule.c    expressions over those columns
  *   dataset_select.c  where and valid
  *   dataset_store.c   selected rows in memory, ready for batches
  *   dataset_batch.c   a batch from rows in memory */

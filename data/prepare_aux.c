@@ -79,8 +79,8 @@ static enum status add_kept(struct aux *a, const struct prepare_options *opt,
         size_t j = 0;
         while (j < c->n && strcmp(c->names[j], opt->keep[i])) j++;
         if (j == c->n) {
-            error_set(err, ST_USAGE, "--keep: column \"%s\" is not in the data",
-                      opt->keep[i]);
+            error_set(err, ST_USAGE, "%s: column \"%s\" is not in the data",
+                      opt->keep_option, opt->keep[i]);
             const char *near = nearest_word(opt->keep[i], c->names, c->n);
             return near ? error_hint(err, ST_USAGE, "did you mean \"%s\"?", near)
                         : ST_USAGE;

@@ -57,7 +57,7 @@ enum { RAW_NO_MATCH = UINT32_MAX };
 struct raw; /* an open stream of rows */
 
 /* Expand the globs of a source: matching regular files, sorted by name, each
- * once. ST_NOINPUT names a pattern without a match. Caller frees *files (one
+ * once; or, as_listed, the files of each pattern in turn. ST_NOINPUT names a pattern without a match. Caller frees *files (one
  * block holding array and strings) with mem_free. */
 enum status raw_expand(const struct source_cfg *source, const char ***files, size_t *n,
                        struct error *err) MUST_USE;

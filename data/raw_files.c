@@ -57,7 +57,7 @@ static enum status add_pattern(struct found_list *list, const char *pattern,
 {
     if (!strpbrk(pattern, "*?[")) return add_plain(list, pattern, err);
     glob_t hits;
-    int got = glob(pattern, GLOB_NOSORT, NULL, &hits);
+    int got = glob(pattern, 0, NULL, &hits);
     if (got == GLOB_NOSPACE) return mem_error(err, pattern, 0);
     if (got != 0) {
         struct stat info;
@@ -128,7 +128,7 @@ enum status raw_expand(const struct source_cfg *source, const char ***files, siz
     for (size_t i = 0; st == ST_OK && i < source->files.n; i++)
         st = add_pattern(&list, source->files.v[i], err);
     if (st == ST_OK) {
-        sort_once(&list);
+        if (!source->as_listed) sort_once(&list);
         st = pack(&list, files, err);
     }
     if (st == ST_OK) *n = list.n;

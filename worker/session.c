@@ -34,6 +34,7 @@ static enum status open_source(struct session *s, const struct source_cfg *sourc
 {
     struct prepare_options opt = {.labels_optional = use == USE_INPUT,
                                   .keep = s->spec.keep,
+                                  .keep_option = s->spec.keep_option,
                                   .n_keep = use == USE_EVAL || use == USE_INPUT ? s->spec.n_keep : 0,
                                   .progress = on_prepare,
                                   .arg = s};

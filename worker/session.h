@@ -16,8 +16,9 @@ struct session_spec {
     struct transport *net;           /* NULL in one process */
     unsigned uses;
     const struct source_cfg *input;  /* SESSION_INPUT: rows to score */
-    const char *const *keep;         /* columns whose text predict copies */
+    const char *const *keep;         /* columns whose text is kept */
     size_t n_keep;
+    const char *keep_option;         /* who asks for them: "--keep" */
 };
 
 struct session {

@@ -14,8 +14,7 @@ struct bin {
 
 struct slicing {
     const struct scorer_spec *spec;
-    const struct expr *by;
-    struct expr_scratch *scratch;
+    struct row_values *by;
     size_t n_tasks, n;
     struct bin bins[MAX_SLICES];
     size_t of_row[SCORE_BLOCK];
@@ -38,26 +37,6 @@ static enum status bin_of(struct slicing *s, struct text value, size_t *bin, str
     if (!b->value) return mem_error(err, "--by", value.n);
     s->n++;
     return metric_create(s->n_tasks, &b->metric, err);
-}
-
-/* Text of the expression on a row of the prepared file. */
-static enum status value_of_row(struct slicing *s, uint64_t row, char *buf, struct text *out,
-                                struct error *err)
-{
-    struct text columns[64];
-    size_t n = expr_n_columns(s->by);
-    char copies[64][256];
-    for (size_t i = 0; i < n; i++) {
-        struct text t;
-        TRY(dataset_kept(s->spec->data, expr_column(s->by, i), row, &t, err));
-        if (t.n > sizeof copies[i]) t.n = sizeof copies[i];
-        if (t.s) memcpy(copies[i], t.s, t.n); /* the next column reuses t's memory */
-        columns[i] = (struct text){t.s ? copies[i] : NULL, t.n};
-    }
-    struct value v;
-    TRY(expr_eval(s->by, columns, s->scratch, &v, err));
-    *out = v.kind == VALUE_MISSING ? (struct text){"missing", 7} : value_id_text(&v, buf);
-    return ST_OK;
 }
 
 static enum status add_bin(struct slicing *s, size_t bin, uint64_t block, const struct batch *b,
@@ -84,9 +63,8 @@ static enum status add_block(void *arg, uint64_t block, const struct batch *b, c
 {
     struct slicing *s = arg;
     for (size_t i = 0; i < b->n_rows; i++) {
-        char buf[32];
         struct text value;
-        TRY(value_of_row(s, b->row[i], buf, &value, err));
+        TRY(row_values_text(s->by, b->row[i], &value, err));
         TRY(bin_of(s, value, &s->of_row[i], err));
     }
     for (size_t bin = 0; bin < s->n; bin++) TRY(add_bin(s, bin, block, b, logits, err));
@@ -165,18 +143,17 @@ static enum status results(struct slicing *s, struct slice **out, size_t *n, str
     return ST_OK;
 }
 
-static enum status make(struct slicing *s, struct error *err)
+static enum status make(struct slicing *s, const struct text_cfg *by, struct error *err)
 {
     size_t n = SCORE_BLOCK * s->n_tasks;
     s->scores = mem_array(n, sizeof *s->scores);
     s->logits = mem_array(n, sizeof *s->logits);
     s->labels = mem_array(n, sizeof *s->labels);
     if (!s->scores || !s->logits || !s->labels) return mem_error(err, "--by", n * sizeof *s->scores);
-    if (expr_n_columns(s->by) > 64) return error_set(err, ST_USAGE, "--by: more than 64 columns");
-    return expr_scratch_create(&s->scratch, err);
+    return row_values_open(s->spec->data, by, by->at.file, &s->by, err);
 }
 
-enum status evaluate_slices(const struct scorer_spec *spec, const struct expr *by,
+enum status evaluate_slices(const struct scorer_spec *spec, const struct text_cfg *by,
                             struct slice **slices, size_t *n, struct error *err)
 {
     struct slicing *s = mem_zeroed(1, sizeof *s);
@@ -184,9 +161,8 @@ enum status evaluate_slices(const struct scorer_spec *spec, const struct expr *b
     *n = 0;
     if (!s) return mem_error(err, "--by", sizeof *s);
     s->spec = spec;
-    s->by = by;
     s->n_tasks = spec->session->spec.settings->n_tasks;
-    enum status st = make(s, err);
+    enum status st = make(s, by, err);
     if (st == ST_OK) st = scorer_run(spec, add_block, s, err);
     if (st == ST_OK) st = gather(s, err);
     if (st == ST_OK) st = results(s, slices, n, err);
@@ -194,7 +170,7 @@ enum status evaluate_slices(const struct scorer_spec *spec, const struct expr *b
         mem_free(s->bins[i].value);
         metric_destroy(s->bins[i].metric);
     }
-    expr_scratch_destroy(s->scratch);
+    row_values_close(s->by);
     mem_free(s->scores);
     mem_free(s->logits);
     mem_free(s->labels);

@@ -1,4 +1,5 @@
 /* Rules between the keys of features, and what follows for their tables. */
+#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -245,6 +246,51 @@ static enum status merge_dims(struct settings *s, struct error *err)
     return ST_OK;
 }
 
+/* ---- tables that nobody uses ---- */
+
+static bool uses_table(const struct feature_cfg *f, const char *table)
+{
+    if (f->kind != FEATURE_ID) return false;
+    if (f->table) return !strcmp(f->table, table);
+    for (size_t i = 0; i < f->names.n; i++)
+        if (!fnmatch(f->names.v[i], table, 0)) return true;
+    return false;
+}
+
+/* The table's name, of the features' tables, that is nearest. */
+static const char *nearest_table(const struct settings *s, const char *table)
+{
+    size_t n = 0, most = 1;
+    for (size_t i = 0; i < s->n_features; i++) most += s->features[i].names.n;
+    const char **names = mem_array(most, sizeof *names), *near = NULL;
+    if (!names) return NULL;
+    for (size_t i = 0; i < s->n_features; i++) {
+        const struct feature_cfg *f = &s->features[i];
+        if (f->kind == FEATURE_ID && f->table) names[n++] = f->table;
+        for (size_t k = 0; f->kind == FEATURE_ID && !f->table && k < f->names.n; k++)
+            names[n++] = f->names.v[k];
+    }
+    near = nearest_word(table, names, n);
+    mem_free(names);
+    return near;
+}
+
+/* Only a warning: an included file may describe tables for other features, too. */
+static enum status check_used(struct settings *s, struct error *err)
+{
+    for (size_t t = 1; t < s->n_tables; t++) {
+        bool used = false;
+        for (size_t i = 0; i < s->n_features && !used; i++)
+            used = uses_table(&s->features[i], s->tables[t].name);
+        if (used) continue;
+        const char *near = nearest_table(s, s->tables[t].name);
+        TRY(config_warn(s, err, s->tables[t].at, "tables.%s: no feature uses this table%s%s%s",
+                        s->tables[t].name, near ? "; did you mean '" : "", near ? near : "",
+                        near ? "'?" : ""));
+    }
+    return ST_OK;
+}
+
 /* ---- all of them ---- */
 
 static enum status check_table_name(const struct feature_cfg *f, struct error *err)
@@ -275,5 +321,6 @@ enum status check_features(struct settings *s, struct error *err)
     for (size_t i = 0; st == ST_OK && i < s->n_features; i++)
         st = check_cross(s, &s->features[i], names, n, err);
     mem_free(names);
-    return st == ST_OK ? merge_dims(s, err) : st;
+    if (st == ST_OK) st = merge_dims(s, err);
+    return st == ST_OK ? check_used(s, err) : st;
 }

@@ -48,6 +48,7 @@ enum slot_order { SLOT_NAME_FIRST, SLOT_VALUE_FIRST };
  * `data`, already filled in here. */
 struct source_cfg {
     struct list_cfg files; /* globs; empty = source not given */
+    bool as_listed;        /* in this order, repeats too; else sorted, each file once */
     struct text_cfg where;
     enum source_format format;
     struct list_cfg columns; /* names; empty = from the header line */

@@ -25,6 +25,9 @@ enum status file_hint(struct error *err, enum status st, int why)
 {
     if (why == ENOSPC) return error_hint(err, st, "the disk is full: make room on it, or use another");
     if (why == EDQUOT) return error_hint(err, st, "the quota is used up: make room, or use another disk");
+    if (why == EROFS) return error_hint(err, st, "the file system is read-only: use another folder");
+    if (why == EACCES || why == EPERM)
+        return error_hint(err, st, "this user may not do that there: use another folder");
     if (why == EFBIG) return error_hint(err, st, "a file may not be as large: see 'ulimit -f'");
     return st;
 }
@@ -187,7 +190,9 @@ static enum status make_dir(const char *path, struct error *err)
 {
     char parent[PATH_BYTES];
     if (mkdir(path, 0777)) {
-        if (errno == EEXIST || file_is_dir(path)) return ST_OK;
+        int why = errno;
+        if (why == EEXIST || file_is_dir(path)) return ST_OK;
+        errno = why;
         return system_error(ST_CANTCREATE, err, "cannot make the folder", path);
     }
     TRY(parent_of(path, parent, err));

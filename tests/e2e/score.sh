@@ -16,6 +16,22 @@ same "gives the same numbers" "$(json auc <train.json)" "$(json auc <"$out")"
 expect_exit 0 "eval by the value of an expression" "$MTPS" eval --ckpt runs/small --by day --json
 for day in 11 12 13; do check "has day $day" grep -q "\"$day\"" "$out"; done
 
+
+# Missing stays missing, and long texts stay whole: counted apart by awk.
+rows_of() { # VALUE: rows of one value in $out
+    grep -oE "\"$1\":\{\"click\":\{[^}]*" "$out" | grep -oE '"rows":[0-9]+' | head -n 1 | cut -d: -f2
+}
+expect_exit 0 "eval by whether a column is missing" "$MTPS" eval --ckpt runs/small --by 'is_missing(price)' --json
+same "rows without a price" "$(awk -F, 'NR > 1 && $5 == ""' eval.csv | wc -l)" "$(rows_of 1)"
+same "rows with one" "$(awk -F, 'NR > 1 && $5 != ""' eval.csv | wc -l)" "$(rows_of 0)"
+expect_exit 0 "eval by a comparison with missing values" "$MTPS" eval --ckpt runs/small --by 'price > 5' --json
+same "a comparison with missing is missing" "$(awk -F, 'NR > 1 && $5 == ""' eval.csv | wc -l)" "$(rows_of missing)"
+awk 'BEGIN { FS = OFS = "," } NR > 1 { $4 = "t0"; for (k = 1; k < 100; k++) $4 = $4 " t" k } { print }' eval.csv >long.csv
+expect_exit 0 "eval by a text of 389 bytes" "$MTPS" eval --ckpt runs/small --set 'data.eval={files: [long.csv]}' --by 'n_items(tags, " ")' --json
+same "all its items are counted" 1000 "$(rows_of 100)"
+expect_error 64 '^error: .*--by: column "nope" is not in the data' "a column that is not there" "$MTPS" eval --ckpt runs/small --by 'nope + 1'
+expect_error 64 '--by:1:' "a broken expression" "$MTPS" eval --ckpt runs/small --by 'price > '
+
 # ---- predict
 expect_exit 0 "predict without --input scores data.eval" \
     "$MTPS" predict --ckpt runs/small --keep user,item -o all.csv --json
@@ -41,6 +57,11 @@ done
 expect_exit 0 "with a filter" "$MTPS" predict --ckpt runs/small --input eval.csv --where 'price > 5' --keep user,item -o where.csv
 same "only its rows" "$(awk -F, 'NR > 1 && $5 != "" && $5 > 5' eval.csv | wc -l)" "$(tail -n +2 where.csv | wc -l)"
 cut -d, -f1-5 eval.csv >nolabels.csv
+head -n 4 eval.csv >z.csv
+{ head -n 1 eval.csv && sed -n 5,6p eval.csv; } >a.csv
+expect_exit 0 "several files, one of them twice" "$MTPS" predict --ckpt runs/small --input z.csv a.csv z.csv --keep user,item -o listed.csv
+same "rows are in the order of the files given, repeats too" \
+    "$({ sed 1d z.csv; sed 1d a.csv; sed 1d z.csv; } | cut -d, -f2,3 | xargs)" "$(sed 1d listed.csv | cut -d, -f1,2 | xargs)"
 expect_exit 0 "without label columns" "$MTPS" predict --ckpt runs/small --input nolabels.csv --keep user,item -o nolabels.out
 same "the same scores" "$(md5sum <all.csv)" "$(md5sum <nolabels.out)"
 expect_exit 0 "as tsv" "$MTPS" predict --ckpt runs/small --keep user,item -o all.tsv --format tsv
