@@ -54,13 +54,24 @@ static struct text first_text(const struct raw_field *f)
     return f->n ? f->v[0] : (struct text){NULL, 0};
 }
 
+/* The column that kept an expression from its value. */
+static size_t not_a_number(const struct schema_expr *e, const struct feature_scratch *x)
+{
+    struct value v;
+    for (size_t i = 0; i < e->n; i++)
+        if (x->inputs[i].s && !expr_column_is_string(e->expr, i) &&
+            !text_number(x->inputs[i], &v))
+            return e->inputs[i];
+    return SIZE_MAX;
+}
+
 static enum status evaluate(const struct schema_expr *e, const struct raw_field *fields,
                             struct feature_scratch *x, struct value *out,
                             struct error *err)
 {
     for (size_t i = 0; i < e->n; i++) x->inputs[i] = first_text(&fields[e->inputs[i]]);
     enum status st = expr_eval(e->expr, x->inputs, x->expr, out, err);
-    if (st == ST_DATA) x->bad_column = e->n == 1 ? e->inputs[0] : SIZE_MAX;
+    if (st == ST_DATA) x->bad_column = not_a_number(e, x);
     return st;
 }
 

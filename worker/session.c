@@ -42,7 +42,7 @@ static enum status open_source(struct session *s, const struct source_cfg *sourc
     struct bad_rows bad;
     bad_rows_init(&bad, &s->spec.settings->data);
     TRY(prepare(s->schema, source, &opt, &path, &bad, err));
-    warn_bad_rows(&bad);
+    if (!s->spec.net || transport_rank(s->spec.net) == 0) warn_bad_rows(&bad);
     s->bad = bad;
     enum status st = dataset_open(path, s->schema, source, use, out, err);
     mem_free(path);

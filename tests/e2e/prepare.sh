@@ -39,6 +39,12 @@ check "and column and text" grep -qE 'dirty\.csv:2002:.*not-a-number' "$err"
 same "the model is that of the file without them" "$want" "$(digest runs/dirty)"
 expect_error 65 'bad rows|dirty\.csv' "beyond the limit the run ends" \
     "$MTPS" train -c small.yaml "${bad[@]}" --set data.bad_rows.max=3 --run-dir runs/limit
+expect_exit 0 "two workers on the file" ranks 3 "$MTPS" train -c small.yaml "${bad[@]}" --set 'data.bad_rows.max=1%' --run-dir runs/dirty2
+same "it is reported once" 1 "$(grep -c 'bad rows left out' "$err")"
+awk 'NR == 1500 { print "1,u1,i1,,1,0,0,inf,1" } { print }' train.csv >infinite.csv
+expect_exit 0 "a label of two columns, one of them infinite" "$MTPS" train -c small.yaml \
+    --set 'data.train={files: [infinite.csv]}' --set data.bad_rows.max=1 --run-dir runs/infinite
+check "names the place and the text" grep -qE "infinite\.csv:1500:16: .*'inf'" "$err"
 rows 1 60000 | gzip -c >truncated.gz && truncate -s 300000 truncated.gz
 expect_error 65 'rows are bad.*truncated\.gz' "a truncated gzip file is not read to half in silence" \
     "$MTPS" train -c small.yaml --set 'data.train={files: [truncated.gz]}' --set data.bad_rows.max=0 --run-dir runs/truncated
