@@ -44,6 +44,7 @@ int cmd_train(int argc, char **argv);
 int cmd_eval(int argc, char **argv);
 int cmd_predict(int argc, char **argv);
 int cmd_importance(int argc, char **argv);
+int cmd_hotstart(int argc, char **argv);
 int cmd_init(int argc, char **argv);
 int cmd_ckpt(int argc, char **argv);
 int cmd_compare(int argc, char **argv);

@@ -10,7 +10,7 @@
 #include "common/base/mem.h"
 #include "common/base/rng.h"
 #include "common/store/file.h"
-#include "worker/hot_start.h"
+#include "worker/hot_report.h"
 #include "worker/report.h"
 #include "worker/run.h"
 #include "worker/saver.h"
@@ -253,6 +253,19 @@ static enum status open_hot(struct job *j, struct place *p, const char *path, st
     return st;
 }
 
+/* The plan, and on the leader its report. */
+static enum status plan_hot(struct job *j, struct place *p, struct error *err)
+{
+    TRY(hot_start_plan(&p->hot, j->session, err));
+    TRY(session_rates(j->session, NULL, p->hot.plan, err));
+    if (!j->leader) return ST_OK;
+    struct hot_coverage *coverage = NULL;
+    if (p->hot.plan->n_loaded) TRY(hot_coverage_make(&p->hot, j->session, j->net, &coverage, err));
+    enum status st = hot_report_run(&p->hot, coverage, j->settings->run_dir, err);
+    hot_coverage_destroy(coverage);
+    return st;
+}
+
 /* The model, and what it starts from when nothing is resumed. */
 static enum status make_model(struct job *j, struct place *p, const char *resume,
                               struct ckpt *ckpt, struct error *err)
@@ -263,9 +276,7 @@ static enum status make_model(struct job *j, struct place *p, const char *resume
     mem_free(path);
     TRY(st);
     TRY(job_make_model(j, ckpt, err));
-    bool plans = !resume && j->settings->hot_start.given && !j->is_server;
-    if (plans) st = hot_start_plan(&p->hot, j->session, err);
-    if (plans && st == ST_OK) st = session_rates(j->session, NULL, p->hot.plan, err);
+    if (!resume && j->settings->hot_start.given && !j->is_server) st = plan_hot(j, p, err);
     if (ckpt && !j->is_server) st = session_rates(j->session, ckpt, NULL, err);
     TRY(job_agree(j, st, "planning the hot start", err));
     return job_serve(j, err);

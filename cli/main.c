@@ -22,6 +22,7 @@ static const struct command commands[] = {
     {"predict", cmd_predict, "a score for every row"},
     {"importance", cmd_importance, "what each feature is worth to a checkpoint"},
     {"compare", cmd_compare, "train combinations of settings with several seeds, side by side"},
+    {"hotstart", cmd_hotstart, "what a start from an older checkpoint would load"},
     {"bench", cmd_bench, "measure this machine"},
 #ifdef MTPS_WITH_DATA
     {"data", cmd_data, "prepare data, look at rows and statistics"},

@@ -80,6 +80,26 @@ for to in lr dnn share_bottom ple; do
         --set hot_start.state.sparse=reset --set train.max_steps=10
 done
 
+# ---- the plan, dry and at the start of a training
+plan() { "$MTPS" hotstart plan -c small.yaml --set data.eval=null -q "$@"; }
+expect_exit 0 "a dry run" plan $(shape ple) --from runs/ple --set hot_start.mode=all --json
+tr -d ' \n' <"$out" >dry.json
+check "leaves no run behind" test ! -e runs/small
+expect_exit 0 "(the training)" train planned $(shape ple) --set hot_start.from=runs/ple --set hot_start.mode=all \
+    --set train.max_steps=0
+same "the run directory holds the same report" "$(cksum <dry.json)" "$(tr -d ' \n' <runs/planned/hot_start.json | cksum)"
+expect_exit 0 "as lines" plan $(shape ple) --from runs/ple --set hot_start.mode=all
+check "every part is there" grep -q '^initialised  tower/like .* new task$' "$out"
+check "with the share of ids" grep -qE '^feature  user +100.00 % of 211 ids  100.00 % of 4000 lookups$' "$out"
+expect_exit 0 "(half of the users)" train half $(shape ple) "${old_tasks[@]}" --set train.max_steps=20 \
+    --set "data.train={files: [train.csv], where: 'user < \"u2\"'}"
+expect_exit 0 "a plan from them" plan $(shape ple) --from runs/half
+check "shows what is not covered" grep -qE '^feature  user +[1-9][0-9]?\.[0-9]+ % of 211 ids' "$out"
+expect_error 66 'runs/nothing' "no checkpoint" plan --from runs/nothing
+expect_error 64 'no hot_start' "no source" plan
+expect_error 64 'give a command' "no command" "$MTPS" hotstart
+expect_error 78 'fits nothing' "a plan refuses what a training refuses" plan --from runs/mmoe --set 'hot_start.exclude=[x]'
+
 # ---- the same bits in any layout, also after more steps
 hot=($(shape ple) --set hot_start.from=runs/ple --set hot_start.mode=all --set train.max_steps=12
     --set 'hot_start.perturb={table/item: {shrink: 0.9, noise: 0.01}, "expert/*": {shrink: 0.8, noise: 0.02}}'

@@ -6,12 +6,12 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "common/base/mem.h"
-#include "tests/unit/ckpt_sample.h"
 #include "worker/dense.h"
 #include "worker/rates.h"
 
@@ -44,9 +44,9 @@ void hot_sample_data(struct tmpdir *dir)
     size_t n = 0;
     tmpdir_create(dir);
     n += (size_t)snprintf(text, sizeof text, "user,item,seen,age,phone,click,like,buy\n");
-    for (unsigned i = 0; i < 300; i++)
+    for (unsigned i = 0; i < HOT_DATA_ROWS; i++)
         n += (size_t)snprintf(text + n, sizeof text - n, "u%u,i%u,i%u i%u,%u,p%u,%d,%d,%d\n",
-                              i % 30, i % 17, i % 5, i % 11, 18 + i % 40, i % 3, i % 3 == 0,
+                              i % HOT_DATA_USERS, i % HOT_DATA_ITEMS, i % 5, i % 11, 18 + i % 40, i % 3, i % 3 == 0,
                               i % 7 == 0, i % 5 == 0);
     tmpdir_write(dir, "rows.csv", text);
 }
@@ -74,11 +74,20 @@ void hot_sample_close(struct hot_side_sample *s)
 
 /* ---- a checkpoint ---- */
 
+static int in_order(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return partition_before(x, y) ? -1 : x != y;
+}
+
 uint64_t hot_sample_key(size_t i)
 {
-    uint64_t *keys = sample_keys(HOT_ROWS), key = keys[i];
-    mem_free(keys);
-    return key;
+    uint64_t keys[HOT_ROWS];
+    char id[16];
+    for (size_t k = 0; k < HOT_ROWS; k++)
+        keys[k] = hash_id(id, (size_t)snprintf(id, sizeof id, "u%zu", k + HOT_FIRST_USER));
+    qsort(keys, HOT_ROWS, sizeof *keys, in_order);
+    return keys[i];
 }
 
 float hot_sample_row(size_t i, size_t place)
