@@ -27,10 +27,16 @@ struct hot_part hot_task(const char *name)
     return p.at[p.n] ? component(p.at + p.n + 1) : none;
 }
 
-struct hot_part hot_feature(const char *name)
+size_t hot_features(const char *name, struct hot_part out[HOT_FEATURES])
 {
-    const char *w = strstr(name, "/w/");
-    return w ? (struct hot_part){w + 3, strlen(w + 3)} : (struct hot_part){name, 0};
+    static const char *const before[] = {"/w/", "/v/", "/u/", "/b/"};
+    const char *at = NULL;
+    for (size_t i = 0; i < sizeof before / sizeof *before && !at; i++) at = strstr(name, before[i]);
+    if (!at || !strncmp(name, "table/", 6)) return 0;
+    out[0] = component(at + 3);
+    if (!out[0].at[out[0].n]) return out[0].n > 0;
+    out[1] = component(out[0].at + out[0].n + 1);
+    return 2;
 }
 
 bool hot_part_is(struct hot_part p, const char *text)
@@ -70,8 +76,10 @@ bool hot_fits(const char *pattern, const char *name, const struct settings *s)
         return hot_task_of(s, name) != SIZE_MAX && glob(pattern + 5, p.at, p.n);
     }
     if (!strncmp(pattern, "feature/", 8)) {
-        struct hot_part p = hot_feature(name);
-        return p.n && glob(pattern + 8, p.at, p.n);
+        struct hot_part p[HOT_FEATURES];
+        for (size_t i = hot_features(name, p); i-- > 0;)
+            if (glob(pattern + 8, p[i].at, p[i].n)) return true;
+        return false;
     }
     for (const char *end = name; *end;) {
         end += strcspn(end, "/");
@@ -92,8 +100,10 @@ static struct hot_part named_part(const char *side, const char *name)
         return hot_part_is(p, side + 5) ? p : none;
     }
     if (!strncmp(side, "feature/", 8)) {
-        struct hot_part p = hot_feature(name);
-        return hot_part_is(p, side + 8) ? p : none;
+        struct hot_part p[HOT_FEATURES];
+        for (size_t i = hot_features(name, p); i-- > 0;)
+            if (hot_part_is(p[i], side + 8)) return p[i];
+        return none;
     }
     size_t n = strlen(side);
     bool begins = !strncmp(name, side, n) && (!name[n] || name[n] == '/');
@@ -117,6 +127,20 @@ static const char *replace(struct arena *a, const char *name, struct hot_part p,
     return arena_printf(a, "%.*s%s%s", (int)(p.at - name), name, with, p.at + p.n);
 }
 
+/* All that the side names, from the end, so that parts before stay where they are. */
+static const char *rename_parts(struct arena *a, const char *new, const char *with,
+                                const char *name)
+{
+    struct hot_part p[HOT_FEATURES];
+    if (strncmp(new, "feature/", 8) != 0) return replace(a, name, named_part(new, name), with);
+    for (size_t i = hot_features(name, p); i-- > 0 && name;) {
+        if (!hot_part_is(p[i], new + 8)) continue;
+        name = replace(a, name, p[i], with);
+        if (name) hot_features(name, p);
+    }
+    return name;
+}
+
 /* A task's and a feature's rename may both change one name; a beginning stands alone. */
 const char *hot_renamed(struct arena *a, const struct pairs_cfg *renames, const char *name,
                         size_t *by, size_t *by2)
@@ -128,9 +152,8 @@ const char *hot_renamed(struct arena *a, const struct pairs_cfg *renames, const 
         const char *new = renames->key[i], *with = value_of(renames->value[i]);
         bool beginning = value_of(new) == new;
         const char *from = beginning ? name : parts;
-        struct hot_part p = named_part(new, from);
-        if (!p.n) continue;
-        const char *result = replace(a, from, p, with);
+        if (!named_part(new, from).n) continue;
+        const char *result = rename_parts(a, new, with, from);
         if (!result) return NULL;
         if (!beginning) {
             parts = result;

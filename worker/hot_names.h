@@ -21,8 +21,10 @@ struct hot_part {
 /* The component in a task's place: the second, or the third behind level0; "shared",
  * layer0 and the like when the tensor is no task's. */
 struct hot_part hot_task(const char *name);
-/* What stands behind /w/. */
-struct hot_part hot_feature(const char *name);
+/* The features whose inputs or outputs the weights belong to, behind /w/, /v/, /u/ or /b/:
+ * none, one, or two (cross/layer0/w/FROM/TO). */
+enum { HOT_FEATURES = 2 };
+size_t hot_features(const char *name, struct hot_part out[HOT_FEATURES]);
 bool hot_part_is(struct hot_part p, const char *text);
 /* The task of s that the name belongs to, or SIZE_MAX. */
 size_t hot_task_of(const struct settings *s, const char *name);

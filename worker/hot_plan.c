@@ -240,19 +240,38 @@ static enum status plan_shape(struct planning *pl, struct hot_target *t)
     return ST_OK;
 }
 
-/* A new feature of a loaded layer: zeros leave the layer's outputs as they were. */
+static bool is_loaded(const struct planning *pl, const char *stem, size_t n, const char *rest)
+{
+    for (size_t i = pl->p->n_tables; i < pl->p->n_tables + pl->p->n_tensors; i++) {
+        const struct hot_target *t = &pl->p->targets[i];
+        if (t->action == HOT_LOADED && !strncmp(t->name, stem, n) && !strcmp(t->name + n, rest))
+            return true;
+    }
+    return false;
+}
+
+/* A new feature's weights into what is loaded: zeros leave it as it was. The names of what
+ * they go into are those of biases: P/w/NEW into P/b, P/w/NEW/OLD into P/b/OLD, P/v/NEW into
+ * all that P/b/... stand for. */
 static void plan_new_feature(struct planning *pl, struct hot_target *t)
 {
-    struct hot_part feature = hot_feature(t->name);
-    if (t->action != HOT_INITIALISED || t->source || !feature.n || t->zero) return;
-    size_t stem = (size_t)(feature.at - t->name) - 2; /* before "w/" */
-    for (size_t i = pl->p->n_tables; i < pl->p->n_tables + pl->p->n_tensors; i++) {
-        const struct hot_target *other = &pl->p->targets[i];
-        if (other->action != HOT_LOADED || strncmp(other->name, t->name, stem) != 0) continue;
-        if (strcmp(other->name + stem, "b") != 0) continue;
-        t->zero = true;
-        t->reason = "new feature of a loaded layer: zeros";
+    struct hot_part p[HOT_FEATURES];
+    char bias[HOT_NAME];
+    if (t->action != HOT_INITIALISED || t->source || t->zero) return;
+    size_t n = hot_features(t->name, p);
+    if (!n) return;
+    size_t stem = (size_t)(p[0].at - t->name) - 2; /* before "w/" */
+    char kind = t->name[stem];
+    snprintf(bias, sizeof bias, "b%s%s", n == 2 ? "/" : "", n == 2 ? p[1].at : "");
+    bool zero = kind == 'w' && is_loaded(pl, t->name, stem, bias);
+    for (size_t i = 0; kind == 'v' && i < pl->now.n; i++) {
+        const char *other = pl->now.names[i];
+        if (!strncmp(other, t->name, stem + 2))
+            zero |= is_loaded(pl, other, strlen(other), "");
     }
+    if (!zero) return;
+    t->zero = true;
+    t->reason = "new feature of a loaded layer: zeros";
 }
 
 static enum status plan_targets(struct planning *pl)

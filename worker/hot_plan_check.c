@@ -47,9 +47,10 @@ static const char *nearest(struct planning *pl, const char *word, const struct h
         put_word(&w, arena_printf(a, "task/%s", side->settings->tasks[k].name));
     for (size_t i = 0; i < side->n; i++) {
         const char *name = side->names[i];
-        struct hot_part feature = hot_feature(name);
+        struct hot_part p[HOT_FEATURES];
         put_word(&w, arena_strndup(a, name, hot_unit(name)));
-        if (feature.n) put_word(&w, arena_printf(a, "feature/%s", feature.at));
+        if (hot_features(name, p))
+            put_word(&w, arena_printf(a, "feature/%.*s", (int)p[0].n, p[0].at));
     }
     for (size_t i = 0; i < side->n; i++) w.v[w.n++] = side->names[i];
     return nearest_word(word, w.v, w.n);

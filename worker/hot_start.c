@@ -45,24 +45,44 @@ void hot_start_close(struct hot_start *h)
 
 /* ---- the plan ---- */
 
-/* Rows of a one_hot feature's weights belong to levels by place. */
-static enum status check_levels(const struct hot_plan *p, const struct session *s,
-                                struct ckpt *ckpt, struct error *err)
+static const struct schema_feature *find_one_hot(const struct session *s, struct hot_part name,
+                                                 size_t *place)
 {
-    for (size_t i = p->n_tables; ckpt && i < p->n_tables + p->n_tensors; i++) {
+    for (*place = 0; *place < s->schema->n_features; ++*place) {
+        const struct schema_feature *f = &s->schema->features[*place];
+        if (hot_part_is(name, f->name)) return f->kind == FEATURE_ONE_HOT ? f : NULL;
+    }
+    return NULL;
+}
+
+/* Weights of a one_hot feature belong to levels by place. */
+static enum status check_level(const struct hot_start *h, const struct session *s,
+                               const struct hot_target *t, struct hot_part now,
+                               struct hot_part then, struct error *err)
+{
+    size_t place;
+    char array[HOT_NAME];
+    const struct schema_feature *f = find_one_hot(s, now, &place);
+    if (!f) return ST_OK;
+    snprintf(array, sizeof array, "fit/feature/%.*s/levels", (int)then.n, then.at);
+    if (fit_same_levels(s->fit, place, ckpt_find_state(h->ckpt, array))) return ST_OK;
+    error_set(err, ST_MISMATCH, "hot_start: %s: the levels of the new rows are not those of the "
+              "checkpoint", t->name);
+    return error_hint(err, ST_MISMATCH, "set hot_start.statistics=keep, or exclude feature/%s",
+                      f->name);
+}
+
+static enum status check_levels(const struct hot_start *h, const struct session *s,
+                                struct error *err)
+{
+    const struct hot_plan *p = h->plan;
+    for (size_t i = p->n_tables; i < p->n_tables + p->n_tensors; i++) {
         const struct hot_target *t = &p->targets[i];
-        struct hot_part now = hot_feature(t->name);
-        char array[HOT_NAME];
-        if (t->action != HOT_LOADED || !now.n) continue;
-        size_t f = 0;
-        while (f < s->schema->n_features && strcmp(s->schema->features[f].name, now.at)) f++;
-        if (f == s->schema->n_features || s->schema->features[f].kind != FEATURE_ONE_HOT) continue;
-        snprintf(array, sizeof array, "fit/feature/%s/levels", hot_feature(t->source).at);
-        if (fit_same_levels(s->fit, f, ckpt_find_state(ckpt, array))) continue;
-        error_set(err, ST_MISMATCH, "hot_start: %s: the levels of the new rows are not those of "
-                  "the checkpoint", t->name);
-        return error_hint(err, ST_MISMATCH, "set hot_start.statistics=keep, or exclude feature/%s",
-                          now.at);
+        struct hot_part now[HOT_FEATURES], then[HOT_FEATURES];
+        if (t->action != HOT_LOADED) continue;
+        size_t n = hot_features(t->name, now), old = hot_features(t->source, then);
+        for (size_t k = 0; k < n && k < old; k++)
+            TRY(check_level(h, s, t, now[k], then[k], err));
     }
     return ST_OK;
 }
@@ -78,7 +98,7 @@ enum status hot_start_plan(struct hot_start *h, const struct session *s, struct 
                           .n_tensors = n_tensors};
     if (h->ckpt) TRY(ckpt_read_state(h->ckpt, err));
     TRY(hot_plan_make(s->spec.settings, &m, h->ckpt, h->path, &h->plan, err));
-    return check_levels(h->plan, s, h->ckpt, err);
+    return check_levels(h, s, err);
 }
 
 /* ---- tensors ---- */

@@ -60,6 +60,17 @@ expect_exit 0 "features turn round, one is new with a table of its own" train mm
     {name: tags, split: " ", pool: mean}, {names: [item, user]},
     {name: tags_sum, column: tags, split: " ", pool: sum, table: tags}, {name: day, expr: "day % 7"}]'
 same_scores "and the scores stay" mmoe mmoe-features click finish
+for cross in '{layers: 2}' '{layers: 2, rank: 3}'; do
+    expect_exit 0 "crossed features $cross" train crossed $(shape mmoe) "${old_tasks[@]}" --set train.max_steps=20 \
+        --set "model.cross=$cross"
+    expect_exit 0 "with one more, and a new task" train crossed-more $(shape mmoe) --set train.max_steps=0 \
+        --set hot_start.from=runs/crossed --set hot_start.mode=all --set "model.cross=$cross" \
+        --set 'features=[{names: [user, item]}, {name: tags, split: " ", pool: mean}, {name: a_new_one, expr: "length % 7"},
+        {name: tags_sum, column: tags, split: " ", pool: sum, table: tags}, {name: day, expr: "day % 7"},
+        {name: price, kind: dense, default: mean, transform: [log1p, standardize]}]'
+    same_scores "keep the scores" crossed crossed-more click finish
+    rm -r runs/crossed runs/crossed-more
+done
 expect_exit 0 "a task, a feature and a table get other names" train cgc-renamed $(shape cgc) --set train.max_steps=0 \
     --set hot_start.from=runs/cgc --set hot_start.mode=all --set 'tasks={tap: {label: click}, like: {label: like},
     finish: {label: "play >= length", present: "length > 0"}}' \

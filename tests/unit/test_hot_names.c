@@ -32,10 +32,17 @@ static void a_name_says_its_task(void **state)
 static void a_name_says_its_feature(void **state)
 {
     (void)state;
-    assert_true(hot_part_is(hot_feature("tower/click/layer0/w/user"), "user"));
-    assert_true(hot_part_is(hot_feature("wide/click/w/age"), "age"));
-    assert_int_equal(hot_feature("tower/click/layer1/w").n, 0);
-    assert_int_equal(hot_feature("tower/click/layer0/b").n, 0);
+    struct hot_part p[HOT_FEATURES];
+    assert_int_equal(hot_features("tower/click/layer0/w/user", p), 1);
+    assert_true(hot_part_is(p[0], "user"));
+    assert_int_equal(hot_features("wide/click/w/age", p), 1);
+    assert_true(hot_part_is(p[0], "age"));
+    assert_int_equal(hot_features("cross/layer1/w/user/age", p), 2);
+    assert_true(hot_part_is(p[0], "user") && hot_part_is(p[1], "age"));
+    assert_int_equal(hot_features("cross/layer1/v/user", p), 1);
+    assert_int_equal(hot_features("tower/click/layer1/w", p), 0);
+    assert_int_equal(hot_features("tower/click/layer0/b", p), 0);
+    assert_int_equal(hot_features("table/w/x", p), 0);
     assert_int_equal(hot_unit("tower/click/layer0/w"), strlen("tower/click"));
     assert_int_equal(hot_unit("table/user"), strlen("table/user"));
 }
@@ -71,6 +78,8 @@ static void patterns_of_tasks_and_features(void **state)
     assert_false(fits("task/*", "bottom/layer0/b"));
     assert_false(fits("task/*", "expert/level0/shared/0/layer0/b"));
     assert_true(fits("feature/u*", "bottom/layer0/w/user"));
+    assert_true(fits("feature/user", "cross/layer0/w/user/age"));
+    assert_true(fits("feature/user", "cross/layer0/w/age/user"));
     assert_false(fits("feature/user", "bottom/layer0/b"));
     assert_false(fits("feature/user", "table/user"));
 }
@@ -101,6 +110,9 @@ static void renames_follow_the_parts(void **state)
         {"tower/like/layer0/b", "tower/heart/layer0/b"},
         {"gate/level0/like/layer0/w/user", "gate/level0/heart/layer0/w/person"},
         {"bottom/layer0/w/user", "bottom/layer0/w/person"},
+        {"cross/layer0/w/user/user", "cross/layer0/w/person/person"},
+        {"cross/layer0/w/age/user", "cross/layer0/w/age/person"},
+        {"cross/layer0/b/user", "cross/layer0/b/person"},
         {"table/user", "table/person"},
         {"table/users", "table/users"},
         {"expert/level0/shared/0/layer0/b", "expert/level0/click/1/layer0/b"},
