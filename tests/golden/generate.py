@@ -51,6 +51,10 @@ CASES = [  # name, type, activation, parts
     ("dropout", "share_bottom", "tanh", {"bottom": [5, 4], "towers": [3], "dropout": 0.25}),
     ("l2", "dnn", "relu", {"bottom": [4], "l2": 0.125}),
     ("attention", "share_bottom", "silu", {"bottom": [4], "towers": [], "attention": [5, 3]}),
+    ("own_parts", "cgc", "relu",
+     {"own": 1, "shared": 1, "experts": [3], "gates": [], "towers": [3], "seed": 4001,
+      "tasks": {"click": {"towers": [], "own": 2},
+                "time": {"towers": [4, 3], "gates": [3], "own": 0}}}),
     ("dnn_cross", "dnn", "silu", {"bottom": [3], "cross": 2, "seed": 2001}),
     ("cgc_cross_rank", "cgc", "silu", {"own": 1, "shared": 1, "experts": [3], "towers": [3],
                                        "cross": 2, "rank": 3, "seed": 2002}),
@@ -179,6 +183,14 @@ class Case:
             put("number", part, [parts.get(part, 0)])
         for part in ("user", "item"):
             put("sizes", part, parts.get(part, []))
+        for task, own in parts.get("tasks", {}).items():
+            for part, sizes in own.items():
+                put("task", f"{task}/{part}", sizes if isinstance(sizes, list) else [sizes])
+
+    def of(self, task, part):
+        """A task's own part, or that of all."""
+        own = self.parts.get("tasks", {}).get(task, {})
+        return own.get(part, self.parts.get(part, []))
 
     def values(self, *shape):
         return f32(torch.rand(*shape, generator=self.random) * 2 - 1)
@@ -280,22 +292,25 @@ class Case:
     # ---- architectures: logits [n, K] ----
 
     def experts(self, level, group, n, x):
+        if n == 0:
+            rows = len(x[0][1] if isinstance(x, list) else x)
+            return torch.zeros(0, rows, self.parts["experts"][-1])
         return torch.stack([self.mlp(f"expert/level{level}/{group}/{i}", x,
                                      self.parts["experts"]) for i in range(n)])
 
     def mixture(self, level, who, x, experts):
-        g = torch.softmax(self.mlp(f"gate/level{level}/{who}", x, self.parts.get("gates", []),
+        g = torch.softmax(self.mlp(f"gate/level{level}/{who}", x, self.of(who, "gates"),
                                    sum(map(len, experts))), dim=1)
         return torch.einsum("be,ebh->bh", g, torch.cat(experts))
 
     def tower(self, k, x):
-        return self.mlp(f"tower/{TASKS[k]}", x, self.parts["towers"], 1)
+        return self.mlp(f"tower/{TASKS[k]}", x, self.of(TASKS[k], "towers"), 1)
 
     def ple(self, x, levels):
-        own, shared = self.parts["own"], self.parts["shared"]
+        own, shared = [self.of(task, "own") for task in TASKS], self.parts["shared"]
         task, common = [x] * K, x
         for level in range(levels):
-            mine = [self.experts(level, TASKS[k], own, task[k]) for k in range(K)]
+            mine = [self.experts(level, TASKS[k], own[k], task[k]) for k in range(K)]
             ours = self.experts(level, "shared", shared, common)
             seen = self.meet(ours)
             new = [self.mixture(level, TASKS[k], task[k], [mine[k], seen[k]])

@@ -217,6 +217,24 @@ static enum balance_kind balance_of(const struct golden_case *c)
     return BALANCE_FIXED;
 }
 
+/* Parts that the case gives to one task alone. */
+static void own_parts(const struct golden_case *c, struct model_task *t, size_t *memory)
+{
+    static const char *const parts[] = {"towers", "gates", "own"};
+    for (size_t i = 0; i < 3; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "%s/%s", t->name, parts[i]);
+        const struct golden_line *l = golden_find(c->file, c->at + 1, "task", name);
+        if (l == NULL) continue;
+        for (size_t j = 0; j < l->n; j++) memory[j] = (size_t)l->v[j];
+        struct sizes_cfg sizes = {memory, l->n};
+        if (i == 0) t->tower.layers = sizes;
+        if (i == 1) t->gate.layers = sizes;
+        if (i == 2) t->own = memory[0];
+        memory += 4;
+    }
+}
+
 static const double scale[K] = {0.25, 0.2, 0.25};
 
 static void make_model(struct golden_case *c)
@@ -227,11 +245,13 @@ static void make_model(struct golden_case *c)
     struct mlp_cfg tower = sizes(c, "towers", memory[0]),
                    gate = sizes(c, "gates", memory[1]);
     size_t own = number(c, "own");
-    const struct model_task tasks[K] = {
+    struct model_task tasks[K] = {
         {"click", LOSS_BCE, 0, 1, tower, gate, own, 0},
         {"finish", LOSS_BCE, 0, 0.5, tower, gate, own, 0},
         {"time", LOSS_HUBER, 0.8, 1.5, tower, gate, own, 0},
     };
+    size_t own_sizes[K][3 * 4];
+    for (size_t k = 0; k < K; k++) own_parts(c, &tasks[k], own_sizes[k]);
     for (size_t t = 0; t < N_TABLES; t++) c->dim[t] = model_row_dim(type, 2 + t, K);
     struct model_input inputs[] = {
         {"user", INPUT_ID, 0, c->dim[0], 0, POOL_SUM, c->project, false},
@@ -298,8 +318,8 @@ static void load_params(struct golden_case *c)
     }
 }
 
-/* Balanced cases: a step in which pcgrad takes the tasks in the generator's order at every
- * level, for a batch from this row on. */
+/* Balanced cases: a step in which pcgrad takes the tasks in the generator's order at
+ * every level, for a batch from this row on. */
 static uint64_t ascending_step(const struct golden_case *c, uint64_t row)
 {
     static const uint32_t want[K * (K - 1)] = {1, 2, 0, 2, 0, 1};
@@ -572,6 +592,7 @@ GOLDEN(mmoe_norm)
 GOLDEN(dropout)
 GOLDEN(l2)
 GOLDEN(attention)
+GOLDEN(own_parts)
 
 /* The generator was fed the masks that the model uses: layers by name, steps, rows. */
 static void masks_are_the_models(void **state)
@@ -643,6 +664,7 @@ int main(void)
         cmocka_unit_test(masks_are_the_models),
         cmocka_unit_test(test_l2),
         cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_own_parts),
         cmocka_unit_test(test_dnn_cross),
         cmocka_unit_test(test_cgc_cross_rank),
         cmocka_unit_test(test_uncertainty),
