@@ -123,7 +123,11 @@ static enum status measure(const struct args *a, struct job *j, const struct tex
 {
     struct metric_result *results = mem_zeroed(j->settings->n_tasks, sizeof *results);
     if (!results) return mem_error(err, "results", sizeof *results);
-    struct scorer_spec scorer = {j->session, data_of(a, j->session), j->client, &j->crew, j->threads, NULL};
+    struct scorer_spec scorer = {.session = j->session,
+                                 .data = data_of(a, j->session),
+                                 .client = j->client,
+                                 .crew = &j->crew,
+                                 .threads = j->threads};
     struct slice *slices = NULL;
     size_t n = 0;
     enum status st = evaluate(&scorer, results, err);

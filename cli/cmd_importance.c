@@ -242,7 +242,7 @@ static enum status measure(const struct args *a, struct job *j, const struct gro
     struct importance *drops = mem_zeroed(g->n * n_tasks, sizeof *drops);
     struct row *rows = mem_zeroed(g->n, sizeof *rows);
     struct importance_spec spec = {
-        .scorer = {j->session, j->session->eval, j->client, &j->crew, j->threads, NULL},
+        .scorer = {j->session, j->session->eval, j->client, &j->crew, j->threads, NULL, NULL},
         .groups = g->v,
         .n_groups = g->n,
         .repeats = a->repeats,

@@ -204,7 +204,7 @@ static enum status run(struct args *a, struct job *j, const char *path, struct e
     if (j->is_server) return ST_OK;
     struct predict_spec spec = {
         .scorer = {j->session, j->session->eval, j->client, &j->crew, j->threads,
-                   a->vectors == N_SIDES ? NULL : &a->vectors},
+                   a->vectors == N_SIDES ? NULL : &a->vectors, NULL},
         .keep = a->keep,
         .n_keep = a->n_keep,
         .format = a->format,

@@ -8,6 +8,7 @@
 #include "model/attention.h"
 #include "model/gather.h"
 #include "model/op.h"
+#include "model/watch.h"
 
 /* A stretch of the chain. */
 enum segment_kind {
@@ -38,6 +39,8 @@ struct infer_work {
     struct attention_work *attention; /* NULL: none */
     float *x; /* [NET_CHUNK, D] pooled rows and numbers in name order */
     float *y; /* [NET_CHUNK, N] */
+    infer_see *see; /* NULL: nobody watches */
+    void *see_arg;
 };
 
 /* ---- creation ---- */
@@ -160,6 +163,18 @@ void infer_work_destroy(struct infer_work *w)
     mem_free(w);
 }
 
+enum status infer_work_show(struct infer_work *w, infer_see *see, void *arg,
+                            struct error *err)
+{
+    struct level_chunk *with_gradients;
+    TRY(level_chunk_create(&w->f->m->net, true, NET_CHUNK, &with_gradients, err));
+    level_chunk_destroy(w->chunk, &w->f->m->net);
+    w->chunk = with_gradients;
+    w->see = see;
+    w->see_arg = arg;
+    return ST_OK;
+}
+
 /* ---- rows [first, first + n) ---- */
 
 static void gather_segment(const struct infer *f, const struct segment *s,
@@ -261,6 +276,7 @@ void infer_forward(const struct infer *f, const struct batch *b,
     for (size_t first = 0; first < b->n_rows; first += NET_CHUNK) {
         next_chunk(f, b, rows, first, w);
         copy_logits(f->m, w->chunk, logits + first * f->m->n_tasks);
+        if (w->see != NULL) w->see(w->see_arg, f->params, b, first, w->chunk);
     }
 }
 

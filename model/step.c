@@ -1,6 +1,6 @@
 /* One lane's step: layer 1, the levels in chunks of rows there and back, losses,
  * layer 1 back. */
-#include "model/net.h"
+#include "model/step.h"
 
 #include <assert.h>
 #include <math.h>
@@ -154,10 +154,9 @@ static void input_backward(const struct model *m, const float *params,
     }
 }
 
-/* Losses of rows [first, first + c->n): values to loss, gradients to the chunk. */
-static void chunk_losses(const struct model *m, const struct batch *b, size_t first,
-                         const double *scale, const double *factor,
-                         struct level_chunk *c, double *loss)
+void step_losses(const struct model *m, const struct batch *b, size_t first,
+                 const double *scale, const double *factor, struct level_chunk *c,
+                 double *loss)
 {
     for (size_t k = 0; k < m->n_tasks; k++) {
         const struct model_task *t = &m->tasks[k];
@@ -195,7 +194,7 @@ static void chunk_step(const struct model *m, const float *params, const struct 
         lap(i + 1 < net->n_levels ? &w->times.mix : &w->times.towers, &from);
     }
     gather_direct_forward(m, m->direct, m->n_direct, params, b, rows, first, w->chunk);
-    chunk_losses(m, b, first, scale, w->factor, w->chunk, loss);
+    step_losses(m, b, first, scale, w->factor, w->chunk, loss);
     gather_direct_backward(m, b, first, w->chunk, grad, row_grad);
     for (size_t i = net->n_levels; i-- > 0;) {
         level_backward(net, &net->levels[i], params, w->chunk, grad);

@@ -43,6 +43,25 @@ static enum status gather(const struct crew *crew, struct evaluation *e, struct 
     return st;
 }
 
+static enum status merge_health(void *arg, size_t worker, const struct message *m,
+                                struct error *err)
+{
+    return worker == 0 ? ST_OK : health_merge(arg, m->data, m->bytes, err);
+}
+
+/* Blocks of all workers come to the leader. */
+static enum status gather_health(const struct crew *crew, struct health *h, struct error *err)
+{
+    if (!h) return ST_OK;
+    size_t bytes = health_pack_bytes(h);
+    void *data = mem_alloc(bytes);
+    if (!data) return mem_error(err, "health", bytes);
+    health_pack(h, data);
+    enum status st = crew_gather(crew, data, bytes, "health", merge_health, h, err);
+    mem_free(data);
+    return st;
+}
+
 void evaluator_drop_meaningless(const struct settings *s, struct metric_result *results)
 {
     for (size_t k = 0; k < s->n_tasks; k++) {
@@ -72,6 +91,7 @@ enum status evaluate_exchanged(const struct scorer_spec *spec, const struct scan
     if (st == ST_OK) st = metric_create(e.n_tasks, &e.metric, err);
     if (st == ST_OK) st = scorer_run_exchanged(spec, what, add_block, &e, err);
     if (st == ST_OK) st = gather(spec->crew, &e, err);
+    if (st == ST_OK) st = gather_health(spec->crew, spec->health, err);
     if (st == ST_OK && spec->crew->worker == 0) st = metric_finalize(e.metric, results, err);
     metric_destroy(e.metric);
     mem_free(e.scores);

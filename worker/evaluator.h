@@ -6,7 +6,8 @@
 #include "model/metric.h"
 #include "worker/scorer.h"
 
-/* Collective over the workers. results[n_tasks], equal on all. */
+/* Collective over the workers. results[n_tasks], equal on all. When the scorer has a
+ * health, that of the leader holds the blocks of all workers afterwards. */
 enum status evaluate(const struct scorer_spec *spec, struct metric_result *results,
                      struct error *err) MUST_USE;
 

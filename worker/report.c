@@ -250,7 +250,7 @@ char *report_metric_line(const char *task, const struct metric_result *m)
 }
 
 void report_metrics(struct report *r, const char *kind, uint64_t step,
-                    const struct metric_result *results)
+                    const struct metric_result *results, const struct health_result *health)
 {
     if (!r) return;
     json_t *line = json_object(), *tasks = json_object();
@@ -262,6 +262,10 @@ void report_metrics(struct report *r, const char *kind, uint64_t step,
         mem_free(text);
     }
     json_object_set_new(line, "tasks", tasks);
+    report_health_json(r->settings, health, line);
+    char text[512];
+    report_health_line(r->settings, health, text, sizeof text);
+    if (*text) log_line(LOG_INFO, kind, "%s", text);
     append_metrics(r, kind, step, line);
 }
 

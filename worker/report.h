@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "common/config/settings.h"
+#include "model/health.h"
 #include "model/metric.h"
 
 /* Where the time of training goes, in seconds; of one worker's busiest thread. */
@@ -45,13 +46,18 @@ void report_end(struct report *r, enum status st, const char *message);
  * is that of the leader's last report. Does nothing before there is one. */
 void report_failed(const char *run_dir, const char *message);
 void report_progress(struct report *r, const struct progress *p);
-/* kind: "valid" or "eval". results[n_tasks]. */
+/* kind: "valid" or "eval". results[n_tasks]; health of the same rows. */
 void report_metrics(struct report *r, const char *kind, uint64_t step,
-                    const struct metric_result *results);
+                    const struct metric_result *results, const struct health_result *health);
 void report_commit(struct report *r, uint64_t step, const char *path, double seconds);
 
 /* One result as JSON: {"auc":…,"logloss":…,…}; absent metrics are left out. New reference. */
 json_t *report_metric_json(const struct metric_result *m);
+/* Health as keys of a line of metrics.jsonl (docs/models.md), and as a line for people;
+ * the text is empty when there is nothing to say. */
+void report_health_json(const struct settings *s, const struct health_result *h, json_t *line);
+void report_health_line(const struct settings *s, const struct health_result *h, char *out,
+                        size_t size);
 /* One line per task for people: "click  auc 0.7481  logloss ...". Caller frees (mem_free). */
 char *report_metric_line(const char *task, const struct metric_result *m);
 /* Keep the final JSON in result.json, read it back (NULL when there is none). */

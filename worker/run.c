@@ -238,11 +238,16 @@ static enum status watch(struct run *r, double *value, struct error *err)
 static enum status measure(struct run *r, struct dataset *data, const char *kind, uint64_t step,
                            struct error *err)
 {
+    struct health *health;
+    struct health_result found;
+    TRY(health_create(r->spec->session->model, &health, err));
     struct scorer_spec scorer = {r->spec->session, data, r->spec->client, r->spec->crew,
-                                 r->spec->threads, NULL};
-    TRY(evaluate(&scorer, r->results, err));
-    if (leads(r)) report_metrics(r->spec->report, kind, step, r->results);
-    return ST_OK;
+                                 r->spec->threads, NULL, health};
+    enum status st = evaluate(&scorer, r->results, err);
+    if (st == ST_OK && leads(r)) st = health_finalize(health, &found, err);
+    if (st == ST_OK && leads(r)) report_metrics(r->spec->report, kind, step, r->results, &found);
+    health_destroy(health);
+    return st;
 }
 
 static enum status validate(struct run *r, struct error *err)

@@ -6,6 +6,7 @@
 struct hand {
     struct scan *scan;
     struct infer_work *work;
+    struct watch *watch; /* NULL: nobody asks */
     float **rows;  /* [n_tables] -> [max_keys, dim] */
     float *logits; /* [SCORE_BLOCK, scorer_width] */
     const struct batch *batch; /* NULL: at the end */
@@ -72,6 +73,7 @@ static enum status make_hand(struct scorer *s, struct hand *h, struct range bloc
                                       &h->scan, err)
                 : scan_open(data, session->fit, first, end, SCORE_BLOCK, &h->scan, err));
     TRY(infer_work_create(s->infer, SCORE_BLOCK, &h->work, err));
+    if (s->spec->health) TRY(watch_create(session->model, h->work, &h->watch, err));
     size_t n_tables = session->schema->n_tables;
     h->logits = mem_array(SCORE_BLOCK * scorer_width(s->spec), sizeof *h->logits);
     h->rows = mem_zeroed(n_tables + 1, sizeof *h->rows);
@@ -110,6 +112,7 @@ static void dismantle(struct scorer *s)
     for (size_t i = 0; s->hands && i < s->n; i++) {
         struct hand *h = &s->hands[i];
         scan_close(h->scan);
+        watch_destroy(h->watch);
         infer_work_destroy(h->work);
         for (size_t t = 0; h->rows && t < n_tables; t++) mem_free(h->rows[t]);
         mem_free(h->rows);
@@ -168,7 +171,9 @@ static enum status round_of_blocks(struct scorer *s, struct wire_keys *keys, boo
     threads_run(s->spec->threads, infer_phase, s);
     for (size_t i = 0; i < s->n; i++) {
         struct hand *h = &s->hands[i];
-        if (h->batch) TRY(take(arg, h->block++, h->batch, h->logits, err));
+        if (!h->batch) continue;
+        if (h->watch) TRY(health_take(s->spec->health, h->block, h->watch, err));
+        TRY(take(arg, h->block++, h->batch, h->logits, err));
     }
     return ST_OK;
 }

@@ -10,6 +10,7 @@
 #include "worker/crew.h"
 #include "worker/session.h"
 #include "common/base/threads.h"
+#include "model/health.h"
 
 enum { SCORE_BLOCK = 1024 };
 
@@ -20,6 +21,7 @@ struct scorer_spec {
     const struct crew *crew;
     struct threads *threads;
     const enum model_side *vectors; /* two_tower: this side's vectors in place of logits; or NULL */
+    struct health *health; /* gets every block that this worker scores; NULL: nobody asks */
 };
 
 /* Floats of a row's result: a logit per task, or a vector per task. */

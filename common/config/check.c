@@ -151,8 +151,8 @@ static enum status check_balance(const struct settings *s, struct error *err)
     if (meet || s->n_tasks == 1) return ST_OK;
     bool is_default;
     config_fail(err, config_origin(s, "model.balance", &is_default),
-                "model.balance: %s works where tasks share a layer above the inputs; those of "
-                "this %s share none",
+                "model.balance: %s compares gradients at a shared bottom, a shared mixture or "
+                "shared experts; this %s has none of them",
                 m->balance.kind == BALANCE_MGDA ? "mgda" : "pcgrad", type_name(s));
     return error_hint(err, ST_USAGE, "fixed, uncertainty and dwa fit every model; mmoe, for "
                                      "example, shares experts");

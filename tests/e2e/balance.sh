@@ -53,7 +53,7 @@ for type in share_bottom omoe cgc ple; do
     train "$type-pcgrad" pcgrad --set "model.type=$type"
     check "pcgrad changes $type" test "$(scores "runs/$type")" != "$(scores "runs/$type-pcgrad")"
 done
-expect_error 64 '--set.*model.balance: pcgrad works .* those of this dnn share none' "pcgrad of dnn is refused" \
+expect_error 64 '--set.*model.balance: pcgrad compares .* this dnn has none of them' "pcgrad of dnn is refused" \
     "$MTPS" config check -c small.yaml --set model.type=dnn --set model.balance=pcgrad
 expect_error 64 'model.balance: mgda .* this cgc' "mgda without shared experts is refused" \
     "$MTPS" config check -c small.yaml --set model.type=cgc --set model.experts.shared=0 --set model.balance=mgda

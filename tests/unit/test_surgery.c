@@ -313,7 +313,7 @@ static void test_pcgrad_depends_on_its_counters(void **state)
     toy_destroy(&t);
 }
 
-/* Types whose tasks share no layer above the inputs are refused in words. */
+/* Models without a shared bottom, mixture or experts are refused in words. */
 static void test_types_without_a_shared_layer_are_refused(void **state)
 {
     (void)state;
@@ -330,7 +330,7 @@ static void test_types_without_a_shared_layer_are_refused(void **state)
         toy_create(&t, &none[i]);
         t.spec.cfg.balance.kind = BALANCE_PCGRAD;
         assert_int_equal(model_create(&t.spec, &m, &err), ST_USAGE);
-        assert_non_null(strstr(err.text, "share none"));
+        assert_non_null(strstr(err.text, "has none of them"));
         toy_destroy(&t);
     }
 }
