@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/predict_bundle.h"
 #include "cli/scoring.h"
 #include "common/base/mem.h"
 #include "common/store/output.h"
@@ -15,7 +16,7 @@ struct args {
     struct scoring_args scoring;
     const char *input[MAX_NAMES], *keep[MAX_NAMES];
     size_t n_input, n_keep;
-    const char *where, *output;
+    const char *bundle, *where, *output;
     enum score_format format;
     enum model_side vectors; /* N_SIDES: scores */
 };
@@ -61,6 +62,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case 'w':
         a->where = arg;
         return 0;
+    case 'u':
+        a->bundle = arg;
+        return 0;
     case 'e':
         add_keep(a, arg, state);
         return 0;
@@ -74,6 +78,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         set_vectors(a, arg, state);
         return 0;
     case ARGP_KEY_END:
+        if (!a->scoring.ckpt == !a->bundle)
+            argp_error(state, "name one of --ckpt (a checkpoint or a run directory) and --bundle");
         if (!a->output) argp_error(state, "-o is missing: name the file to write ('-' is stdout)");
         if (a->where && !a->n_input) argp_error(state, "--where goes with --input");
         return 0;
@@ -83,6 +89,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_option options[] = {
+    {"bundle", 'u', "DIR", 0, "score with a bundle that 'mtps export' wrote, instead of --ckpt", 0},
     {"input", 'i', "FILE...", 0, "files to score instead of the rows of data.eval; labels may be absent", 0},
     {"where", 'w', "EXPR", 0, "only these rows of --input", 0},
     {"keep", 'e', "COL,...", 0, "columns to copy in front of the scores", 0},
@@ -93,7 +100,8 @@ static const struct argp_option options[] = {
 static const struct argp_child children[] = {{&scoring_argp, 0, NULL, 0}, {0}};
 static const struct argp argp = {
     options, parse, "[FILE...]",
-    "Score every row, in input order: a header, the kept columns, one column per task.",
+    "Score every row, in input order: a header, the kept columns, one column per task. With --bundle metrics are "
+    "printed too when the rows have labels.",
     children, NULL, NULL};
 
 /* --input: read like data.eval (or data.train where that is not given), other files. */
@@ -131,13 +139,15 @@ static enum status check_source(const struct args *a, const struct source_cfg *s
 
 /* Before any work: it can be written, and is nothing that is read. */
 static enum status check_output(const struct args *a, const struct settings *s,
-                                const struct source_cfg *input, const char *ckpt, struct error *err)
+                                const struct source_cfg *input, const char *ckpt,
+                                struct error *err)
 {
     const struct data_cfg *d = &s->data;
     const char *config = a->scoring.common.config;
     TRY(output_check(a->output, err));
     if (config && output_is_file(a->output, config)) return would_destroy(a, config, err);
-    if (output_is_below(a->output, ckpt)) return would_destroy(a, ckpt, err);
+    if (output_is_below(a->output, ckpt) || output_is_file(a->output, ckpt))
+        return would_destroy(a, ckpt, err);
     const struct source_cfg *sources[] = {input, &d->train, &d->eval, &d->valid.source};
     for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) TRY(check_source(a, sources[i], err));
     for (size_t i = 0; i < d->n_joins; i++) TRY(check_source(a, &d->joins[i].source, err));
@@ -219,14 +229,45 @@ static enum status run(struct args *a, struct job *j, const char *path, struct e
     return ST_OK;
 }
 
+static enum status run_bundle(struct args *a, struct error *err)
+{
+    struct mtps_model *model = NULL;
+    struct settings *settings = NULL;
+    TRY(predict_bundle_open(a->bundle, &a->scoring.common, &model, &settings, err));
+    struct source_cfg input = input_source(a, settings);
+    struct predict_bundle_spec spec = {.rows = {.settings = settings,
+                                                .source = a->n_input ? &input : &settings->data.eval,
+                                                .labels_optional = a->n_input > 0,
+                                                .keep = a->keep,
+                                                .n_keep = a->n_keep,
+                                                .model = model},
+                                       .path = a->output,
+                                       .format = a->format,
+                                       .json = a->scoring.common.json};
+    enum status st = ST_OK;
+    if (!spec.rows.source->files.n)
+        st = error_set(err, ST_USAGE, "data.eval is not given: name the files to score with --input");
+    if (st == ST_OK) st = check_keep(a, settings, err);
+    if (st == ST_OK) st = check_output(a, settings, &input, model->bundle->path, err);
+    if (st == ST_OK) st = predict_bundle(&spec, err);
+    settings_destroy(settings);
+    mtps_close(model);
+    return st;
+}
+
 int cmd_predict(int argc, char **argv)
 {
-    static struct args a = {.scoring = {.servers = SIZE_MAX}, .vectors = N_SIDES};
+    static struct args a = {.scoring = {.servers = SIZE_MAX, .ckpt_optional = true}, .vectors = N_SIDES};
     struct settings *settings = NULL;
     struct error err = {0};
     struct job job;
     char *path = NULL;
     enum status st = cli_parse(&argp, argc, argv, &a, NULL, &err);
+    if (st == ST_OK && a.bundle) {
+        st = run_bundle(&a, &err);
+        free(a.scoring.common.sets);
+        return cli_finish(st, &err);
+    }
     if (st == ST_OK) st = scoring_settings(&a.scoring, &path, &settings, &err);
     st = job_open(&job, settings, a.scoring.servers, st, &err);
     if (st == ST_OK) st = run(&a, &job, path, &err);

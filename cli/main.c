@@ -20,6 +20,7 @@ static const struct command commands[] = {
     {"train", cmd_train, "train a model; goes on from its newest checkpoint"},
     {"eval", cmd_eval, "metrics of a checkpoint on held-out rows"},
     {"predict", cmd_predict, "a score for every row"},
+    {"export", cmd_export, "a checkpoint as a bundle for inference"},
     {"importance", cmd_importance, "what each feature is worth to a checkpoint"},
     {"compare", cmd_compare, "train combinations of settings with several seeds, side by side"},
     {"hotstart", cmd_hotstart, "what a start from an older checkpoint would load"},

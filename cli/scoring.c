@@ -21,7 +21,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         if (!*arg || *end || *arg == '-') argp_error(state, "--servers: '%s' is not a number", arg);
         return 0;
     case ARGP_KEY_END:
-        if (!a->ckpt) argp_error(state, "--ckpt is missing: name a checkpoint or a run directory");
+        if (!a->ckpt && !a->ckpt_optional) argp_error(state, "--ckpt is missing: name a checkpoint or a run directory");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -47,28 +47,33 @@ static enum status check_model(const struct settings *then, const struct setting
     return st;
 }
 
-enum status scoring_settings(const struct scoring_args *a, char **path, struct settings **out,
-                             struct error *err)
+enum status scoring_settings_from(const struct common_args *c, const char *text, const char *what,
+                                  struct settings **out, struct error *err)
 {
-    struct ckpt *ckpt;
     struct settings *then = NULL, *now = NULL;
-    const struct common_args *c = &a->common;
-    TRY(ckpt_resolve(a->ckpt, path, err));
-    TRY(ckpt_open(*path, false, &ckpt, err));
-    const char *text = ckpt_meta(ckpt)->config;
-    enum status st = settings_parse(text, *path, NULL, 0, &then, err);
+    enum status st = settings_parse(text, what, NULL, 0, &then, err);
     if (st == ST_OK)
         st = c->config ? settings_load(c->config, c->sets, c->n_sets, &now, err)
-                       : settings_parse(text, *path, c->sets, c->n_sets, &now, err);
-    if (st == ST_OK) st = check_model(then, now, *path, err);
+                       : settings_parse(text, what, c->sets, c->n_sets, &now, err);
+    if (st == ST_OK) st = check_model(then, now, what, err);
     settings_destroy(then);
-    ckpt_close(ckpt);
     if (st != ST_OK) {
         settings_destroy(now);
         return st;
     }
     *out = now;
     return ST_OK;
+}
+
+enum status scoring_settings(const struct scoring_args *a, char **path, struct settings **out,
+                             struct error *err)
+{
+    struct ckpt *ckpt;
+    TRY(ckpt_resolve(a->ckpt, path, err));
+    TRY(ckpt_open(*path, false, &ckpt, err));
+    enum status st = scoring_settings_from(&a->common, ckpt_meta(ckpt)->config, *path, out, err);
+    ckpt_close(ckpt);
+    return st;
 }
 
 enum status scoring_open(struct job *j, const struct session_spec *data, const char *path,

@@ -8,6 +8,7 @@
 struct scoring_args {
     struct common_args common;
     const char *ckpt; /* checkpoint or run directory */
+    bool ckpt_optional;
     size_t servers;   /* SIZE_MAX: as configured */
 };
 
@@ -19,6 +20,10 @@ extern const struct argp scoring_argp;
  * they change the model. *path (mem_free): the checkpoint folder. */
 enum status scoring_settings(const struct scoring_args *a, char **path, struct settings **out,
                              struct error *err) MUST_USE;
+
+/* The same for a configuration that came with a model as text; what: for messages. */
+enum status scoring_settings_from(const struct common_args *c, const char *text, const char *what,
+                                  struct settings **out, struct error *err) MUST_USE;
 
 /* Data, model and tables of the checkpoint at `path`, up to ready clients. On
  * server ranks returns when the job is over. */

@@ -4,7 +4,7 @@
 cmake_minimum_required(VERSION 3.25)
 set(problems "")
 set(n_headers 0)
-foreach(top common data model ps worker cli tests)
+foreach(top common data model ps worker serve cli tests)
   file(GLOB_RECURSE headers RELATIVE "${ROOT}" "${ROOT}/${top}/*.h")
   foreach(header IN LISTS headers)
     math(EXPR n_headers "${n_headers} + 1")

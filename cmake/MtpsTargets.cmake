@@ -8,7 +8,7 @@ target_compile_options(mtps_options INTERFACE
   -ffp-contract=off -fno-math-errno -fno-trapping-math
   -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes
   -Wmissing-prototypes -Wvla -Wformat=2 -Wno-format-truncation -Werror=format-security
-  -fstack-protector-strong
+  -fstack-protector-strong -ffunction-sections -fdata-sections
   $<$<CONFIG:Release>:-O3>
   $<$<BOOL:${MTPS_WERROR}>:-Werror>)
 if(MTPS_SANITIZE)

@@ -51,6 +51,8 @@ enum status schema_build(const struct settings *s, const struct raw_columns *col
                          bool labels_optional, struct schema **out,
                          struct error *err) MUST_USE;
 void schema_destroy(struct schema *s);
+/* The columns that it was built with; valid as long as the schema. */
+struct raw_columns schema_columns(const struct schema *s);
 
 /* All that can be checked without reading rows: every expression, and every column and
  * feature against the header lines of all sources. *unread (mem_free): NULL, or which

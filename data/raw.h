@@ -75,6 +75,11 @@ struct raw_columns {
 enum status raw_columns_read(const struct data_cfg *data, const struct source_cfg *source,
                              struct raw_columns *out, struct error *err) MUST_USE;
 void raw_columns_close(struct raw_columns *c);
+/* As bytes for a checkpoint (mem_free), and back: ST_DATA when they are not such. */
+enum status raw_columns_pack(const struct raw_columns *c, char **bytes, size_t *n,
+                             struct error *err) MUST_USE;
+enum status raw_columns_unpack(const char *bytes, size_t n, struct raw_columns *out,
+                               struct error *err) MUST_USE;
 
 /* Open the rows of `source` with the side tables of data->joins.
  *   columns   the n names to deliver; a name nobody has is ST_USAGE naming it

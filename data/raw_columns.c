@@ -1,4 +1,6 @@
 /* Which columns there are. */
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/mem.h"
@@ -77,4 +79,54 @@ void raw_columns_close(struct raw_columns *c)
 {
     mem_free(c->names);
     *c = (struct raw_columns){0};
+}
+
+/* ---- as bytes: "OWNER NAME" and a 0 for each ---- */
+
+enum { OWNER_ROOM = 16, MAX_OWNER = 1 << 16 };
+
+enum status raw_columns_pack(const struct raw_columns *c, char **bytes, size_t *n,
+                             struct error *err)
+{
+    size_t room = 1, at = 0;
+    for (size_t i = 0; i < c->n; i++) room += strlen(c->names[i]) + OWNER_ROOM;
+    char *out = mem_alloc(room);
+    if (!out) return mem_error(err, "column names", room);
+    for (size_t i = 0; i < c->n; i++)
+        at += (size_t)snprintf(out + at, room - at, "%d %s", c->owner[i], c->names[i]) + 1;
+    *bytes = out;
+    *n = at;
+    return ST_OK;
+}
+
+/* "OWNER NAME": gives the name, NULL when it is no such text. */
+static const char *unpack_one(const char *text, int *owner)
+{
+    char *end;
+    long v = strtol(text, &end, 10);
+    if (end == text || *end != ' ' || v < -1 || v > MAX_OWNER) return NULL;
+    *owner = (int)v;
+    return end + 1;
+}
+
+enum status raw_columns_unpack(const char *bytes, size_t n, struct raw_columns *out,
+                               struct error *err)
+{
+    if (n && bytes[n - 1] != '\0') return error_set(err, ST_DATA, "column names: cut short");
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++) count += bytes[i] == '\0';
+    size_t room = count * (sizeof *out->names + sizeof *out->owner) + n;
+    const char **names = mem_alloc(room);
+    if (!names) return mem_error(err, "column names", room);
+    int *owner = (int *)(names + count);
+    char *copy = (char *)(owner + count);
+    if (n) memcpy(copy, bytes, n);
+    for (size_t i = 0; i < count; i++, copy += strlen(copy) + 1) {
+        names[i] = unpack_one(copy, &owner[i]);
+        if (names[i]) continue;
+        mem_free(names);
+        return error_set(err, ST_DATA, "column names: number %zu is not one", i);
+    }
+    *out = (struct raw_columns){names, owner, count};
+    return ST_OK;
 }

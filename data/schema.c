@@ -601,3 +601,8 @@ void schema_destroy(struct schema *s)
     arena_destroy(s->arena);
     mem_free(s);
 }
+
+struct raw_columns schema_columns(const struct schema *s)
+{
+    return (struct raw_columns){s->plan->known, (int *)s->plan->known_owner, s->plan->n_known};
+}

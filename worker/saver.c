@@ -60,18 +60,28 @@ static enum status write_state(const struct saver_spec *s, const struct train_st
     const struct named_array *fit = fit_arrays(session->fit, &n);
     const struct rates *rates = session->rates;
     size_t n_rates = rates ? rates->n_arrays : 0;
-    struct named_array *all = mem_array(n + TRAIN_STATE_ARRAYS + 3 + n_rates, sizeof *all);
-    if (!all) return mem_error(err, "state", n * sizeof *all);
+    /* An export needs the names of the columns, and may run where the data is not. */
+    const struct raw_columns columns = schema_columns(session->schema);
+    char *names;
+    size_t n_names;
+    TRY(raw_columns_pack(&columns, &names, &n_names, err));
+    struct named_array *all = mem_array(n + TRAIN_STATE_ARRAYS + 4 + n_rates, sizeof *all);
+    if (!all) {
+        mem_free(names);
+        return mem_error(err, "state", n * sizeof *all);
+    }
     memcpy(all, fit, n * sizeof *all);
     train_state_list(state, &memory, all + n);
     n += TRAIN_STATE_ARRAYS;
     all[n++] = (struct named_array){"lanes_batch_size", DTYPE_U64, 2, 0, 0, shape};
     all[n++] = (struct named_array){"layer1_project", DTYPE_U8, session->schema->n_features, 0, 0,
                                     session->project};
+    all[n++] = (struct named_array){"columns", DTYPE_U8, n_names, 0, 0, names};
     if (n_rates) memcpy(all + n, rates->arrays, n_rates * sizeof *all);
     n += n_rates;
     if (s->balance) all[n++] = *s->balance;
     enum status st = ckpt_state_write(temp, all, n, info, err);
+    mem_free(names);
     mem_free(all);
     return st;
 }

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/base/compiler.h"
+
 enum { HASH_VERSION = 1 };
 
 /* Key of an id: XXH3-64 of its bytes, unsalted, seed 0. */
@@ -13,6 +15,13 @@ uint64_t hash_id(const void *bytes, size_t n);
 
 /* XXH3-64 with a seed, for everything that is not an id (names, rows, digests). */
 uint64_t hash_bytes(const void *bytes, size_t n, uint64_t seed);
+
+/* hash_bytes(.., seed 0) of bytes that come piece by piece. */
+struct hash_stream;
+struct hash_stream *hash_stream_create(void) MUST_USE; /* NULL when out of memory */
+void hash_stream_destroy(struct hash_stream *s);
+void hash_stream_add(struct hash_stream *s, const void *bytes, size_t n);
+uint64_t hash_stream_value(const struct hash_stream *s);
 
 /* A bijection of 64-bit numbers with full avalanche (the finaliser of
  * SplitMix64). Raw numbers (`key: uint64`) become well spread by it. */

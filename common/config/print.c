@@ -156,10 +156,8 @@ static void put_map(struct printer *p, const struct option_group *group,
 enum status settings_print(const struct settings *s, bool origins, char **out,
                            struct error *err)
 {
-    const struct option *type = option_find(option_find(&option_root, "model")->group, "type");
-    struct printer p = {.origins = origins,
-                        .type = s->model.type,
-                        .type_name = type->names[s->model.type]};
+    struct printer p = {
+        .origins = origins, .type = s->model.type, .type_name = settings_model_name(s)};
     put_map(&p, &option_root, s->tree->root, 0, false);
     return buffer_take(&p.out, out, err);
 }

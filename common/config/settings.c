@@ -147,6 +147,11 @@ void settings_destroy(struct settings *s)
     if (s) arena_destroy(s->arena);
 }
 
+const char *settings_model_name(const struct settings *s)
+{
+    return option_find(option_find(&option_root, "model")->group, "type")->names[s->model.type];
+}
+
 /* ---- one line ---- */
 
 enum status settings_print_flow(const struct settings *s, char **out, struct error *err)

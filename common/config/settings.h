@@ -427,6 +427,9 @@ enum status settings_print_flow(const struct settings *s, char **out, struct err
 enum status settings_parse_flow(const char *text, size_t n, const char *name, struct settings **out,
                                 struct error *err) MUST_USE;
 
+/* The model's type as it is written. */
+const char *settings_model_name(const struct settings *s);
+
 /* Compare for resume (DESIGN section 8 "Files and runs"): keys that may differ
  * are skipped. Appends each differing key as "key: OLD (checkpoint) != NEW
  * (config)" to out (one line, "; " between), n_diff counts them. */

@@ -142,6 +142,7 @@ const struct named_array *ckpt_find_tensor(struct ckpt *c, const char *name);
 const struct named_array *ckpt_find_slot(struct ckpt *c, const char *slot, const char *name);
 enum status ckpt_read_state(struct ckpt *c, struct error *err) MUST_USE;
 const struct named_array *ckpt_find_state(struct ckpt *c, const char *name);
+const struct named_array *ckpt_state(const struct ckpt *c, size_t *n); /* all of them, once read */
 /* Rows of a table whose bucket is in [buckets.first, buckets.end), chunk by chunk,
  * in (bucket, key) order, from all files. Checks order, owner and duplicates. */
 enum status ckpt_read_rows(struct ckpt *c, size_t table, struct range buckets,

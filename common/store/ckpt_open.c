@@ -267,3 +267,9 @@ const struct named_array *ckpt_find_state(struct ckpt *c, const char *name)
 {
     return find(&c->state, name);
 }
+
+const struct named_array *ckpt_state(const struct ckpt *c, size_t *n)
+{
+    *n = c->state.n;
+    return c->state.v;
+}

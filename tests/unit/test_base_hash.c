@@ -88,6 +88,25 @@ static void test_hash_pair_is_ordered(void **state)
         for (size_t j = 0; j < i; j++) assert_true(keys[i] != keys[j]);
 }
 
+/* A stream's hash is that of the whole, however the bytes are cut. */
+static void test_hash_stream(void **state)
+{
+    (void)state;
+    unsigned char bytes[3000];
+    for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (unsigned char)(i * 7 >> 2);
+    struct hash_stream *s = hash_stream_create();
+    assert_non_null(s);
+    assert_true(hash_stream_value(s) == hash_bytes("", 0, 0));
+    size_t at = 0;
+    for (size_t n = 1; at < sizeof bytes; n = n * 2 + 1) {
+        size_t piece = sizeof bytes - at < n ? sizeof bytes - at : n;
+        hash_stream_add(s, bytes + at, piece);
+        at += piece;
+        assert_true(hash_stream_value(s) == hash_bytes(bytes, at, 0));
+    }
+    hash_stream_destroy(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -97,6 +116,7 @@ int main(void)
         cmocka_unit_test(test_hash_mix_golden),
         cmocka_unit_test(test_hash_mix_avalanche),
         cmocka_unit_test(test_hash_pair_is_ordered),
+        cmocka_unit_test(test_hash_stream),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

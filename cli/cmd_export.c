@@ -1,0 +1,112 @@
+/* mtps export: a checkpoint as a bundle that the inference library reads. */
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "build_id.h"
+#include "cli/cli.h"
+#include "common/base/mem.h"
+#include "serve/export.h"
+
+enum { KEY_JSON = 1000, KEY_VERSION, KEY_ROWS, KEY_MIN_COUNT, KEY_MAX_AGE };
+
+struct args {
+    struct export_spec spec;
+    bool json;
+};
+
+static uint64_t count(struct argp_state *state, const char *name, const char *arg, uint64_t least)
+{
+    char *end;
+    unsigned long long v = strtoull(arg, &end, 10);
+    if (!*arg || *end || *arg == '-' || v < least || v > INT64_MAX)
+        argp_error(state, "--%s: '%s' is not a whole number of at least %llu", name, arg, (unsigned long long)least);
+    return v;
+}
+
+static enum section_type row_type(struct argp_state *state, const char *arg)
+{
+    static const enum section_type types[] = {SECTION_F32, SECTION_F16, SECTION_I8};
+    static const char *const names[] = {"f32", "f16", "int8"};
+    for (size_t i = 0; i < 3; i++)
+        if (!strcmp(arg, names[i])) return types[i];
+    argp_error(state, "--rows: '%s' is none of f32, f16, int8", arg);
+    return SECTION_F32;
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct args *a = state->input;
+    switch (key) {
+    case 'k':
+        a->spec.ckpt = arg;
+        return 0;
+    case 'o':
+        a->spec.dir = arg;
+        return 0;
+    case KEY_VERSION:
+        a->spec.version = count(state, "version", arg, 1);
+        return 0;
+    case KEY_ROWS:
+        a->spec.rows = row_type(state, arg);
+        return 0;
+    case KEY_MIN_COUNT:
+        a->spec.min_count = count(state, "min-count", arg, 1);
+        return 0;
+    case KEY_MAX_AGE:
+        a->spec.max_age = count(state, "max-age", arg, 1);
+        return 0;
+    case KEY_JSON:
+        a->json = true;
+        return 0;
+    case ARGP_KEY_END:
+        if (!a->spec.ckpt) argp_error(state, "--ckpt is missing: name a checkpoint or a run directory");
+        if (!a->spec.dir) argp_error(state, "-o is missing: name the folder that gets the version's folder");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp_option options[] = {
+    {"ckpt", 'k', "PATH", 0, "checkpoint, or run directory (its best checkpoint, else the newest)", 0},
+    {"output", 'o', "DIR", 0, "folder of versions; DIR/VERSION is made", 0},
+    {"version", KEY_VERSION, "N", 0, "number of the version (default: the step)", 0},
+    {"rows", KEY_ROWS, "f32|f16|int8", 0, "how embedding rows are kept (default: f32)", 0},
+    {"min-count", KEY_MIN_COUNT, "N", 0, "leave out ids that occurred less often", 0},
+    {"max-age", KEY_MAX_AGE, "STEPS", 0, "leave out ids that did not occur in that many last steps", 0},
+    {"json", KEY_JSON, NULL, 0, "print the result as JSON", 0},
+    {0}};
+static const struct argp argp = {options, parse, NULL,
+                                 "Write a checkpoint as a bundle: what the inference library, 'mtps predict --bundle' "
+                                 "and a serving process need, in one file that is read in place.",
+                                 NULL, NULL, NULL};
+
+static void print_result(const struct args *a, const struct export_result *r)
+{
+    if (!a->json) {
+        printf("%llu of %llu rows, %llu bytes: %s\n", (unsigned long long)r->rows, (unsigned long long)r->rows_all,
+               (unsigned long long)r->bytes, r->path);
+        return;
+    }
+    json_t *doc = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I}", "path", r->path, "id", r->id, "version",
+                            (json_int_t)r->version, "step", (json_int_t)r->step, "rows", (json_int_t)r->rows, "bytes",
+                            (json_int_t)r->bytes);
+    char *text = doc ? json_dumps(doc, JSON_COMPACT) : NULL;
+    if (text) puts(text);
+    free(text);
+    json_decref(doc);
+}
+
+int cmd_export(int argc, char **argv)
+{
+    struct args a = {.spec = {.rows = SECTION_F32, .build = MTPS_BUILD_ID}};
+    struct export_result result = {0};
+    struct error err;
+    enum status st = cli_parse(&argp, argc, argv, &a, NULL, &err);
+    if (st == ST_OK) st = export_bundle(&a.spec, &result, &err);
+    if (st == ST_OK) print_result(&a, &result);
+    mem_free(result.path);
+    return cli_finish(st, &err);
+}

@@ -1,0 +1,150 @@
+#include "cli/predict_bundle.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/scoring.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/store/output.h"
+#include "worker/evaluator.h"
+#include "worker/report.h"
+
+struct predicting {
+    const struct predict_bundle_spec *spec;
+    struct output *output;
+    struct score_text text;
+    struct metric *metric;
+    bool labelled;
+};
+
+enum status predict_bundle_open(const char *path, const struct common_args *common,
+                                struct mtps_model **model, struct settings **settings,
+                                struct error *err)
+{
+    char *text;
+    TRY(loaded_open(path, BUNDLE_CHECK_ALL, model, err));
+    enum status st = settings_print((*model)->settings, false, &text, err);
+    if (st == ST_OK) {
+        st = scoring_settings_from(common, text, (*model)->bundle->path, settings, err);
+        mem_free(text);
+    }
+    if (st == ST_OK) return ST_OK;
+    mtps_close(*model);
+    *model = NULL;
+    return st;
+}
+
+/* ---- rows ---- */
+
+static bool has_label(const struct scored_block *b, size_t tasks)
+{
+    for (size_t i = 0; i < b->n * tasks; i++)
+        if (!isnan(b->labels[i])) return true;
+    return false;
+}
+
+static enum status write_block(void *arg, const struct scored_block *b, struct error *err)
+{
+    struct predicting *p = arg;
+    const struct score_rows_spec *rows = &p->spec->rows;
+    size_t tasks = rows->settings->n_tasks;
+    for (size_t i = 0; i < b->n; i++) {
+        for (size_t k = 0; k < rows->n_keep; k++)
+            score_text_field(&p->text, rows->keep[k], b->kept[i * rows->n_keep + k]);
+        for (size_t k = 0; k < tasks; k++)
+            score_text_value(&p->text, rows->settings->tasks[k].name, b->scores[i * tasks + k]);
+        score_text_end(&p->text);
+        TRY(output_status(p->output, err));
+    }
+    p->labelled |= has_label(b, tasks);
+    return metric_add(p->metric, b->index, b->n, b->scores, b->logits, b->labels, b->group, err);
+}
+
+static void put_header(struct predicting *p)
+{
+    const struct score_rows_spec *rows = &p->spec->rows;
+    for (size_t k = 0; k < rows->n_keep; k++) score_text_name(&p->text, rows->keep[k]);
+    for (size_t k = 0; k < rows->settings->n_tasks; k++)
+        score_text_name(&p->text, rows->settings->tasks[k].name);
+    score_text_end(&p->text);
+}
+
+static enum status write_file(struct predicting *p, struct bad_rows *bad, uint64_t *rows,
+                              struct error *err)
+{
+    struct score_rows_spec spec = p->spec->rows;
+    spec.take = write_block;
+    spec.arg = p;
+    TRY(output_open(p->spec->path, &p->output, err));
+    p->text = (struct score_text){.file = output_stream(p->output), .format = p->spec->format};
+    put_header(p);
+    enum status st = score_rows(&spec, bad, rows, err);
+    if (p->text.not_utf8)
+        log_line(LOG_WARN, "predict",
+                 "kept text that is not UTF-8 has U+FFFD in it: jsonl cannot hold it, csv and tsv can");
+    return output_close(p->output, st, err);
+}
+
+/* ---- the result ---- */
+
+static void warn_bad_rows(const struct bad_rows *b)
+{
+    if (!b->n_bad) return;
+    log_line(LOG_WARN, "data", "%llu bad rows left out of %llu", (unsigned long long)b->n_bad,
+             (unsigned long long)(b->n_bad + b->n_good));
+    for (size_t i = 0; i < b->n_shown; i++) log_line(LOG_WARN, "data", "%s", b->shown[i]);
+}
+
+static void print_json(const struct settings *s, uint64_t rows, const struct metric_result *results)
+{
+    json_t *doc = json_pack("{s:I}", "rows", (json_int_t)rows), *tasks = json_object();
+    for (size_t k = 0; results && k < s->n_tasks; k++)
+        json_object_set_new(tasks, s->tasks[k].name, report_metric_json(&results[k]));
+    if (results) json_object_set(doc, "eval", tasks);
+    json_decref(tasks);
+    json_dumpf(doc, stdout, JSON_COMPACT | JSON_REAL_PRECISION(12));
+    putchar('\n');
+    json_decref(doc);
+}
+
+static void print_text(const struct predicting *p, uint64_t rows, const struct metric_result *results)
+{
+    const struct settings *s = p->spec->rows.settings;
+    printf("%llu rows scored: %s\n", (unsigned long long)rows, p->spec->path);
+    for (size_t k = 0; results && k < s->n_tasks; k++) {
+        char *line = report_metric_line(s->tasks[k].name, &results[k]);
+        if (line) puts(line);
+        mem_free(line);
+    }
+}
+
+static enum status print_result(struct predicting *p, uint64_t rows, struct error *err)
+{
+    const struct settings *s = p->spec->rows.settings;
+    if (output_is_stdout(p->spec->path)) return ST_OK;
+    struct metric_result *results = mem_zeroed(s->n_tasks, sizeof *results);
+    if (!results) return mem_error(err, "metrics", s->n_tasks * sizeof *results);
+    enum status st = p->labelled ? metric_finalize(p->metric, results, err) : ST_OK;
+    if (st == ST_OK && p->labelled) evaluator_drop_meaningless(s, results);
+    if (st == ST_OK && p->spec->json) print_json(s, rows, p->labelled ? results : NULL);
+    if (st == ST_OK && !p->spec->json) print_text(p, rows, p->labelled ? results : NULL);
+    mem_free(results);
+    return st;
+}
+
+enum status predict_bundle(const struct predict_bundle_spec *spec, struct error *err)
+{
+    struct predicting p = {.spec = spec};
+    struct bad_rows bad;
+    uint64_t rows;
+    TRY(metric_create(spec->rows.settings->n_tasks, &p.metric, err));
+    enum status st = write_file(&p, &bad, &rows, err);
+    if (st == ST_OK) {
+        warn_bad_rows(&bad);
+        st = print_result(&p, rows, err);
+    }
+    metric_destroy(p.metric);
+    return st;
+}

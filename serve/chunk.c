@@ -1,0 +1,236 @@
+#include "serve/chunk.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "data/feature.h"
+
+/* ---- making ---- */
+
+static bool make(struct mtps_scorer *s)
+{
+    const struct schema *schema = s->model->schema;
+    size_t tasks = s->model->settings->n_tasks, n_columns = schema->plan->n_columns, width = 1;
+    for (size_t i = 0; i < schema->n_features; i++)
+        if (schema->features[i].width > width) width = schema->features[i].width;
+    s->ids = mem_zeroed(schema->n_ids + 1, sizeof *s->ids);
+    s->one_hot = mem_zeroed(schema->n_one_hot + 1, sizeof *s->one_hot);
+    s->dense = mem_zeroed(CHUNK_ROWS * schema->n_dense, sizeof *s->dense);
+    s->durations = mem_zeroed(CHUNK_ROWS * tasks, sizeof *s->durations);
+    s->fields = mem_zeroed(n_columns + 1, sizeof *s->fields);
+    s->texts = mem_zeroed(n_columns + 1, sizeof *s->texts);
+    s->max_texts = mem_zeroed(n_columns + 1, sizeof *s->max_texts);
+    s->numbers = mem_zeroed(width, sizeof *s->numbers);
+    s->rows = mem_zeroed(schema->n_tables + 1, sizeof *s->rows);
+    s->n_floats = mem_zeroed(schema->n_tables + 1, sizeof *s->n_floats);
+    s->max_floats = mem_zeroed(schema->n_tables + 1, sizeof *s->max_floats);
+    s->batch_ids = mem_zeroed(schema->n_ids + 1, sizeof *s->batch_ids);
+    s->nowhere = mem_zeroed(schema->n_tables + 1, sizeof *s->nowhere);
+    s->logits = mem_zeroed(CHUNK_ROWS * tasks, sizeof *s->logits);
+    bool ok = s->ids && s->one_hot && s->dense && s->durations && s->fields && s->texts && s->max_texts &&
+         s->numbers && s->rows && s->n_floats && s->max_floats && s->batch_ids && s->nowhere && s->logits;
+    for (size_t k = 0; ok && k < schema->n_one_hot; k++)
+        ok = (s->one_hot[k] = mem_zeroed(CHUNK_ROWS, sizeof **s->one_hot)) != NULL;
+    return ok;
+}
+
+static enum status create(struct mtps_scorer *s, struct error *err)
+{
+    if (!make(s)) return mem_error(err, "scorer", sizeof *s);
+    TRY(feature_scratch_create(s->model->schema, &s->scratch, err));
+    return infer_work_create(s->model->infer, CHUNK_ROWS, &s->work, err);
+}
+
+enum mtps_status mtps_scorer_create(struct mtps_model *model, struct mtps_scorer **scorer,
+                                    struct mtps_error *error)
+{
+    struct error err;
+    struct mtps_scorer *s = *scorer = mem_zeroed(1, sizeof *s);
+    if (!s) return loaded_fail(mem_error(&err, "scorer", sizeof *s), &err, error);
+    s->model = model;
+    atomic_fetch_add(&model->holders, 1);
+    enum status st = create(s, &err);
+    if (st == ST_OK) return MTPS_OK;
+    mtps_scorer_destroy(s);
+    *scorer = NULL;
+    return loaded_fail(st, &err, error);
+}
+
+void mtps_scorer_destroy(struct mtps_scorer *s)
+{
+    if (!s) return;
+    const struct schema *schema = s->model->schema;
+    for (size_t i = 0; s->ids && i < schema->n_ids; i++) {
+        mem_free(s->ids[i].keys);
+        mem_free(s->ids[i].idx);
+    }
+    for (size_t k = 0; s->one_hot && k < schema->n_one_hot; k++) mem_free(s->one_hot[k]);
+    for (size_t c = 0; s->texts && c < schema->plan->n_columns; c++) mem_free(s->texts[c]);
+    for (size_t t = 0; s->rows && t < schema->n_tables; t++) mem_free(s->rows[t]);
+    feature_scratch_destroy(s->scratch);
+    infer_work_destroy(s->work);
+    void *blocks[] = {s->ids,     s->one_hot,    s->dense,     s->durations, s->fields,   s->texts,
+                      s->numbers, s->max_texts,  s->rows,      s->n_floats,  s->max_floats, s->batch_ids,
+                      s->nowhere, s->logits,     s->digits,    s->requests,  s->identity, s->list.v};
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) mem_free(blocks[i]);
+    loaded_release(s->model);
+    mem_free(s);
+}
+
+/* ---- filling a chunk ---- */
+
+uint64_t *chunk_ids_room(struct chunk_ids *ids, size_t n)
+{
+    if (!ids->keys || ids->n + n > ids->max) {
+        size_t max = 2 * ids->max + n + CHUNK_ROWS;
+        uint64_t *keys = mem_resize(ids->keys, max, sizeof *keys);
+        if (!keys) return NULL;
+        ids->keys = keys;
+        uint32_t *idx = mem_resize(ids->idx, max, sizeof *idx);
+        if (!idx) return NULL;
+        ids->idx = idx;
+        ids->max = max;
+    }
+    return ids->keys + ids->n;
+}
+
+uint32_t chunk_level(const struct mtps_model *m, size_t one_hot, uint64_t key)
+{
+    const struct loaded_level *v = m->levels[one_hot];
+    size_t low = 0, high = m->fit->n_levels[one_hot];
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (v[middle].key == key) return v[middle].level;
+        if (v[middle].key < key)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return ONE_HOT_NONE;
+}
+
+void chunk_put_numbers(struct mtps_scorer *s, size_t feature, const float *numbers)
+{
+    const struct mtps_model *m = s->model;
+    const struct schema_feature *f = &m->schema->features[feature];
+    if (f->kind == FEATURE_ID) { /* buckets */
+        size_t n = f->cfg->bucketize - 1;
+        s->ids[f->place].keys[s->ids[f->place].n++] =
+            isnan(numbers[0]) ? feature_missing_key()
+                              : feature_bucket_key(fit_bucket(m->fit->borders[feature], n, numbers[0]));
+        return;
+    }
+    float *to = s->dense + s->n_rows * m->schema->n_dense + f->place;
+    for (size_t j = 0; j < f->width; j++) to[j] = fit_transform(&m->fit->columns[f->place + j], numbers[j]);
+}
+
+/* ---- rows of tables ---- */
+
+static bool grow_floats(struct mtps_scorer *s, size_t table, size_t n)
+{
+    if (n <= s->max_floats[table]) return true;
+    float *rows = mem_resize(s->rows[table], 2 * n, sizeof *rows);
+    if (!rows) return false;
+    s->rows[table] = rows;
+    s->max_floats[table] = 2 * n;
+    return true;
+}
+
+static bool grow_identity(struct mtps_scorer *s, size_t n)
+{
+    if (n <= s->max_identity) return true;
+    uint32_t *v = mem_resize(s->identity, 2 * n, sizeof *v);
+    if (!v) return false;
+    for (size_t i = 0; i < 2 * n; i++) v[i] = (uint32_t)i;
+    s->identity = v;
+    s->max_identity = 2 * n;
+    return true;
+}
+
+/* Room for the rows of all occurrences. */
+static bool make_room(struct mtps_scorer *s)
+{
+    const struct schema *schema = s->model->schema;
+    size_t occurrences = 0;
+    for (size_t t = 0; t < schema->n_tables; t++) s->n_floats[t] = 0;
+    for (size_t i = 0; i < schema->n_ids; i++) {
+        size_t table = schema->features[schema->plan->ids[i]].table;
+        occurrences += s->ids[i].n;
+        s->n_floats[table] += s->ids[i].n * s->model->table_dim[table];
+    }
+    for (size_t t = 0; t < schema->n_tables; t++)
+        if (!grow_floats(s, t, s->n_floats[t])) return false;
+    if (occurrences > s->max_requests) {
+        struct lookup_request *r = mem_resize(s->requests, 2 * occurrences, sizeof *r);
+        if (!r) return false;
+        s->requests = r;
+        s->max_requests = 2 * occurrences;
+    }
+    return grow_identity(s, occurrences);
+}
+
+static size_t request_rows(struct mtps_scorer *s)
+{
+    const struct mtps_model *m = s->model;
+    const struct schema *schema = m->schema;
+    size_t n = 0;
+    for (size_t t = 0; t < schema->n_tables; t++) s->n_floats[t] = 0;
+    for (size_t i = 0; i < schema->n_ids; i++) {
+        size_t table = schema->features[schema->plan->ids[i]].table, dim = m->table_dim[table];
+        struct chunk_ids *ids = &s->ids[i];
+        for (size_t j = 0; j < ids->n; j++) {
+            float *to = s->rows[table] + s->n_floats[table];
+            ids->idx[j] = (uint32_t)(s->n_floats[table] / dim);
+            s->n_floats[table] += dim;
+            s->requests[n++] = (struct lookup_request){&m->tables[table], ids->keys[j], to, 0};
+        }
+    }
+    return n;
+}
+
+static void describe_ids(struct mtps_scorer *s)
+{
+    const struct schema *schema = s->model->schema;
+    for (size_t i = 0; i < schema->n_ids; i++) {
+        struct chunk_ids *ids = &s->ids[i];
+        ids->off[s->n_rows] = (uint32_t)ids->n;
+        s->batch_ids[i] = (struct batch_id){.n_distinct = ids->n,
+                                            .row = s->identity,
+                                            .n = ids->n,
+                                            .off = schema->features[schema->plan->ids[i]].multi ? ids->off : NULL,
+                                            .idx = ids->idx};
+    }
+}
+
+static void write_scores(const struct mtps_scorer *s, float *scores)
+{
+    size_t tasks = s->model->settings->n_tasks;
+    for (size_t i = 0; i < s->n_rows * tasks; i++) {
+        size_t k = i % tasks;
+        scores[i] = model_link(s->model->model, k, s->logits[i]);
+        if (s->model->settings->tasks[k].loss == LOSS_COMPLETION) scores[i] *= s->durations[i];
+    }
+}
+
+enum status chunk_run(struct mtps_scorer *s, float *scores, struct error *err)
+{
+    const struct schema *schema = s->model->schema;
+    if (!make_room(s)) return mem_error(err, "rows", 0);
+    lookup_rows(s->requests, request_rows(s));
+    describe_ids(s);
+    struct batch b = {.n_rows = s->n_rows,
+                      .n_tables = schema->n_tables,
+                      .n_ids = schema->n_ids,
+                      .n_one_hot = schema->n_one_hot,
+                      .n_dense = schema->n_dense,
+                      .n_tasks = s->model->settings->n_tasks,
+                      .ids = s->batch_ids,
+                      .one_hot = (const uint32_t *const *)s->one_hot,
+                      .dense = s->dense};
+    struct model_rows rows = {(const float *const *)s->rows, s->nowhere};
+    infer_forward(s->model->infer, &b, &rows, s->work, s->logits);
+    write_scores(s, scores);
+    s->n_rows = 0;
+    for (size_t i = 0; i < schema->n_ids; i++) s->ids[i].n = 0;
+    return ST_OK;
+}

@@ -1,0 +1,64 @@
+/* Scores of some rows with memory of one thread: rows are made ready one by one or from
+ * keys, a chunk at a time. Inside serve/. */
+#ifndef MTPS_SERVE_CHUNK_H
+#define MTPS_SERVE_CHUNK_H
+
+#include "data/feature.h"
+#include "serve/loaded.h"
+
+enum { CHUNK_ROWS = 128 };
+
+/* Keys of an id feature on the rows of a chunk. */
+struct chunk_ids {
+    uint64_t *keys;
+    size_t n, max;
+    uint32_t off[CHUNK_ROWS + 1];
+    uint32_t *idx; /* [max] where the keys' rows lie among the table's */
+};
+
+struct mtps_scorer {
+    struct mtps_model *model;
+    size_t n_rows; /* of the chunk that is being filled */
+    /* the chunk */
+    struct chunk_ids *ids; /* [n_ids] */
+    uint32_t **one_hot;     /* [n_one_hot][CHUNK_ROWS] */
+    float *dense;           /* [CHUNK_ROWS, n_dense] transformed */
+    float *durations;       /* [CHUNK_ROWS, n_tasks] */
+    /* work */
+    struct feature_scratch *scratch;
+    struct feature_keys list;
+    struct raw_field *fields; /* [n_columns] */
+    struct text **texts;      /* [n_columns] texts of each field */
+    size_t *max_texts;
+    char *digits; /* texts of numbers, and joined lists */
+    size_t n_digits, max_digits;
+    float *numbers; /* of the widest feature */
+    struct lookup_request *requests;
+    size_t max_requests;
+    float **rows; /* [n_tables][max_floats] */
+    size_t *n_floats, *max_floats;
+    uint32_t *identity; /* [max_identity] 0, 1, 2 ... */
+    size_t max_identity;
+    struct batch_id *batch_ids;
+    const uint32_t **nowhere; /* [n_tables] NULL */
+    struct infer_work *work;
+    float *logits; /* [CHUNK_ROWS, n_tasks] */
+};
+
+/* Row n_rows of the chunk from raw values or from row `row` of a batch of keys; n_rows
+ * is counted up when it is well. ST_DATA says what does not fit. */
+enum status chunk_add_values(struct mtps_scorer *s, const struct mtps_value *values,
+                              struct error *err) MUST_USE;
+enum status chunk_add_keys(struct mtps_scorer *s, const struct mtps_column *columns,
+                            const float *durations, size_t row, struct error *err) MUST_USE;
+/* Scores of the chunk, which is empty then: scores[n_rows, n_tasks]. */
+enum status chunk_run(struct mtps_scorer *s, float *scores, struct error *err) MUST_USE;
+
+/* Number i of a feature as the model reads it, for chunk row n_rows. */
+void chunk_put_numbers(struct mtps_scorer *s, size_t feature, const float *numbers);
+/* Room for n keys of an id feature behind those there are; NULL when out of memory. */
+uint64_t *chunk_ids_room(struct chunk_ids *ids, size_t n);
+/* Level of a key, ONE_HOT_NONE when it has none. */
+uint32_t chunk_level(const struct mtps_model *m, size_t one_hot, uint64_t key);
+
+#endif

@@ -1,0 +1,30 @@
+/* A checkpoint as a bundle: DIR/VERSION/{model.mtps, MODEL_CARD.md, SHA256SUMS}. The
+ * folder appears by one rename when everything in it is written and synced; rows are
+ * streamed, so memory is bounded by the dense part and by 1/1024 of the largest table. */
+#ifndef MTPS_SERVE_EXPORT_H
+#define MTPS_SERVE_EXPORT_H
+
+#include "serve/bundle.h"
+
+struct export_spec {
+    const char *ckpt; /* checkpoint or run directory */
+    const char *dir;
+    uint64_t version;       /* 0: the step */
+    enum section_type rows; /* SECTION_F32, SECTION_F16 or SECTION_I8 */
+    uint64_t min_count;     /* rows of ids that occurred less often are left out */
+    uint64_t max_age;       /* and those last changed more steps ago than this; 0: any age */
+    const char *build;      /* that exports */
+};
+
+struct export_result {
+    char *path; /* of the version's folder; mem_free */
+    char id[BUNDLE_ID];
+    uint64_t version, step, bytes;
+    uint64_t rows, rows_all; /* kept, of the checkpoint */
+};
+
+/* ST_CANTCREATE when the version is there already. */
+enum status export_bundle(const struct export_spec *spec, struct export_result *out,
+                          struct error *err) MUST_USE;
+
+#endif

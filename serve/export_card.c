@@ -1,0 +1,130 @@
+/* The model card: what a bundle is, for the people who get it. */
+#include "serve/export_impl.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "common/store/ckpt.h"
+#include "serve/lookup.h"
+
+static const char *kind_name(const struct schema_feature *f)
+{
+    if (f->kind == FEATURE_ID) return f->multi ? "list of ids" : "id";
+    return f->kind == FEATURE_ONE_HOT ? "one_hot" : "number";
+}
+
+/* Bars would end a cell. */
+static void put_cell(struct buffer *b, const char *text)
+{
+    for (const char *c = text; *c; c++)
+        buffer_printf(b, *c == '|' ? "\\%c" : "%c", (unsigned char)*c < ' ' ? ' ' : *c);
+}
+
+/* What a feature is made of: `a column`, an expression, two features. */
+static void put_source(struct buffer *b, const struct export *e, size_t i)
+{
+    const struct schema_feature *f = &e->schema->features[i];
+    const struct feature_plan *p = &e->schema->plan->features[i];
+    if (p->from == FROM_CROSS) {
+        put_cell(b, f->cfg->cross.v[0]);
+        buffer_puts(b, " and ");
+        put_cell(b, f->cfg->cross.v[1]);
+        return;
+    }
+    buffer_puts(b, "`");
+    put_cell(b, p->from == FROM_EXPR ? f->cfg->expr.text : e->schema->plan->columns[p->column].name);
+    buffer_puts(b, "`");
+}
+
+static void put_inputs(struct buffer *b, const struct export *e)
+{
+    const struct schema_plan *p = e->schema->plan;
+    buffer_puts(b, "\n## Inputs\n\nA request carries these raw values; one that is absent counts as missing.\n\n");
+    for (size_t c = 0; c < p->n_columns; c++) {
+        bool again = false;
+        for (size_t d = 0; d < c; d++) again |= e->used[d] && !strcmp(p->columns[d].name, p->columns[c].name);
+        if (!e->used[c] || again) continue;
+        buffer_puts(b, "- `");
+        put_cell(b, p->columns[c].name);
+        buffer_puts(b, p->columns[c].owner < 0 ? "`\n" : "` (of a side table in training)\n");
+    }
+    buffer_puts(b, "\n| feature | kind | made of |\n| --- | --- | --- |\n");
+    for (size_t i = 0; i < e->schema->n_features; i++) {
+        buffer_puts(b, "| ");
+        put_cell(b, e->schema->features[i].name);
+        buffer_printf(b, " | %s | ", kind_name(&e->schema->features[i]));
+        put_source(b, e, i);
+        buffer_puts(b, " |\n");
+    }
+}
+
+static void put_tasks(struct buffer *b, const struct export *e)
+{
+    buffer_puts(b, "\n## Outputs\n\n| task | score | label in training |\n| --- | --- | --- |\n");
+    for (size_t k = 0; k < e->settings->n_tasks; k++) {
+        const struct task_cfg *t = &e->settings->tasks[k];
+        buffer_puts(b, "| ");
+        put_cell(b, t->name);
+        buffer_printf(b, " | %s | `", t->loss == LOSS_BCE ? "probability" : "value");
+        put_cell(b, t->label.text);
+        buffer_puts(b, "` |\n");
+    }
+}
+
+static void put_tables(struct buffer *b, const struct export *e)
+{
+    const struct export_spec *s = e->spec;
+    buffer_puts(b, "\n## Embeddings\n\n| table | rows | of | dim |\n| --- | ---: | ---: | ---: |\n");
+    for (size_t t = 0; t < e->schema->n_tables; t++) {
+        buffer_puts(b, "| ");
+        put_cell(b, e->schema->table_names[t]);
+        buffer_printf(b, " | %" PRIu64 " | %" PRIu64 " | %zu |\n", e->kept[t],
+                      ckpt_table_rows(e->ckpt, e->table[t]), ckpt_table(e->ckpt, e->table[t])->dim);
+    }
+    buffer_printf(b, "\nRows are kept as %s.", section_type_name(s->rows));
+    if (s->min_count) buffer_printf(b, " Ids that occurred fewer than %" PRIu64 " times are left out.", s->min_count);
+    if (s->max_age)
+        buffer_printf(b, " Ids that did not occur in the last %" PRIu64 " steps are left out.", s->max_age);
+    buffer_puts(b, " An id that has no row counts as one that training never saw.\n");
+}
+
+static void put_promise(struct buffer *b, const struct export *e)
+{
+    buffer_puts(b, "\n## Numbers\n\n");
+    if (e->spec->rows != SECTION_F32)
+        buffer_puts(b, "Rows are rounded, so scores differ slightly from those of the checkpoint: "
+                       "`mtps verify-export` says by how much.\n");
+    else if (e->spec->min_count || e->spec->max_age)
+        buffer_puts(b, "Scores are those of the checkpoint bit for bit, but for rows with ids that were left out.\n");
+    else
+        buffer_puts(b, "Scores are those of `mtps predict --ckpt`, bit for bit, on processors of the same kind, for any "
+                       "batch size: `mtps verify-export` checks it.\n");
+}
+
+enum status export_card(const struct export *e, const struct export_result *r, char **text,
+                        struct error *err)
+{
+    const struct ckpt_meta *meta = ckpt_meta(e->ckpt);
+    struct buffer b = {0};
+    struct digest digest;
+    char hex[33];
+    ckpt_digest(e->ckpt, &digest);
+    digest_hex(&digest, hex);
+    buffer_puts(&b, "# ");
+    put_cell(&b, e->settings->name);
+    buffer_printf(&b,
+                  ", version %" PRIu64 "\n\n"
+                  "| | |\n| --- | --- |\n"
+                  "| model | %s, %zu features, %zu tasks |\n"
+                  "| trained for | %" PRIu64 " steps, %.6g epochs, batches of %" PRIu64 " rows |\n"
+                  "| checkpoint | %s |\n| trained by | %s |\n| exported by | %s |\n"
+                  "| bundle | `%s`, %" PRIu64 " bytes, id %s |\n",
+                  e->version, settings_model_name(e->settings), e->schema->n_features, e->settings->n_tasks,
+                  meta->step, meta->epoch, meta->batch_size, hex, meta->build, e->spec->build, BUNDLE_FILE,
+                  r->bytes, r->id);
+    put_inputs(&b, e);
+    put_tasks(&b, e);
+    put_tables(&b, e);
+    put_promise(&b, e);
+    return buffer_take(&b, text, err);
+}

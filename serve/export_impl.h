@@ -1,0 +1,34 @@
+/* The parts of an export. Inside serve/. */
+#ifndef MTPS_SERVE_EXPORT_IMPL_H
+#define MTPS_SERVE_EXPORT_IMPL_H
+
+#include "data/schema.h"
+#include "serve/bundle_write.h"
+#include "serve/export.h"
+
+struct export {
+    const struct export_spec *spec;
+    struct ckpt *ckpt;
+    struct settings *settings;
+    struct schema *schema;
+    struct raw_columns columns; /* there were in training */
+    bool *used;                 /* [schema columns] scoring reads it */
+    uint64_t version;
+    uint64_t *kept; /* [n_tables] rows */
+    size_t *table;  /* [n_tables] the checkpoint's number of it */
+};
+
+/* Columns of the training data: those that the checkpoint names, else (older ones) those
+ * of the files that its configuration names. */
+enum status export_columns(struct export *e, struct error *err) MUST_USE;
+/* Counts the rows that stay. */
+enum status export_count_rows(struct export *e, struct error *err) MUST_USE;
+enum status export_plan_tables(const struct export *e, struct bundle_plan *p,
+                               struct error *err) MUST_USE;
+enum status export_write_tables(const struct export *e, struct bundle_writer *w,
+                                struct error *err) MUST_USE;
+/* MODEL_CARD.md; text is mem_free'd by the caller. */
+enum status export_card(const struct export *e, const struct export_result *r, char **text,
+                        struct error *err) MUST_USE;
+
+#endif

@@ -1,0 +1,373 @@
+#include "serve/loaded.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/assemble.h"
+
+static enum status no_memory(struct error *err)
+{
+    return mem_error(err, "bundle", sizeof(struct mtps_model));
+}
+
+static enum status fault(const struct mtps_model *m, struct error *err, const char *what)
+{
+    return error_set(err, ST_DATA, "%s: %s", m->bundle->path, what);
+}
+
+/* What is wrong with a bundle's contents is wrong data, whoever found it. */
+static enum status as_fault(const struct mtps_model *m, enum status st, struct error *err)
+{
+    if (st == ST_OK || st == ST_NOMEM) return st;
+    return error_wrap(err, ST_DATA, "%s", m->bundle->path);
+}
+
+/* ---- settings and schema ---- */
+
+/* Texts can ask for more than they hold sections for: that would take time and memory. */
+static bool plausible(const struct mtps_model *m)
+{
+    const struct settings *s = m->settings;
+    const struct model_cfg *c = &s->model;
+    size_t features = 0, sections = m->bundle->n_sections;
+    for (size_t i = 0; i < s->n_features; i++) features += s->features[i].names.n;
+    size_t experts = c->expert_count + c->expert_shared;
+    for (size_t k = 0; k < s->n_tasks; k++) {
+        experts += s->tasks[k].own;
+        if (s->tasks[k].tower.layers.n > sections || s->tasks[k].gate.layers.n > sections) return false;
+    }
+    return features <= LOADED_MAX_FEATURES && features <= sections &&
+           c->bottom.layers.n <= sections && c->experts.layers.n <= sections &&
+           c->gates.layers.n <= sections && c->towers.layers.n <= sections &&
+           experts * (c->expert_levels ? c->expert_levels : 1) <= sections;
+}
+
+/* `columns` of the header: [name, owner] for each, owner -1 or a join. */
+static enum status read_columns(const struct mtps_model *m, struct raw_columns *out,
+                                struct error *err)
+{
+    const struct node *list = node_get(m->bundle->header, "columns");
+    if (!list || list->kind != NODE_LIST || list->n > LOADED_MAX_FEATURES)
+        return fault(m, err, "header: columns: a list of at most 16384 is expected");
+    const char **names = arena_take(m->arena, list->n + 1, sizeof *names);
+    int *owner = arena_take(m->arena, list->n + 1, sizeof *owner);
+    if (!names || !owner) return no_memory(err);
+    for (size_t i = 0; i < list->n; i++) {
+        const struct node *e = list->items[i];
+        bool pair = e->kind == NODE_LIST && e->n == 2 && e->items[0]->kind == NODE_SCALAR &&
+                    e->items[1]->kind == NODE_SCALAR;
+        if (!pair) return fault(m, err, "header: columns: a name and an owner are expected");
+        names[i] = e->items[0]->text;
+        owner[i] = atoi(e->items[1]->text);
+        if (owner[i] < -1 || owner[i] >= (int)m->settings->data.n_joins)
+            return fault(m, err, "header: columns: there is no such owner");
+    }
+    *out = (struct raw_columns){names, owner, list->n};
+    return ST_OK;
+}
+
+static enum status make_schema(struct mtps_model *m, struct error *err)
+{
+    const char *text = m->bundle->settings;
+    enum status st = settings_parse_flow(text, strlen(text), "settings", &m->settings, err);
+    TRY(as_fault(m, st, err));
+    if (!plausible(m)) return fault(m, err, "settings: a larger model than the sections hold");
+    struct raw_columns columns;
+    TRY(read_columns(m, &columns, err));
+    return as_fault(m, schema_build(m->settings, &columns, true, &m->schema, err), err);
+}
+
+/* ---- statistics and parameters ---- */
+
+static bool all_finite(const struct bundle_section *s)
+{
+    size_t n = s->rows * (s->cols ? s->cols : 1);
+    bool finite = true;
+    for (size_t i = 0; i < n; i++)
+        finite &= s->type == SECTION_F32   ? isfinite(((const float *)s->data)[i])
+                  : s->type == SECTION_F64 ? isfinite(((const double *)s->data)[i])
+                                           : true;
+    return finite;
+}
+
+static const struct named_array *find_state(void *arg, const char *name)
+{
+    static const enum dtype types[SECTION_TYPES] = {DTYPE_U8,  DTYPE_U32, DTYPE_U64,   DTYPE_I64,
+                                                    DTYPE_F32, DTYPE_F64, DTYPE_COUNT, DTYPE_COUNT};
+    const struct mtps_model *m = arg;
+    const char *full = arena_printf(m->arena, "state/%s", name);
+    const struct bundle_section *s = full ? bundle_find(m->bundle, full) : NULL;
+    struct named_array *a = s && all_finite(s) ? arena_take(m->arena, 1, sizeof *a) : NULL;
+    if (a) *a = (struct named_array){name, types[s->type], s->rows, s->cols, 0, (void *)s->data};
+    return a;
+}
+
+static enum status make_model(struct mtps_model *m, struct error *err)
+{
+    struct fit_source from = {find_state, m};
+    TRY(as_fault(m, fit_from_arrays(m->schema, &from, &m->fit, err), err));
+    m->table_dim = arena_take(m->arena, m->schema->n_tables + 1, sizeof *m->table_dim);
+    if (!m->table_dim) return no_memory(err);
+    assemble_table_dims(m->settings, m->schema, m->table_dim);
+    struct assembly a = {
+        .settings = m->settings, .schema = m->schema, .fit = m->fit, .table_dim = m->table_dim};
+    return as_fault(m, assemble_model(&a, &m->model, err), err);
+}
+
+static enum status find_tensor(const struct mtps_model *m, const struct model_tensor *t,
+                               const struct bundle_section **out, struct error *err)
+{
+    const char *name = arena_printf(m->arena, "tensor/%s", t->name);
+    if (!name) return no_memory(err);
+    const struct bundle_section *s = *out = bundle_find(m->bundle, name);
+    if (!s) return error_set(err, ST_DATA, "%s: section %s is missing", m->bundle->path, name);
+    if (s->type != SECTION_F32 || s->rows != t->rows || s->cols != t->cols)
+        return error_set(err, ST_DATA, "%s: section %s has another type or shape", m->bundle->path, name);
+    if (!all_finite(s))
+        return error_set(err, ST_DATA, "%s: section %s holds a number that is not finite", m->bundle->path, name);
+    return ST_OK;
+}
+
+static void place_tensor(const struct model_tensor *t, const float *from, float *flat)
+{
+    for (size_t r = 0; r < t->rows; r++)
+        memcpy(flat + t->offset + r * t->stride, from + r * t->cols, t->cols * sizeof *flat);
+}
+
+static enum status make_infer(struct mtps_model *m, struct error *err)
+{
+    enum { PADDED = 32 }; /* rows of a tensor are padded to 16 floats at most */
+    size_t n, floats = 0;
+    const struct model_tensor *t = model_tensors(m->model, &n);
+    const struct bundle_section **from = arena_take(m->arena, n + 1, sizeof *from);
+    if (!from) return no_memory(err);
+    for (size_t i = 0; i < n; i++) {
+        TRY(find_tensor(m, &t[i], &from[i], err));
+        floats += t[i].rows * t[i].cols;
+    }
+    if (model_n_params(m->model) / PADDED > floats + 65536)
+        return fault(m, err, "a larger model than the sections hold");
+    float *flat = mem_zeroed(model_n_params(m->model), sizeof *flat);
+    if (!flat) return mem_error(err, "parameters", model_n_params(m->model) * sizeof *flat);
+    for (size_t i = 0; i < n; i++) place_tensor(&t[i], from[i]->data, flat);
+    enum status st = infer_create(m->model, flat, &m->infer, err);
+    mem_free(flat);
+    return st;
+}
+
+/* ---- tables and levels ---- */
+
+static enum status open_tables(struct mtps_model *m, bool order, struct error *err)
+{
+    size_t n = m->schema->n_tables;
+    m->tables = arena_take(m->arena, n + 1, sizeof *m->tables);
+    if (!m->tables) return no_memory(err);
+    for (size_t t = 0; t < n; t++) {
+        TRY(lookup_open(m->bundle, m->schema->table_names[t], m->table_dim[t], &m->schema->tables[t]->init,
+                        m->settings->seed, order, &m->tables[t], err));
+        m->info.n_rows += m->tables[t].n;
+    }
+    m->info.rows = n ? section_type_name(m->tables[0].type) : section_type_name(SECTION_F32);
+    return ST_OK;
+}
+
+static int by_key(const void *a, const void *b)
+{
+    uint64_t x = ((const struct loaded_level *)a)->key, y = ((const struct loaded_level *)b)->key;
+    return (x > y) - (x < y);
+}
+
+static enum status sort_levels(struct mtps_model *m, struct error *err)
+{
+    m->levels = arena_take(m->arena, m->schema->n_one_hot + 1, sizeof *m->levels);
+    if (!m->levels) return no_memory(err);
+    for (size_t k = 0; k < m->schema->n_one_hot; k++) {
+        size_t n = m->fit->n_levels[k];
+        m->levels[k] = arena_take(m->arena, n + 1, sizeof **m->levels);
+        if (!m->levels[k]) return no_memory(err);
+        for (size_t i = 0; i < n; i++)
+            m->levels[k][i] = (struct loaded_level){m->fit->levels[k][i], (uint32_t)i};
+        qsort(m->levels[k], n, sizeof **m->levels, by_key);
+    }
+    return ST_OK;
+}
+
+/* ---- inputs ---- */
+
+static size_t input_of(struct mtps_model *m, const char *name)
+{
+    size_t i = 0;
+    while (i < m->n_inputs && strcmp(m->inputs[i].name, name) != 0) i++;
+    if (i == m->n_inputs) m->inputs[m->n_inputs++] = (struct mtps_input){name, 0, 0};
+    return i;
+}
+
+static const struct source_cfg *source_of(const struct mtps_model *m, int owner)
+{
+    const struct data_cfg *d = &m->settings->data;
+    if (owner >= 0) return &d->joins[owner].source;
+    return &d->train;
+}
+
+static void use_column(struct mtps_model *m, size_t column, bool number)
+{
+    const struct schema_column *c = &m->schema->plan->columns[column];
+    const struct source_cfg *source = source_of(m, c->owner);
+    struct loaded_column *l = &m->columns[column];
+    l->input = input_of(m, c->name);
+    l->missing = c->missing ? c->missing : &source->missing;
+    l->trim = source->trim;
+    l->list = source->format == SOURCE_SLOT;
+    if (number) m->inputs[l->input].is_number = 1;
+}
+
+static void use_expr(struct mtps_model *m, const struct schema_expr *e)
+{
+    for (size_t i = 0; i < e->n; i++) use_column(m, e->inputs[i], !expr_column_is_string(e->expr, i));
+}
+
+static void use_feature(struct mtps_model *m, size_t i)
+{
+    const struct schema_feature *f = &m->schema->features[i];
+    const struct feature_plan *p = &m->schema->plan->features[i];
+    if (p->from == FROM_EXPR) use_expr(m, &p->expr);
+    if (p->from != FROM_COLUMN) return;
+    use_column(m, p->column, p->store == STORE_NUMBER);
+    struct loaded_column *l = &m->columns[p->column];
+    bool many = f->multi || (l->list && f->width > 1 && p->store == STORE_NUMBER);
+    if (!l->list && f->multi) l->joint = f->cfg->split;
+    if (many && (l->list || l->joint)) m->inputs[l->input].is_list = 1;
+}
+
+/* A column that one feature reads as a list and another as a plain text takes both. */
+static void share_joints(struct mtps_model *m)
+{
+    const struct schema_plan *p = m->schema->plan;
+    for (size_t c = 0; c < p->n_columns; c++)
+        for (size_t d = 0; d < p->n_columns; d++)
+            if (!m->columns[d].joint && m->columns[d].input == m->columns[c].input)
+                m->columns[d].joint = m->columns[c].joint;
+}
+
+static enum status list_inputs(struct mtps_model *m, struct error *err)
+{
+    const struct schema_plan *p = m->schema->plan;
+    m->columns = arena_take(m->arena, p->n_columns + 1, sizeof *m->columns);
+    m->inputs = arena_take(m->arena, p->n_columns + 1, sizeof *m->inputs);
+    if (!m->columns || !m->inputs) return no_memory(err);
+    for (size_t c = 0; c < p->n_columns; c++) m->columns[c].input = SIZE_MAX;
+    for (size_t i = 0; i < m->schema->n_features; i++) use_feature(m, i);
+    for (size_t k = 0; k < m->settings->n_tasks; k++) {
+        if (m->settings->tasks[k].loss != LOSS_COMPLETION) continue;
+        if (!p->tasks[k].duration.expr) return fault(m, err, "settings: a completion without a duration");
+        m->has_durations = true;
+        use_expr(m, &p->tasks[k].duration);
+    }
+    share_joints(m);
+    return ST_OK;
+}
+
+static enum status list_tasks(struct mtps_model *m, struct error *err)
+{
+    size_t n = m->settings->n_tasks;
+    m->tasks = arena_take(m->arena, n + 1, sizeof *m->tasks);
+    if (!m->tasks) return no_memory(err);
+    for (size_t k = 0; k < n; k++)
+        m->tasks[k] = (struct mtps_task){m->settings->tasks[k].name,
+                                         m->settings->tasks[k].loss == LOSS_BCE ? MTPS_PROBABILITY : MTPS_NUMBER};
+    return ST_OK;
+}
+
+static enum status list_features(struct mtps_model *m, struct error *err)
+{
+    size_t n = m->schema->n_features;
+    m->features = arena_take(m->arena, n + 1, sizeof *m->features);
+    if (!m->features) return no_memory(err);
+    for (size_t i = 0; i < n; i++) {
+        const struct schema_feature *f = &m->schema->features[i];
+        const struct feature_plan *p = &m->schema->plan->features[i];
+        m->features[i] = (struct mtps_feature){.name = f->name,
+                                               .kind = p->store == STORE_NUMBER    ? MTPS_FEATURE_NUMBERS
+                                                       : p->store == STORE_ONE_HOT ? MTPS_FEATURE_LEVELS
+                                                                                   : MTPS_FEATURE_KEYS,
+                                               .is_list = f->multi,
+                                               .width = p->store == STORE_NUMBER ? p->width : 0};
+    }
+    return ST_OK;
+}
+
+/* ---- the whole ---- */
+
+static enum status describe(struct mtps_model *m, struct error *err)
+{
+    const struct bundle *b = m->bundle;
+    m->info.name = m->settings->name;
+    m->info.id = b->id;
+    m->info.path = b->path;
+    m->info.bytes = b->bytes;
+    TRY(bundle_text(b, "created_by", &m->info.created_by, err));
+    TRY(bundle_number(b, "model_version", &m->info.version, err));
+    return bundle_number(b, "step", &m->info.step, err);
+}
+
+static enum status load(struct mtps_model *m, const char *path, enum bundle_checks checks,
+                        struct error *err)
+{
+    TRY(bundle_open(path, checks, &m->bundle, err));
+    TRY(make_schema(m, err));
+    TRY(make_model(m, err));
+    TRY(make_infer(m, err));
+    TRY(open_tables(m, checks == BUNDLE_CHECK_ALL, err));
+    TRY(sort_levels(m, err));
+    TRY(list_inputs(m, err));
+    TRY(list_tasks(m, err));
+    TRY(list_features(m, err));
+    return describe(m, err);
+}
+
+static void destroy(struct mtps_model *m)
+{
+    infer_destroy(m->infer);
+    model_destroy(m->model);
+    fit_destroy(m->fit);
+    schema_destroy(m->schema);
+    settings_destroy(m->settings);
+    bundle_close(m->bundle);
+    arena_destroy(m->arena);
+    if (m->plain) freelocale(m->plain);
+    mem_free(m);
+}
+
+static enum status load_plain(struct mtps_model *m, const char *path, enum bundle_checks checks,
+                              struct error *err)
+{
+    m->plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    if (!m->plain) return no_memory(err);
+    TRY(arena_create(&m->arena, err));
+    locale_t before = uselocale(m->plain);
+    enum status st = load(m, path, checks, err);
+    uselocale(before);
+    return st;
+}
+
+enum status loaded_open(const char *path, enum bundle_checks checks, struct mtps_model **out,
+                        struct error *err)
+{
+    *out = NULL;
+    struct mtps_model *m = mem_zeroed(1, sizeof *m);
+    if (!m) return no_memory(err);
+    atomic_init(&m->holders, 1);
+    enum status st = load_plain(m, path, checks, err);
+    if (st != ST_OK) {
+        destroy(m);
+        return st;
+    }
+    *out = m;
+    return ST_OK;
+}
+
+void loaded_release(struct mtps_model *m)
+{
+    if (m && atomic_fetch_sub(&m->holders, 1) == 1) destroy(m);
+}

@@ -1,0 +1,60 @@
+/* An open model of the inference library. Inside serve/: mtps.h is what others see. */
+#ifndef MTPS_SERVE_LOADED_H
+#define MTPS_SERVE_LOADED_H
+
+#include <locale.h>
+#include <stdatomic.h>
+
+#include "data/fit_impl.h"
+#include "model/model.h"
+#include "serve/include/mtps.h"
+#include "serve/lookup.h"
+
+enum { LOADED_MAX_FEATURES = 16384 };
+
+/* A key and its place among a one_hot feature's levels. */
+struct loaded_level {
+    uint64_t key;
+    uint32_t level;
+};
+
+/* A raw column as the schema reads it, and the input that fills it. */
+struct loaded_column {
+    size_t input;                   /* SIZE_MAX: nobody reads it for scoring */
+    const struct list_cfg *missing; /* texts that mean missing */
+    bool trim;
+    bool list;         /* slot data: any number of texts */
+    const char *joint; /* csv: what joins a list's values to one text; NULL: no list */
+};
+
+struct mtps_model {
+    _Atomic size_t holders; /* the caller, and every scorer */
+    struct bundle *bundle;
+    struct arena *arena;
+    struct settings *settings;
+    struct schema *schema;
+    struct fit *fit;
+    struct model *model;
+    struct infer *infer;
+    size_t *table_dim;            /* [n_tables] */
+    struct lookup *tables;        /* [n_tables] */
+    struct loaded_level **levels; /* [n_one_hot] in order of keys */
+    struct loaded_column *columns;
+    struct mtps_input *inputs;
+    struct mtps_task *tasks;
+    struct mtps_feature *features;
+    size_t n_inputs;
+    bool has_durations; /* some score is a share of a duration */
+    struct mtps_info info;
+    locale_t plain; /* numbers have a point, whatever the program around says */
+};
+
+/* What the functions of mtps.h do, with the errors of this program. */
+enum status loaded_open(const char *path, enum bundle_checks checks, struct mtps_model **out,
+                        struct error *err) MUST_USE;
+void loaded_release(struct mtps_model *m);
+
+/* Copies what fits. */
+enum mtps_status loaded_fail(enum status st, const struct error *err, struct mtps_error *out);
+
+#endif

@@ -1,0 +1,163 @@
+#include "serve/lookup.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/hash.h"
+#include "common/math/half.h"
+
+enum { I8_MAX = 127 };
+#define NOT_THERE UINT64_MAX
+
+unsigned lookup_bits(size_t n)
+{
+    unsigned bits = 0;
+    while (bits < 31 && (size_t)2 << bits < n) bits++;
+    return bits;
+}
+
+/* ---- opening ---- */
+
+static enum status section(const struct bundle *b, const char *table, const char *part,
+                           enum section_type type, size_t rows, size_t cols,
+                           const struct bundle_section **out, struct error *err)
+{
+    char name[BUNDLE_MAX_NAME + 32];
+    snprintf(name, sizeof name, "table/%s/%s", table, part);
+    const struct bundle_section *s = *out = bundle_find(b, name);
+    if (!s) return error_set(err, ST_DATA, "%s: section %s is missing", b->path, name);
+    if ((type == SECTION_TYPES || s->type == type) && (rows == SIZE_MAX || s->rows == rows) && s->cols == cols)
+        return ST_OK;
+    return error_set(err, ST_DATA, "%s: section %s has another type or shape", b->path, name);
+}
+
+static enum status check_order(const struct bundle *b, const struct lookup *l, const char *name,
+                               struct error *err)
+{
+    size_t entry = 0, entries = (size_t)1 << l->bits;
+    uint64_t before = 0;
+    for (size_t i = 0; i < l->n; i++) {
+        uint64_t mixed = hash_mix(l->keys[i]);
+        if (i && mixed <= before)
+            return error_set(err, ST_DATA, "%s: table %s: keys are not in order at row %zu", b->path, name, i);
+        before = mixed;
+        size_t of = lookup_entry(mixed, l->bits);
+        for (; entry <= of; entry++)
+            if (l->directory[entry] != i) goto misfit;
+    }
+    for (; entry <= entries; entry++)
+        if (l->directory[entry] != l->n) goto misfit;
+    return ST_OK;
+misfit:
+    return error_set(err, ST_DATA, "%s: table %s: entry %zu of the directory does not fit the keys", b->path,
+                     name, entry);
+}
+
+enum status lookup_open(const struct bundle *b, const char *name, size_t dim,
+                        const struct init_cfg *init, uint64_t seed, bool order,
+                        struct lookup *out, struct error *err)
+{
+    const struct bundle_section *keys, *directory, *rows, *scales = NULL;
+    TRY(section(b, name, "keys", SECTION_U64, SIZE_MAX, 0, &keys, err));
+    unsigned bits = lookup_bits(keys->rows);
+    TRY(section(b, name, "directory", SECTION_U32, ((size_t)1 << bits) + 1, 0, &directory, err));
+    TRY(section(b, name, "rows", SECTION_TYPES, keys->rows, dim, &rows, err));
+    if (rows->type != SECTION_F32 && rows->type != SECTION_F16 && rows->type != SECTION_I8)
+        return error_set(err, ST_DATA, "%s: table %s: rows are of type %s", b->path, name,
+                         section_type_name(rows->type));
+    if (rows->type == SECTION_I8) TRY(section(b, name, "scales", SECTION_F32, keys->rows, 0, &scales, err));
+    *out = (struct lookup){.n = keys->rows,
+                           .dim = dim,
+                           .bits = bits,
+                           .directory = directory->data,
+                           .keys = keys->data,
+                           .type = rows->type,
+                           .rows = rows->data,
+                           .scales = scales ? scales->data : NULL,
+                           .init = *init,
+                           .rng = row_init_rng(seed, name)};
+    return order ? check_order(b, out, name, err) : ST_OK;
+}
+
+/* ---- rows ---- */
+
+/* What the directory says is checked here, because it may not have been before. */
+static uint64_t find(const struct lookup *l, uint64_t key, size_t entry)
+{
+    size_t first = l->directory[entry], end = l->directory[entry + 1];
+    if (end > l->n) return NOT_THERE;
+    for (size_t i = first; i < end; i++)
+        if (l->keys[i] == key) return i;
+    return NOT_THERE;
+}
+
+static void copy_row(const struct lookup *l, size_t i, float *to)
+{
+    size_t at = i * l->dim;
+    if (l->type == SECTION_F32) {
+        memcpy(to, (const float *)l->rows + at, l->dim * sizeof *to);
+    } else if (l->type == SECTION_F16) {
+        const uint16_t *from = (const uint16_t *)l->rows + at;
+        for (size_t j = 0; j < l->dim; j++) to[j] = half_to_float(from[j]);
+    } else {
+        const int8_t *from = (const int8_t *)l->rows + at;
+        for (size_t j = 0; j < l->dim; j++) to[j] = l->scales[i] * (float)from[j];
+    }
+}
+
+static const char *row_address(const struct lookup *l, size_t i)
+{
+    return (const char *)l->rows + i * l->dim * section_type_bytes(l->type);
+}
+
+void lookup_rows(struct lookup_request *requests, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct lookup_request *r = &requests[i];
+        r->place = lookup_entry(hash_mix(r->key), r->table->bits);
+        PREFETCH(r->table->directory + r->place);
+    }
+    for (size_t i = 0; i < n; i++) {
+        const struct lookup_request *r = &requests[i];
+        PREFETCH(r->table->keys + r->table->directory[r->place]);
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct lookup_request *r = &requests[i];
+        r->place = find(r->table, r->key, r->place);
+        if (r->place != NOT_THERE) PREFETCH(row_address(r->table, r->place));
+    }
+    for (size_t i = 0; i < n; i++) {
+        const struct lookup_request *r = &requests[i];
+        const struct lookup *l = r->table;
+        if (r->place != NOT_THERE)
+            copy_row(l, r->place, r->to);
+        else
+            row_init(&l->init, &l->rng, r->key, l->dim, r->to);
+    }
+}
+
+/* ---- writing ---- */
+
+static void pack_i8(const float *row, size_t dim, int8_t *to, float *scale)
+{
+    float most = 0;
+    for (size_t j = 0; j < dim; j++) most = fabsf(row[j]) > most ? fabsf(row[j]) : most;
+    *scale = most / I8_MAX;
+    for (size_t j = 0; j < dim; j++) {
+        float q = *scale > 0 ? rintf(row[j] / *scale) : 0;
+        to[j] = (int8_t)(q > I8_MAX ? I8_MAX : q < -I8_MAX ? -I8_MAX : q);
+    }
+}
+
+void lookup_pack(enum section_type type, const float *row, size_t dim, void *values,
+                 float *scale)
+{
+    uint16_t *half = values;
+    if (type == SECTION_F32)
+        memcpy(values, row, dim * sizeof *row);
+    else if (type == SECTION_I8)
+        pack_i8(row, dim, values, scale);
+    else
+        for (size_t j = 0; j < dim; j++) half[j] = half_from_float(row[j]);
+}

@@ -1,0 +1,58 @@
+/* Rows of an embedding table in a bundle, by key.
+ *
+ *   directory [2^b + 1]  keys are in the order of their mixed hash; entry j is how many
+ *                        have a hash whose top b bits are below j
+ *   keys      [n]
+ *   rows      [n, dim]   f32, f16, or i8 with a factor per row in
+ *   scales    [n]        f32
+ *
+ * So a key is found in one place of the directory and the next few keys. A key that is
+ * not there has the row that training would have given it before its first step. Read-
+ * only; any thread. */
+#ifndef MTPS_SERVE_LOOKUP_H
+#define MTPS_SERVE_LOOKUP_H
+
+#include "common/math/row_init.h"
+#include "serve/bundle.h"
+
+struct lookup {
+    size_t n, dim;
+    unsigned bits; /* b */
+    const uint32_t *directory;
+    const uint64_t *keys;
+    enum section_type type;
+    const void *rows;
+    const float *scales;
+    struct init_cfg init;
+    struct rng rng;
+};
+
+/* b for n keys: one to two keys for each entry of the directory. */
+unsigned lookup_bits(size_t n);
+static inline size_t lookup_entry(uint64_t mixed, unsigned bits)
+{
+    return bits ? (size_t)(mixed >> (64 - bits)) : 0;
+}
+
+/* The sections table/NAME/... of a bundle. order: also check that the keys are in order
+ * and the directory fits them (a pass over the keys); lookups stay within the sections
+ * either way. ST_DATA names the section. */
+enum status lookup_open(const struct bundle *b, const char *name, size_t dim,
+                        const struct init_cfg *init, uint64_t seed, bool order,
+                        struct lookup *out, struct error *err) MUST_USE;
+
+/* One row to be copied to to[dim]. */
+struct lookup_request {
+    const struct lookup *table;
+    uint64_t key;
+    float *to;
+    uint64_t place; /* work memory */
+};
+/* All of them; memory is asked for ahead. */
+void lookup_rows(struct lookup_request *requests, size_t n);
+
+/* A row as a bundle holds it: values[dim] of the type, and the factor of i8. */
+void lookup_pack(enum section_type type, const float *row, size_t dim, void *values,
+                 float *scale);
+
+#endif

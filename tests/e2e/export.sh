@@ -1,0 +1,160 @@
+#!/usr/bin/env bash
+# export and predict --bundle: the scores of the checkpoint, bit for bit, from one file;
+# and the errors on the way.
+. "${TOP:?}/tests/e2e/lib.sh"
+small_data
+expect_exit 0 "a model" "$MTPS" train -c small.yaml
+step=$("$MTPS" ckpt digest runs/small --json | json step)
+
+# ---- a bundle
+expect_exit 0 "export of a run directory" "$MTPS" export --ckpt runs/small -o bundles --json
+same "the version is the step" "bundles/$step" "$(json path <"$out")"
+same "every row is there" "$("$MTPS" ckpt digest runs/small --json | json rows)" "$(json rows <"$out")"
+check "the folder holds what it says" bash -c "cd bundles/$step && sha256sum -c SHA256SUMS"
+same "and nothing else" "MODEL_CARD.md SHA256SUMS model.mtps" "$(ls "bundles/$step" | xargs)"
+same "the file has the size it says" "$(json bytes <"$out")" "$(stat -c %s "bundles/$step/model.mtps")"
+for word in '`tags`' 'play >= length' mmoe 'bit for bit'; do
+    check "the model card says $word" grep -qF -e "$word" "bundles/$step/MODEL_CARD.md"
+done
+same "no file of an unfinished export stays" "$step" "$(ls -A bundles)"
+
+# ---- the same scores
+"$MTPS" predict --ckpt runs/small --keep user,item -o want.csv 2>/dev/null >/dev/null
+expect_exit 0 "predict with a bundle" "$MTPS" predict --bundle bundles --keep user,item -o got.csv --json
+cp "$out" got.json
+check "gives the file that the checkpoint gives" cmp want.csv got.csv
+"$MTPS" eval --ckpt runs/small --json >want.json 2>/dev/null
+same "and the metrics of eval, since there are labels" "$(sed 's/^{//' want.json)" "$(sed 's/^{//' got.json)"
+expect_exit 0 "without the training data" bash -c \
+    "mkdir away && cp eval.csv away && cd away && '$MTPS' predict --bundle ../bundles/$step/model.mtps --keep user,item -o got.csv"
+check "too" cmp want.csv away/got.csv
+cut -d, -f1-5 eval.csv >plain.csv
+expect_exit 0 "rows without labels" "$MTPS" predict --bundle bundles --input plain.csv --keep user,item -o got.csv --json
+check "have the same scores" cmp want.csv got.csv
+same "and no metrics" '{"rows":1000}' "$(cat "$out")"
+expect_exit 0 "a condition" "$MTPS" predict --bundle bundles --input plain.csv --where 'item == "i5" or price > 10' -o some.csv
+"$MTPS" predict --ckpt runs/small --input plain.csv --where 'item == "i5" or price > 10' -o want_some.csv >/dev/null 2>&1
+check "selects the same rows" cmp want_some.csv some.csv
+{ cat plain.csv; echo '12,u1,i1,t1,cheap'; echo '12,u1,i1,t1'; echo '12,u9999,i9999,t1 never,3'; } >bad.csv
+"$MTPS" predict --ckpt runs/small --input bad.csv --set data.bad_rows.max=5 -o want_bad.csv >/dev/null 2>&1
+expect_exit 0 "bad rows are left out" "$MTPS" predict --bundle bundles --input bad.csv --set data.bad_rows.max=5 -o bad_got.csv
+check "the same ones, and unknown ids are scored" cmp want_bad.csv bad_got.csv
+same "each is shown with its place" 2 "$(grep -c 'bad.csv:100[23]:' "$err")"
+expect_exit 0 "tsv" "$MTPS" predict --bundle bundles --keep user -o - --format tsv
+same "with a header" "$(printf 'user\tclick\tlike\tfinish')" "$(head -n 1 "$out")"
+expect_exit 0 "JSON lines" "$MTPS" predict --bundle bundles --format jsonl -o got.jsonl
+same "one for each row" 1000 "$(grep -c '"click":' got.jsonl)"
+
+# ---- other types of models, other forms of data
+for set in model.type=lr model.type=dnn model.type=share_bottom model.type=cgc model.type=ple; do
+    "$MTPS" train -c small.yaml --set "$set" --run-dir "runs/$set" >/dev/null 2>&1
+    "$MTPS" predict --ckpt "runs/$set" -o want.out >/dev/null 2>&1
+    expect_exit 0 "export of $set" "$MTPS" export --ckpt "runs/$set" -o "b/$set"
+    expect_exit 0 "predict with it" "$MTPS" predict --bundle "b/$set" -o got.out
+    check "gives the same file" cmp want.out got.out
+done
+cat >other.yaml <<'YAML'
+version: 1
+name: other
+data:
+  train: {files: [train.csv], where: "day > 1"}
+  eval: {files: [eval.csv]}
+  trim: true
+  joins: [{files: [items.csv], key: item}]
+features:
+  - {names: [user, ite*], except: [item_x]}
+  - {name: pair, cross: [user, item]}
+  - {name: kind, kind: one_hot}
+  - {name: tags, split: " ", keep: last, max_len: 2, pool: sqrtn, missing: [t1]}
+  - {name: price, bucketize: 5}
+  - {name: weight, kind: dense, transform: [minmax]}
+  - {name: hour, kind: dense, expr: "(price + 1) * n_items(tags, \" \")", default: mean}
+tables: {default: {dim: 6, init: {uniform: 0.05}}}
+tasks:
+  click: {label: click}
+  seconds: {label: play, duration: length, loss: completion}
+model: {type: mmoe, experts: {count: 3, layers: [8]}, gates: {layers: [4]}, towers: {layers: []}}
+train: {batch_size: 256, epochs: 1}
+YAML
+awk 'BEGIN { print "item,kind,weight,item_x"; for (i = 0; i < 60; i++) printf "i%d, k%d ,%.1f,x\n", i, i % 4, i / 7 }' >items.csv
+"$MTPS" train -c other.yaml >/dev/null 2>&1
+"$MTPS" predict --ckpt runs/other -o want.out >/dev/null 2>&1
+expect_exit 0 "export with joins, crosses, buckets, levels, lists, times" "$MTPS" export --ckpt runs/other -o b/other
+expect_exit 0 "predict with it" "$MTPS" predict --bundle b/other -o got.out
+check "gives the same file" cmp want.out got.out
+check "its card lists the columns of side tables as inputs" grep -q 'weight.*side table' b/other/*/MODEL_CARD.md
+cat >slot.yaml <<'YAML'
+version: 1
+name: slot
+data:
+  format: slot
+  slot: {fixed: [id, click], order: name_first, separator: " "}
+  train: {files: [train.slot]}
+  eval: {files: [eval.slot]}
+features:
+  - {names: [2..5], max_len: 3}
+  - {name: dense, kind: dense, width: 3}
+tables: {default: {dim: 4}}
+tasks: {click: {label: click}}
+model: {type: dnn, bottom: {layers: [8]}}
+train: {batch_size: 128}
+YAML
+for part in "train 1 1500" "eval 1501 1900"; do
+    # shellcheck disable=SC2086
+    set -- $part
+    awk -v first="$2" -v last="$3" 'BEGIN { for (i = first; i <= last; i++) {
+        printf "%d %d", i, ((i * 7 % 5 + i % 3) > 3)
+        for (s = 2; s <= 5; s++) for (k = 0; k < (i + s) % 4; k++) printf " %d:%d", s, (i * s + k * 17) % 97
+        if (i % 5) printf " dense:%.2f dense:%.2f dense:%.2f", i % 7, i % 3 / 2, i % 11 / 10
+        print "" } }' >"$1.slot"
+done
+"$MTPS" train -c slot.yaml >/dev/null 2>&1
+"$MTPS" predict --ckpt runs/slot -o want.out >/dev/null 2>&1
+expect_exit 0 "export of a model on slot text" "$MTPS" export --ckpt runs/slot -o b/slot
+expect_exit 0 "predict with it" "$MTPS" predict --bundle b/slot -o got.out
+check "gives the same file" cmp want.out got.out
+
+# ---- options
+expect_exit 0 "f16 rows" "$MTPS" export --ckpt runs/small -o bundles --rows f16 --version 1000 --json
+check "are about half as large" test "$(json bytes <"$out")" -lt "$(stat -c %s "bundles/$step/model.mtps")"
+expect_exit 0 "int8 rows" "$MTPS" export --ckpt runs/small -o bundles --rows int8 --version 1001
+"$MTPS" predict --bundle bundles --keep user,item -o int8.csv --json >int8.json 2>/dev/null
+"$MTPS" predict --ckpt runs/small --keep user,item -o want.csv >/dev/null 2>&1
+check "of the highest version are read, and rounded" bash -c "! cmp -s int8.csv want.csv"
+check "but nearly the same" awk -F, 'NR == FNR { a[FNR] = $3; next } FNR > 1 && ($3 - a[FNR] > 0.02 || a[FNR] - $3 > 0.02) { bad = 1 } END { exit bad }' want.csv int8.csv
+expect_exit 0 "rows of frequent ids" "$MTPS" export --ckpt runs/small -o b/frequent --min-count 40 --json
+check "are fewer" test "$(json rows <"$out")" -lt "$("$MTPS" ckpt digest runs/small --json | json rows)"
+expect_exit 0 "rows of recent ids" "$MTPS" export --ckpt runs/small -o b/recent --max-age 1 --json
+check "are fewer, too" test "$(json rows <"$out")" -lt "$("$MTPS" ckpt digest runs/small --json | json rows)"
+"$MTPS" predict --bundle b/frequent -o frequent.csv >/dev/null 2>&1
+check "the others count as never seen" bash -c "! cmp -s frequent.csv want.csv"
+
+# ---- what cannot be done
+expect_error 73 'bundles/.*there already' "a version is never replaced" "$MTPS" export --ckpt runs/small -o bundles
+expect_error 66 'nowhere' "no checkpoint" "$MTPS" export --ckpt nowhere -o b/none
+check "leaves nothing behind" test ! -e b/none
+expect_error 64 '\-\-rows' "an unknown type of rows" "$MTPS" export --ckpt runs/small -o b/none --rows f64
+expect_error 64 'one of --ckpt' "both" "$MTPS" predict --ckpt runs/small --bundle bundles -o x.csv
+expect_error 64 'one of --ckpt' "neither" "$MTPS" predict -o x.csv
+expect_error 64 'column "nobody"' "an unknown column to keep" "$MTPS" predict --bundle bundles --keep nobody -o x.csv
+expect_error 78 'does not fit' "a changed model" "$MTPS" predict --bundle bundles --set model.experts.count=5 -o x.csv
+expect_error 73 'destroy an input' "the bundle itself as output" \
+    "$MTPS" predict --bundle "bundles/$step/model.mtps" -o "bundles/$step/model.mtps"
+cut -d, -f2 eval.csv >lacks.csv
+expect_error 64 "there is no column 'day'" "a column that the model reads is absent" \
+    "$MTPS" predict --bundle bundles --input lacks.csv -o x.csv
+cp "bundles/$step/model.mtps" damaged.mtps
+printf 'X' | dd of=damaged.mtps bs=1 seek=9000 conv=notrunc status=none
+expect_error 65 'damaged.mtps: section' "a damaged bundle" "$MTPS" predict --bundle damaged.mtps -o x.csv
+mkdir empty
+expect_error 66 'empty: neither' "a folder without a bundle" "$MTPS" predict --bundle empty -o x.csv
+expect_error 65 'not a bundle' "another file" "$MTPS" predict --bundle eval.csv -o x.csv
+check "no output of what failed" test ! -e x.csv
+if [ "$(id -u)" != 0 ]; then
+    mkdir locked && chmod a-w locked
+    expect_error 73 locked "a folder that cannot be written" "$MTPS" export --ckpt runs/small -o locked/b
+fi
+( ulimit -f 8; trap '' XFSZ; "$MTPS" export --ckpt runs/small -o b/full >"$out" 2>"$err" </dev/null; echo $? >full.code ) || true
+same "a full disk is an I/O error" 74 "$(cat full.code)"
+check "and leaves no file" test -z "$(ls -A b/full 2>/dev/null)"
+finish

@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# libmtps_infer as its users get it: installed, found by pkg-config and by CMake, in a
+# program of its own; what it shows and what it needs.
+. "${TOP:?}/tests/e2e/lib.sh"
+: "${BUILD:?the build folder}"
+for tool in cc cmake pkg-config nm readelf; do
+    command -v "$tool" >/dev/null || skip "$tool is not installed"
+done
+small_data
+"$MTPS" train -c small.yaml >/dev/null 2>&1
+"$MTPS" export --ckpt runs/small -o bundles >/dev/null 2>&1
+"$MTPS" predict --ckpt runs/small -o want.csv >/dev/null 2>&1
+
+expect_exit 0 "the library installs" cmake --install "$BUILD" --component infer --prefix "$work/usr"
+lib=$(find usr -name 'libmtps_infer.so')
+same "one header" "mtps.h" "$(ls usr/include)"
+check "all that it shows begins with mtps_" bash -c \
+    "! nm -D --defined-only '$lib' | awk '{ print \$3 }' | grep -v '^mtps_' | grep -v '^MTPS_0$'"
+same "every function of the header is there" \
+    "$(grep -oE '\bmtps_[a-z_]+\(' usr/include/mtps.h | grep -oE '[a-z_]+' | sort -u | grep -vE '^mtps_(open_flags)$' | xargs)" \
+    "$(nm -D --defined-only "$lib" | awk '{ print $3 }' | grep '^mtps_' | sed 's/@.*//' | sort -u | xargs)"
+# A sanitizer's runtime is none of the library's own needs.
+check "it needs the C library alone" bash -c \
+    "! readelf -d '$lib' | grep NEEDED | grep -vE 'lib(c|m|pthread)\.so|lib[a-z]*san\.so|ld-linux'"
+check "it prints nothing, starts no thread, ends no process" bash -c \
+    "! readelf -rW '$lib' | grep -E ' (printf|puts|putchar|fputs|fprintf|vfprintf|perror|stdout|stderr|exit|_exit|pthread_create)@'"
+
+sanitize=()
+if nm -D "$lib" | grep -q __asan_init; then sanitize=(-fsanitize=address); fi
+if nm -D "$lib" | grep -q __tsan_init; then sanitize=(-fsanitize=thread); fi
+export PKG_CONFIG_PATH=$(dirname "$(find "$work/usr" -name mtps-infer.pc)")
+example=$(find "$work/usr" -name score.c)
+# shellcheck disable=SC2046
+expect_exit 0 "the example builds with pkg-config" \
+    cc -Wall -Wextra -Werror "${sanitize[@]}" "$example" $(pkg-config --define-prefix --cflags --libs mtps-infer) -o score
+export LD_LIBRARY_PATH=$(dirname "$(realpath "$lib")"):${LD_LIBRARY_PATH:-}
+run bash -c './score bundles <eval.csv >got.csv'
+same "and runs" 0 "$code"
+check "with the scores of predict, bit for bit" cmp want.csv got.csv
+run bash -c './score nowhere <eval.csv'
+check "it says what is wrong" grep -q '^open: nowhere: ' "$err"
+
+mkdir with-cmake
+cp "$example" with-cmake/
+cat >with-cmake/CMakeLists.txt <<'CMAKE'
+cmake_minimum_required(VERSION 3.16)
+project(example C)
+find_package(MtpsInfer 0 REQUIRED)
+add_executable(score score.c)
+target_link_libraries(score PRIVATE Mtps::infer)
+CMAKE
+expect_exit 0 "CMake finds the package" cmake -S with-cmake -B with-cmake/build -DCMAKE_PREFIX_PATH="$work/usr" \
+    "-DCMAKE_C_FLAGS=${sanitize[*]}"
+expect_exit 0 "and builds with it" cmake --build with-cmake/build
+run bash -c './with-cmake/build/score bundles <eval.csv >again.csv'
+check "with the same scores" cmp want.csv again.csv
+if command -v c++ >/dev/null; then
+    echo '#include <mtps.h>
+int main() { return mtps_version() == nullptr; }' >plus.cc
+    # shellcheck disable=SC2046
+    expect_exit 0 "a C++ program builds" c++ -Wall -Werror "${sanitize[@]}" plus.cc $(pkg-config --define-prefix --cflags --libs mtps-infer) -o plus
+fi
+finish

@@ -1,0 +1,259 @@
+#include "tests/unit/bundle_sample.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "common/base/hash.h"
+#include "common/config/flow.h"
+
+static const char config[] =
+    "name: sample\nseed: 5\n"
+    "data: {train: {files: [a.csv]}}\n"
+    "features:\n"
+    "  - {name: user}\n"
+    "  - {name: tags, split: \" \", pool: mean, max_len: 3, keep: last}\n"
+    "  - {name: item}\n"
+    "  - {name: color, kind: one_hot}\n"
+    "  - {name: price, kind: dense, default: mean, transform: [log1p, standardize]}\n"
+    "  - {name: age, bucketize: 4}\n"
+    "  - {name: hour, expr: \"floor(hourmin / 100)\"}\n"
+    "  - {name: both, cross: [user, item]}\n"
+    "tables: {default: {dim: 4, init: {normal: 0.5}}}\n"
+    "tasks: {click: {label: click}, watched: {label: play, loss: completion, duration: length}}\n"
+    "model: {type: mmoe, experts: {count: 2, layers: [6]}, gates: {layers: []}, towers: {layers: [5]}}\n";
+
+static void must(const struct bundle_sample *s, enum status st)
+{
+    if (st != ST_OK) fail_msg("%s", s->err.text);
+}
+
+static float number(size_t i, uint64_t seed)
+{
+    return (float)(hash_bytes(&i, sizeof i, seed) >> 40) / 0x1p23f - 1;
+}
+
+/* ---- statistics ---- */
+
+static void fill_fit(struct bundle_sample *s)
+{
+    static const char *const colors[] = {"red", "green", "blue"};
+    must(s, fit_create(s->schema, &s->fit, &s->err));
+    struct fit *f = s->fit;
+    f->columns[0].default_value = 7;
+    f->columns[0].stat[1][0] = 1.5;
+    f->columns[0].stat[1][1] = 0.75;
+    f->levels[0] = arena_take(f->arena, 4, sizeof **f->levels);
+    f->n_levels[0] = 3;
+    for (size_t i = 0; i < 3; i++) f->levels[0][i] = hash_id(colors[i], strlen(colors[i]));
+    for (size_t i = 0; i < s->schema->n_features; i++) {
+        if (!s->schema->features[i].cfg->bucketize) continue;
+        static const float borders[] = {18, 30, 50};
+        f->borders[i] = arena_take(f->arena, 4, sizeof **f->borders);
+        memcpy(f->borders[i], borders, sizeof borders);
+    }
+    for (size_t k = 0; k < s->settings->n_tasks; k++) f->presence[k] = f->base[k] = 0.5;
+    must(s, fit_list_arrays(f, &s->err));
+}
+
+/* ---- tables ---- */
+
+struct keyed {
+    uint64_t mixed, key;
+    size_t i;
+};
+
+static int by_mixed(const void *a, const void *b)
+{
+    uint64_t x = ((const struct keyed *)a)->mixed, y = ((const struct keyed *)b)->mixed;
+    return (x > y) - (x < y);
+}
+
+static void add(const struct bundle_sample *s, struct bundle_writer *w, const char *table,
+                const char *part, const void *data, size_t bytes)
+{
+    char name[128];
+    snprintf(name, sizeof name, "table/%s/%s", table, part);
+    must(s, bundle_writer_add(w, name, data, bytes, (struct error *)&s->err));
+}
+
+static void write_table(const struct bundle_sample *s, struct bundle_writer *w, size_t table,
+                        enum section_type type)
+{
+    const char *name = s->schema->table_names[table];
+    size_t dim = s->table_dim[table];
+    struct keyed v[SAMPLE_KEYS];
+    for (size_t i = 0; i < SAMPLE_KEYS; i++) {
+        char text[16];
+        uint64_t key = hash_id(text, (size_t)sprintf(text, "%zu", i));
+        v[i] = (struct keyed){hash_mix(key), key, i};
+    }
+    qsort(v, SAMPLE_KEYS, sizeof *v, by_mixed);
+    unsigned bits = lookup_bits(SAMPLE_KEYS);
+    uint32_t at = 0;
+    for (size_t e = 0; e <= (size_t)1 << bits; e++) {
+        while (at < SAMPLE_KEYS && lookup_entry(v[at].mixed, bits) < e) at++;
+        add(s, w, name, "directory", &at, sizeof at);
+    }
+    for (size_t i = 0; i < SAMPLE_KEYS; i++) {
+        char row[SAMPLE_DIM * sizeof(float)];
+        float scale;
+        lookup_pack(type, s->rows + v[i].i * SAMPLE_DIM, dim, row, &scale);
+        add(s, w, name, "keys", &v[i].key, sizeof v[i].key);
+        add(s, w, name, "rows", row, dim * section_type_bytes(type));
+        if (type == SECTION_I8) add(s, w, name, "scales", &scale, sizeof scale);
+    }
+}
+
+/* ---- the file ---- */
+
+static void plan(struct bundle_sample *s, struct bundle_plan *p, enum section_type type)
+{
+    size_t n;
+    char name[256];
+    const struct named_array *a = fit_arrays(s->fit, &n);
+    static const enum section_type types[] = {SECTION_U8,  SECTION_U32, SECTION_U64,
+                                              SECTION_I64, SECTION_F32, SECTION_F64};
+    must(s, bundle_plan_init(p, &s->err));
+    for (size_t i = 0; i < n; i++) {
+        snprintf(name, sizeof name, "state/%s", a[i].name);
+        must(s, bundle_plan_add(p, name, types[a[i].type], a[i].rows, a[i].cols, &s->err));
+    }
+    const struct model_tensor *t = model_tensors(s->model, &n);
+    for (size_t i = 0; i < n; i++) {
+        snprintf(name, sizeof name, "tensor/%s", t[i].name);
+        must(s, bundle_plan_add(p, name, SECTION_F32, t[i].rows, t[i].cols, &s->err));
+    }
+    for (size_t i = 0; i < s->schema->n_tables; i++) {
+        const char *table = s->schema->table_names[i];
+        const struct {
+            const char *part;
+            enum section_type type;
+            size_t rows, cols;
+        } parts[] = {{"directory", SECTION_U32, ((size_t)1 << lookup_bits(SAMPLE_KEYS)) + 1, 0},
+                     {"keys", SECTION_U64, SAMPLE_KEYS, 0},
+                     {"rows", type, SAMPLE_KEYS, s->table_dim[i]},
+                     {"scales", SECTION_F32, SAMPLE_KEYS, 0}};
+        for (size_t k = 0; k < (type == SECTION_I8 ? 4 : 3); k++) {
+            snprintf(name, sizeof name, "table/%s/%s", table, parts[k].part);
+            must(s, bundle_plan_add(p, name, parts[k].type, parts[k].rows, parts[k].cols, &s->err));
+        }
+    }
+}
+
+static void fill(struct bundle_sample *s, struct bundle_writer *w, enum section_type type)
+{
+    size_t n;
+    char name[256];
+    const struct named_array *a = fit_arrays(s->fit, &n);
+    for (size_t i = 0; i < n; i++) {
+        snprintf(name, sizeof name, "state/%s", a[i].name);
+        size_t bytes = a[i].rows * (a[i].cols ? a[i].cols : 1) * dtype_bytes(a[i].type);
+        must(s, bundle_writer_add(w, name, a[i].data, bytes, &s->err));
+    }
+    const struct model_tensor *t = model_tensors(s->model, &n);
+    for (size_t i = 0; i < n; i++) {
+        snprintf(name, sizeof name, "tensor/%s", t[i].name);
+        for (size_t r = 0; r < t[i].rows; r++)
+            must(s, bundle_writer_add(w, name, s->params + t[i].offset + r * t[i].stride,
+                                      t[i].cols * sizeof(float), &s->err));
+    }
+    for (size_t i = 0; i < s->schema->n_tables; i++) write_table(s, w, i, type);
+}
+
+void bundle_sample_write(struct bundle_sample *s, const char *path, enum section_type type)
+{
+    struct bundle_plan p;
+    struct bundle_writer *w;
+    struct buffer head = {0};
+    char *settings, *text, id[BUNDLE_ID];
+    plan(s, &p, type);
+    must(s, settings_print_flow(s->settings, &settings, &s->err));
+    buffer_puts(&head, "\"created_by\": \"a test\", \"model_version\": 3, \"step\": 12, \"settings\": ");
+    flow_put_string(&head, settings);
+    buffer_puts(&head, ", \"columns\": [[user, -1], [tags, -1], [item, -1], [color, -1], [price, -1], "
+                       "[age, -1], [hourmin, -1], [length, -1]]");
+    mem_free(settings);
+    must(s, buffer_take(&head, &text, &s->err));
+    must(s, bundle_writer_create(path, &p, text, &w, &s->err));
+    mem_free(text);
+    fill(s, w, type);
+    must(s, bundle_writer_finish(w, id, &s->err));
+    bundle_plan_close(&p);
+}
+
+/* ---- making and removing ---- */
+
+static void make(struct bundle_sample *s)
+{
+    const char *names[] = {"user",  "tags",    "item",  "color", "price", "age",
+                           "hourmin", "length", "click", "play"};
+    int owner[10];
+    memset(owner, -1, sizeof owner);
+    struct raw_columns columns = {names, owner, 10};
+    must(s, settings_parse(config, "sample.yaml", NULL, 0, &s->settings, &s->err));
+    must(s, schema_build(s->settings, &columns, false, &s->schema, &s->err));
+    fill_fit(s);
+    assemble_table_dims(s->settings, s->schema, s->table_dim);
+    struct assembly a = {s->settings, s->schema, s->fit, s->table_dim, NULL};
+    must(s, assemble_model(&a, &s->model, &s->err));
+    size_t n;
+    const struct model_tensor *t = model_tensors(s->model, &n);
+    s->params = mem_zeroed(model_n_params(s->model), sizeof *s->params);
+    for (size_t i = 0; i < n; i++)
+        for (size_t r = 0; r < t[i].rows; r++)
+            for (size_t c = 0; c < t[i].cols; c++)
+                s->params[t[i].offset + r * t[i].stride + c] = number(r * t[i].cols + c, i + 1);
+    s->rows = mem_array(SAMPLE_KEYS * SAMPLE_DIM, sizeof *s->rows);
+    for (size_t i = 0; i < SAMPLE_KEYS * SAMPLE_DIM; i++) s->rows[i] = number(i, 1000);
+}
+
+int bundle_sample_setup(void **state)
+{
+    struct bundle_sample *s = calloc(1, sizeof *s);
+    *state = s;
+    tmpdir_create(&s->dir);
+    tmpdir_path(&s->dir, BUNDLE_FILE, s->path, sizeof s->path);
+    make(s);
+    bundle_sample_write(s, s->path, SECTION_F32);
+    return 0;
+}
+
+int bundle_sample_teardown(void **state)
+{
+    struct bundle_sample *s = *state;
+    mem_free(s->rows);
+    mem_free(s->params);
+    model_destroy(s->model);
+    fit_destroy(s->fit);
+    schema_destroy(s->schema);
+    settings_destroy(s->settings);
+    tmpdir_remove(&s->dir);
+    free(s);
+    return 0;
+}
+
+unsigned char *bundle_sample_read(const char *path, size_t *n)
+{
+    FILE *f = fopen(path, "rb");
+    assert_non_null(f);
+    fseek(f, 0, SEEK_END);
+    *n = (size_t)ftell(f);
+    rewind(f);
+    unsigned char *bytes = mem_alloc(*n);
+    assert_int_equal(fread(bytes, 1, *n, f), *n);
+    fclose(f);
+    return bytes;
+}
+
+void bundle_sample_put(const char *path, const unsigned char *bytes, size_t n)
+{
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    assert_int_equal(fwrite(bytes, 1, n, f), n);
+    assert_int_equal(fclose(f), 0);
+}
