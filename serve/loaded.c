@@ -37,7 +37,9 @@ static bool plausible(const struct mtps_model *m)
         experts += s->tasks[k].own;
         if (s->tasks[k].tower.layers.n > sections || s->tasks[k].gate.layers.n > sections) return false;
     }
-    return features <= LOADED_MAX_FEATURES && features <= sections &&
+    /* Full cross layers have a tensor for each pair of features. */
+    size_t pairs = c->cross_layers * (c->cross_rank ? features : features * features);
+    return features <= LOADED_MAX_FEATURES && features <= sections && pairs <= sections &&
            c->bottom.layers.n <= sections && c->experts.layers.n <= sections &&
            c->gates.layers.n <= sections && c->towers.layers.n <= sections &&
            experts * (c->expert_levels ? c->expert_levels : 1) <= sections;

@@ -66,6 +66,7 @@ features:
   - {name: pair, cross: [user, item]}
   - {name: kind, kind: one_hot}
   - {name: tags, split: " ", keep: last, max_len: 2, pool: sqrtn, missing: [t1]}
+  - {name: near, column: tags, split: " ", pool: {attention: {target: user, layers: [4]}}}
   - {name: price, bucketize: 5}
   - {name: weight, kind: dense, transform: [minmax]}
   - {name: hour, kind: dense, expr: "(price + 1) * n_items(tags, \" \")", default: mean}
@@ -73,7 +74,7 @@ tables: {default: {dim: 6, init: {uniform: 0.05}}}
 tasks:
   click: {label: click}
   seconds: {label: play, duration: length, loss: completion}
-model: {type: mmoe, experts: {count: 3, layers: [8]}, gates: {layers: [4]}, towers: {layers: []}}
+model: {type: mmoe, cross: {layers: 1}, experts: {count: 3, layers: [8], norm: layer, dropout: 0.1}, gates: {layers: [4]}, towers: {layers: []}}
 train: {batch_size: 256, epochs: 1}
 YAML
 awk 'BEGIN { print "item,kind,weight,item_x"; for (i = 0; i < 60; i++) printf "i%d, k%d ,%.1f,x\n", i, i % 4, i / 7 }' >items.csv

@@ -206,6 +206,8 @@ static void hostile_headers_are_refused(void **state)
         {"\"settings\": \"{", "\"settings\": \"", "settings"},
         {"type: mmoe", "type: moe", "moe"},
         {"count: 2", "count: 4096", "larger model"},
+        {"model: {type: mmoe", "model: {type: mmoe, cross: {layers: 40}", "stands twice"},
+        {"cross: {layers: 0", "cross: {layers: 40", "larger model"},
         {"layers: [6]", "layers: [65536, 65536, 65536]", "section tensor/"},
         {"dim: 4", "dim: 5", "another type or shape"},
         {"max_len: 3", "max_len: -3", "max_len"},
