@@ -213,7 +213,7 @@ static void hostile_headers_are_refused(void **state)
         {"max_len: 3", "max_len: -3", "max_len"},
         {"floor(hourmin / 100)", "floor(hourmin / 100", "expression"},
         {"floor(hourmin / 100)", "floor(minute / 100)", "minute"},
-        {"name: user,", "names: [u0..65000],", "larger model"},
+        {"{name: color,", "{names: [u0..60000],", "larger model"},
         {"\"columns\"", "\"Columns\"", "columns: a list"},
         {"[user, -1]", "[user, 7]", "no such owner"},
         {"[user, -1]", "[user]", "a name and an owner"},
