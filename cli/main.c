@@ -21,6 +21,7 @@ static const struct command commands[] = {
     {"eval", cmd_eval, "metrics of a checkpoint on held-out rows"},
     {"predict", cmd_predict, "a score for every row"},
     {"export", cmd_export, "a checkpoint as a bundle for inference"},
+    {"verify-export", cmd_verify_export, "the scores of a bundle against its checkpoint"},
     {"importance", cmd_importance, "what each feature is worth to a checkpoint"},
     {"compare", cmd_compare, "train combinations of settings with several seeds, side by side"},
     {"hotstart", cmd_hotstart, "what a start from an older checkpoint would load"},
@@ -39,7 +40,7 @@ static void print_help(FILE *out)
     fputs("Usage: mtps COMMAND [OPTION...]\n"
           "Multi-task recommendation models on parameter servers.\n\n", out);
     for (size_t i = 0; i < N_COMMANDS; i++)
-        fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].help);
+        fprintf(out, "  %-13s %s\n", commands[i].name, commands[i].help);
     fputs("\n'mtps COMMAND --help' says more about a command.\n"
           "Exit codes: 0 done, 64 usage or configuration, 65 bad data, 66 no usable input or\n"
           "checkpoint, 70 internal or numeric failure, 71 out of memory, 73 cannot create\n"
