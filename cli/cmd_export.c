@@ -9,7 +9,7 @@
 #include "common/base/mem.h"
 #include "serve/export.h"
 
-enum { KEY_JSON = 1000, KEY_VERSION, KEY_ROWS, KEY_MIN_COUNT, KEY_MAX_AGE };
+enum { KEY_JSON = 1000, KEY_VERSION, KEY_ROWS, KEY_MIN_COUNT, KEY_MAX_AGE, KEY_WITH_JOINS };
 
 struct args {
     struct export_spec spec;
@@ -57,6 +57,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case KEY_MAX_AGE:
         a->spec.max_age = count(state, "max-age", arg, 1);
         return 0;
+    case KEY_WITH_JOINS:
+        a->spec.with_joins = true;
+        return 0;
     case KEY_JSON:
         a->json = true;
         return 0;
@@ -76,6 +79,7 @@ static const struct argp_option options[] = {
     {"rows", KEY_ROWS, "f32|f16|int8", 0, "how embedding rows are kept (default: f32)", 0},
     {"min-count", KEY_MIN_COUNT, "N", 0, "leave out ids that occurred less often", 0},
     {"max-age", KEY_MAX_AGE, "STEPS", 0, "leave out ids that did not occur in that many last steps", 0},
+    {"with-joins", KEY_WITH_JOINS, NULL, 0, "put the side tables of data.joins into the bundle, so that requests need not carry their columns", 0},
     {"json", KEY_JSON, NULL, 0, "print the result as JSON", 0},
     {0}};
 static const struct argp argp = {options, parse, NULL,

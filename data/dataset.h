@@ -50,6 +50,11 @@ struct schema {
 enum status schema_build(const struct settings *s, const struct raw_columns *columns,
                          bool labels_optional, struct schema **out,
                          struct error *err) MUST_USE;
+/* The same without features: for labels, durations and the group of rows that something
+ * else scores. */
+enum status schema_build_tasks(const struct settings *s, const struct raw_columns *columns,
+                               bool labels_optional, struct schema **out,
+                               struct error *err) MUST_USE;
 void schema_destroy(struct schema *s);
 /* The columns that it was built with; valid as long as the schema. */
 struct raw_columns schema_columns(const struct schema *s);

@@ -53,7 +53,7 @@ size_t raw_join_rows(const struct raw_join *j)
     return j->rows;
 }
 
-static struct text key_of(const struct raw_join *j, uint32_t row)
+struct text raw_join_key(const struct raw_join *j, uint32_t row)
 {
     return (struct text){j->texts + j->base[row], j->ends[row * (j->n + 1)]};
 }
@@ -67,14 +67,14 @@ uint32_t raw_join_find(const struct raw_join *j, struct text key)
     for (size_t i = (size_t)h & mask; j->slots[i].row; i = (i + 1) & mask) {
         if (j->slots[i].tag != (uint32_t)(h >> 32)) continue;
         uint32_t row = j->slots[i].row - 1;
-        if (raw_text_equal(key_of(j, row), key)) return row;
+        if (raw_text_equal(raw_join_key(j, row), key)) return row;
     }
     return RAW_NO_MATCH;
 }
 
 static void insert(struct raw_join *j, uint32_t row)
 {
-    struct text key = key_of(j, row);
+    struct text key = raw_join_key(j, row);
     uint64_t h = hash_bytes(key.s, key.n, 0);
     size_t mask = j->n_slots - 1, i = (size_t)h & mask;
     while (j->slots[i].row) i = (i + 1) & mask;

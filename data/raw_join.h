@@ -26,6 +26,8 @@ enum status raw_join_create(const struct raw_join_spec *spec, struct bad_rows *b
                             struct raw_join **out, struct error *err) MUST_USE;
 void raw_join_destroy(struct raw_join *j);
 
+/* Text of a row's key. */
+struct text raw_join_key(const struct raw_join *j, uint32_t row);
 size_t raw_join_rows(const struct raw_join *j);
 /* The row whose key is this text, blanks around it cut; or RAW_NO_MATCH. */
 uint32_t raw_join_find(const struct raw_join *j, struct text key);

@@ -556,8 +556,18 @@ static enum status find_group(struct schema *s, struct error *err)
     return s->plan->group == SIZE_MAX ? ST_NOMEM : ST_OK;
 }
 
+static enum status build_features(struct schema *s, struct error *err)
+{
+    TRY(expand(s, err));
+    TRY(build_tables(s, err));
+    TRY(place_features(s, err));
+    TRY(find_crosses(s, err));
+    return find_targets(s, err);
+}
+
 static enum status build(struct schema *s, const struct raw_columns *columns,
-                         bool labels_optional, struct error *err)
+                         bool labels_optional, bool features,
+                         struct error *err)
 {
     s->plan = arena_take(s->arena, 1, sizeof *s->plan);
     if (!s->plan) return no_memory(err);
@@ -567,30 +577,40 @@ static enum status build(struct schema *s, const struct raw_columns *columns,
     s->plan->labels_optional = labels_optional;
     TRY(copy_columns(s, columns, err));
     TRY(build_tasks(s, err));
-    TRY(expand(s, err));
-    TRY(build_tables(s, err));
-    TRY(place_features(s, err));
-    TRY(find_crosses(s, err));
-    TRY(find_targets(s, err));
+    if (features) TRY(build_features(s, err));
     TRY(find_group(s, err));
     s->plan->text = schema_describe(s);
     return s->plan->text ? ST_OK : no_memory(err);
+}
+
+static enum status create(const struct settings *settings, const struct raw_columns *columns,
+                          bool labels_optional, bool features, struct schema **out,
+                          struct error *err)
+{
+    struct schema *s = mem_zeroed(1, sizeof *s);
+    if (!s) return no_memory(err);
+    s->settings = settings;
+    enum status st = arena_create(&s->arena, err);
+    if (st == ST_OK) st = build(s, columns, labels_optional, features, err);
+    if (st == ST_OK)
+        *out = s;
+    else
+        schema_destroy(s);
+    return st;
 }
 
 enum status schema_build(const struct settings *settings,
                          const struct raw_columns *columns, bool labels_optional,
                          struct schema **out, struct error *err)
 {
-    struct schema *s = mem_zeroed(1, sizeof *s);
-    if (!s) return no_memory(err);
-    s->settings = settings;
-    enum status st = arena_create(&s->arena, err);
-    if (st == ST_OK) st = build(s, columns, labels_optional, err);
-    if (st == ST_OK)
-        *out = s;
-    else
-        schema_destroy(s);
-    return st;
+    return create(settings, columns, labels_optional, true, out, err);
+}
+
+enum status schema_build_tasks(const struct settings *settings,
+                               const struct raw_columns *columns, bool labels_optional,
+                               struct schema **out, struct error *err)
+{
+    return create(settings, columns, labels_optional, false, out, err);
 }
 
 void schema_destroy(struct schema *s)

@@ -20,6 +20,7 @@ static bool make(struct mtps_scorer *s)
     s->fields = mem_zeroed(n_columns + 1, sizeof *s->fields);
     s->texts = mem_zeroed(n_columns + 1, sizeof *s->texts);
     s->max_texts = mem_zeroed(n_columns + 1, sizeof *s->max_texts);
+    s->side = mem_zeroed(s->model->settings->data.n_joins + 1, sizeof *s->side);
     s->numbers = mem_zeroed(width, sizeof *s->numbers);
     s->rows = mem_zeroed(schema->n_tables + 1, sizeof *s->rows);
     s->n_floats = mem_zeroed(schema->n_tables + 1, sizeof *s->n_floats);
@@ -28,7 +29,7 @@ static bool make(struct mtps_scorer *s)
     s->nowhere = mem_zeroed(schema->n_tables + 1, sizeof *s->nowhere);
     s->logits = mem_zeroed(CHUNK_ROWS * tasks, sizeof *s->logits);
     bool ok = s->ids && s->one_hot && s->dense && s->durations && s->fields && s->texts && s->max_texts &&
-         s->numbers && s->rows && s->n_floats && s->max_floats && s->batch_ids && s->nowhere && s->logits;
+         s->side && s->numbers && s->rows && s->n_floats && s->max_floats && s->batch_ids && s->nowhere && s->logits;
     for (size_t k = 0; ok && k < schema->n_one_hot; k++)
         ok = (s->one_hot[k] = mem_zeroed(CHUNK_ROWS, sizeof **s->one_hot)) != NULL;
     return ok;
@@ -71,7 +72,8 @@ void mtps_scorer_destroy(struct mtps_scorer *s)
     infer_work_destroy(s->work);
     void *blocks[] = {s->ids,     s->one_hot,    s->dense,     s->durations, s->fields,   s->texts,
                       s->numbers, s->max_texts,  s->rows,      s->n_floats,  s->max_floats, s->batch_ids,
-                      s->nowhere, s->logits,     s->digits,    s->requests,  s->identity, s->list.v};
+                      s->nowhere, s->logits,     s->digits,    s->requests,  s->identity, s->list.v,
+                      s->side};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) mem_free(blocks[i]);
     loaded_release(s->model);
     mem_free(s);

@@ -32,6 +32,7 @@ struct mtps_scorer {
     size_t *max_texts;
     char *digits; /* texts of numbers, and joined lists */
     size_t n_digits, max_digits;
+    size_t *side;   /* [data.n_joins] row of each side table; SIZE_MAX: none */
     float *numbers; /* of the widest feature */
     struct lookup_request *requests;
     size_t max_requests;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base/hash.h"
 #include "data/feature.h"
 #include "data/raw_text.h"
 #include "serve/chunk.h"
@@ -90,12 +91,16 @@ static enum status join(struct mtps_scorer *s, const struct mtps_value *v,
     return ST_OK;
 }
 
+static bool is_missing(const struct loaded_column *c, struct text *t)
+{
+    if (!t->s) return true;
+    if (c->trim) *t = raw_text_trim(*t);
+    return raw_text_in(c->missing, *t);
+}
+
 static void put_text(struct mtps_scorer *s, size_t column, struct text t)
 {
-    const struct loaded_column *c = &s->model->columns[column];
-    if (!t.s) return;
-    if (c->trim) t = raw_text_trim(t);
-    if (raw_text_in(c->missing, t)) return;
+    if (is_missing(&s->model->columns[column], &t)) return;
     s->texts[column][s->fields[column].n++] = t;
 }
 
@@ -130,6 +135,47 @@ static enum status fill_field(struct mtps_scorer *s, size_t column, const struct
     return ST_OK;
 }
 
+/* ---- side tables ---- */
+
+/* Cell of a row of a side table; a row that is not there has none. */
+static struct text side_text(const struct mtps_scorer *s, const struct loaded_column *c)
+{
+    size_t row = s->side[c->join->index];
+    if (row == SIZE_MAX) return (struct text){NULL, 0};
+    uint64_t first = c->offsets[row], end = c->offsets[row + 1];
+    if (first > end || end > c->n_bytes) return (struct text){NULL, 0};
+    return (struct text){c->bytes + first, (size_t)(end - first)};
+}
+
+/* The row of each side table that the row's keys lead to. */
+static enum status find_sides(struct mtps_scorer *s, const struct mtps_value *values,
+                              struct error *err)
+{
+    const struct mtps_model *m = s->model;
+    for (size_t j = 0; m->joins && j < m->settings->data.n_joins; j++) {
+        const struct loaded_join *join = &m->joins[j];
+        struct text t;
+        s->side[j] = SIZE_MAX;
+        if (!join->used) continue;
+        if (join->key.join)
+            t = side_text(s, &join->key);
+        else
+            TRY(scalar(s, &values[join->key.input], join->key.input, &t, err));
+        if (is_missing(&join->key, &t)) continue;
+        t = raw_text_trim(t);
+        s->side[j] = lookup_find(&join->keys, hash_id(t.s, t.n));
+    }
+    return ST_OK;
+}
+
+static enum status fill_side(struct mtps_scorer *s, size_t column, struct error *err)
+{
+    if (!texts_room(s, column, 1)) return mem_error(err, "values", sizeof(struct text));
+    s->fields[column] = (struct raw_field){s->texts[column], 0};
+    put_text(s, column, side_text(s, &s->model->columns[column]));
+    return ST_OK;
+}
+
 static enum status fill_fields(struct mtps_scorer *s, const struct mtps_value *values,
                                struct error *err)
 {
@@ -139,11 +185,14 @@ static enum status fill_fields(struct mtps_scorer *s, const struct mtps_value *v
         if (m->columns[c].input != SIZE_MAX)
             bytes += value_bytes(&values[m->columns[c].input],
                                  m->columns[c].joint ? strlen(m->columns[c].joint) : 0);
+    for (size_t j = 0; m->joins && j < m->settings->data.n_joins; j++) bytes += NUMBER_TEXT;
     /* At once: texts that stand there already must not move. */
     if (!reserve(s, bytes)) return mem_error(err, "values", bytes);
     s->n_digits = 0;
+    TRY(find_sides(s, values, err));
     for (size_t c = 0; c < n; c++) {
         s->fields[c].n = 0;
+        if (m->columns[c].join) TRY(fill_side(s, c, err));
         if (m->columns[c].input != SIZE_MAX)
             TRY(fill_field(s, c, &values[m->columns[c].input], err));
     }

@@ -16,6 +16,7 @@
 
 static void close_export(struct export *e)
 {
+    export_close_joins(e);
     raw_columns_close(&e->columns);
     mem_free(e->used);
     mem_free(e->kept);
@@ -83,6 +84,7 @@ static enum status open_export(struct export *e, struct error *err)
     TRY(schema_build(e->settings, &e->columns, true, &e->schema, err));
     TRY(find_used(e, err));
     TRY(find_tables(e, err));
+    TRY(export_read_joins(e, err));
     e->version = e->spec->version ? e->spec->version : ckpt_meta(e->ckpt)->step;
     return export_count_rows(e, err);
 }
@@ -144,6 +146,7 @@ static enum status make_head(const struct export *e, char **out, struct error *e
     put_member(&b, "rows", section_type_name(e->spec->rows));
     buffer_printf(&b, "\"min_count\": %llu, \"max_age\": %llu,\n", (unsigned long long)e->spec->min_count,
                   (unsigned long long)e->spec->max_age);
+    export_put_joins(e, &b);
     put_member(&b, "settings", settings);
     buffer_puts(&b, "\n");
     put_columns(e, &b);
@@ -209,6 +212,7 @@ static enum status write_arrays(struct export *e, struct bundle_writer *w, struc
         if (is_statistic(state[i].name)) TRY(write_array(w, "state", &state[i], err));
     TRY(ckpt_read_dense(e->ckpt, &tensors, &n_tensors, err));
     for (size_t i = 0; i < n_tensors; i++) TRY(write_array(w, "tensor", &tensors[i], err));
+    TRY(export_write_joins(e, w, err));
     return export_write_tables(e, w, err);
 }
 
@@ -219,6 +223,7 @@ static enum status write_planned(struct export *e, const char *path, struct bund
     struct bundle_writer *w = NULL;
     TRY(plan_arrays(e, plan, err));
     TRY(export_plan_tables(e, plan, err));
+    TRY(export_plan_joins(e, plan, err));
     TRY(make_head(e, &head, err));
     enum status st = bundle_writer_create(path, plan, head, &w, err);
     mem_free(head);

@@ -13,6 +13,7 @@ struct export_spec {
     enum section_type rows; /* SECTION_F32, SECTION_F16 or SECTION_I8 */
     uint64_t min_count;     /* rows of ids that occurred less often are left out */
     uint64_t max_age;       /* and those last changed more steps ago than this; 0: any age */
+    bool with_joins;        /* side tables go into the bundle */
     const char *build;      /* that exports */
 };
 

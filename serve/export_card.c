@@ -36,6 +36,27 @@ static void put_source(struct buffer *b, const struct export *e, size_t i)
     buffer_puts(b, "`");
 }
 
+static void put_input(struct buffer *b, const char *name, const char *what)
+{
+    buffer_puts(b, "- `");
+    put_cell(b, name);
+    buffer_printf(b, "`%s\n", what);
+}
+
+/* Keys of side tables that are inside, unless they are listed as columns. */
+static void put_keys(struct buffer *b, const struct export *e)
+{
+    const struct schema_plan *p = e->schema->plan;
+    for (size_t j = 0; j < e->settings->data.n_joins; j++) {
+        const char *key = e->settings->data.joins[j].key.text;
+        bool listed = !export_has_join(e, j);
+        for (size_t c = 0; c < p->n_columns; c++)
+            listed |= e->used[c] && !strcmp(p->columns[c].name, key);
+        for (size_t i = 0; i < j; i++) listed |= !strcmp(e->settings->data.joins[i].key.text, key);
+        if (!listed) put_input(b, key, " (key of a side table)");
+    }
+}
+
 static void put_inputs(struct buffer *b, const struct export *e)
 {
     const struct schema_plan *p = e->schema->plan;
@@ -43,11 +64,11 @@ static void put_inputs(struct buffer *b, const struct export *e)
     for (size_t c = 0; c < p->n_columns; c++) {
         bool again = false;
         for (size_t d = 0; d < c; d++) again |= e->used[d] && !strcmp(p->columns[d].name, p->columns[c].name);
-        if (!e->used[c] || again) continue;
-        buffer_puts(b, "- `");
-        put_cell(b, p->columns[c].name);
-        buffer_puts(b, p->columns[c].owner < 0 ? "`\n" : "` (of a side table in training)\n");
+        if (!e->used[c] || again || (e->joins && p->columns[c].owner >= 0)) continue;
+        put_input(b, p->columns[c].name, p->columns[c].owner < 0 ? "" : " (of a side table in training)");
     }
+    put_keys(b, e);
+    if (e->joins) buffer_puts(b, "\nSide tables are inside: their columns need not be given.\n");
     buffer_puts(b, "\n| feature | kind | made of |\n| --- | --- | --- |\n");
     for (size_t i = 0; i < e->schema->n_features; i++) {
         buffer_puts(b, "| ");

@@ -16,6 +16,7 @@ struct export {
     uint64_t version;
     uint64_t *kept; /* [n_tables] rows */
     size_t *table;  /* [n_tables] the checkpoint's number of it */
+    struct export_join *joins; /* [data.n_joins] with_joins; else NULL */
 };
 
 /* Columns of the training data: those that the checkpoint names, else (older ones) those
@@ -27,6 +28,13 @@ enum status export_plan_tables(const struct export *e, struct bundle_plan *p,
                                struct error *err) MUST_USE;
 enum status export_write_tables(const struct export *e, struct bundle_writer *w,
                                 struct error *err) MUST_USE;
+/* Side tables, with spec.with_joins; else nothing. */
+enum status export_read_joins(struct export *e, struct error *err) MUST_USE;
+void export_close_joins(struct export *e);
+enum status export_plan_joins(const struct export *e, struct bundle_plan *p, struct error *err) MUST_USE;
+enum status export_write_joins(const struct export *e, struct bundle_writer *w, struct error *err) MUST_USE;
+void export_put_joins(const struct export *e, struct buffer *b); /* member of the header */
+bool export_has_join(const struct export *e, size_t join);       /* it is inside */
 /* MODEL_CARD.md; text is mem_free'd by the caller. */
 enum status export_card(const struct export *e, const struct export_result *r, char **text,
                         struct error *err) MUST_USE;

@@ -1,6 +1,8 @@
 #include "serve/loaded.h"
 
+#include <limits.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -168,7 +170,7 @@ static enum status open_tables(struct mtps_model *m, bool order, struct error *e
     for (size_t t = 0; t < n; t++) {
         TRY(lookup_open(m->bundle, m->schema->table_names[t], m->table_dim[t], &m->schema->tables[t]->init,
                         m->settings->seed, order, &m->tables[t], err));
-        m->info.n_rows += m->tables[t].n;
+        m->info.n_rows += m->tables[t].keys.n;
     }
     m->info.rows = n ? section_type_name(m->tables[0].type) : section_type_name(SECTION_F32);
     return ST_OK;
@@ -217,10 +219,16 @@ static void use_column(struct mtps_model *m, size_t column, bool number)
     const struct schema_column *c = &m->schema->plan->columns[column];
     const struct source_cfg *source = source_of(m, c->owner);
     struct loaded_column *l = &m->columns[column];
-    l->input = input_of(m, c->name);
     l->missing = c->missing ? c->missing : &source->missing;
     l->trim = source->trim;
     l->list = source->format == SOURCE_SLOT;
+    if (m->joins && c->owner >= 0) {
+        l->join = &m->joins[c->owner];
+        l->join->used = true;
+        l->side = c->name;
+        return;
+    }
+    l->input = input_of(m, c->name);
     if (number) m->inputs[l->input].is_number = 1;
 }
 
@@ -237,6 +245,7 @@ static void use_feature(struct mtps_model *m, size_t i)
     if (p->from != FROM_COLUMN) return;
     use_column(m, p->column, p->store == STORE_NUMBER);
     struct loaded_column *l = &m->columns[p->column];
+    if (l->join) return;
     bool many = f->multi || (l->list && f->width > 1 && p->store == STORE_NUMBER);
     if (!l->list && f->multi) l->joint = f->cfg->split;
     if (many && (l->list || l->joint)) m->inputs[l->input].is_list = 1;
@@ -248,15 +257,84 @@ static void share_joints(struct mtps_model *m)
     const struct schema_plan *p = m->schema->plan;
     for (size_t c = 0; c < p->n_columns; c++)
         for (size_t d = 0; d < p->n_columns; d++)
-            if (!m->columns[d].joint && m->columns[d].input == m->columns[c].input)
+            if (!m->columns[d].joint && m->columns[d].input != SIZE_MAX &&
+                m->columns[d].input == m->columns[c].input)
                 m->columns[d].joint = m->columns[c].joint;
 }
 
-static enum status list_inputs(struct mtps_model *m, struct error *err)
+/* `joins` of the header: whether side tables are inside. */
+static enum status open_joins(struct mtps_model *m, struct error *err)
+{
+    const struct node *inside = node_get(m->bundle->header, "joins");
+    size_t n = m->settings->data.n_joins;
+    if (!inside || !n) return ST_OK;
+    m->joins = arena_take(m->arena, n, sizeof *m->joins);
+    if (!m->joins) return no_memory(err);
+    for (size_t j = 0; j < n; j++) m->joins[j].index = j;
+    return ST_OK;
+}
+
+/* The column that holds the key of a side table: an input, or of an earlier table. */
+static enum status find_key(struct mtps_model *m, struct loaded_join *join, struct error *err)
+{
+    const char *key = m->settings->data.joins[join->index].key.text;
+    const struct node *owners = node_get(m->bundle->header, "joins");
+    int owner = owners->kind == NODE_LIST && join->index < owners->n &&
+                        owners->items[join->index]->kind == NODE_SCALAR
+                    ? atoi(owners->items[join->index]->text)
+                    : INT_MAX;
+    if (owner < -1 || owner >= (int)join->index) return fault(m, err, "header: joins: there is no such owner");
+    const struct source_cfg *source = source_of(m, owner);
+    join->key = (struct loaded_column){.input = SIZE_MAX, .missing = &source->missing, .trim = source->trim};
+    if (owner < 0) {
+        join->key.input = input_of(m, key);
+        return ST_OK;
+    }
+    join->key.join = &m->joins[owner];
+    join->key.side = key;
+    m->joins[owner].used = true;
+    return ST_OK;
+}
+
+static enum status find_side(struct mtps_model *m, struct loaded_column *c, bool check, struct error *err)
+{
+    char prefix[BUNDLE_MAX_NAME + 64];
+    if (!c->join) return ST_OK;
+    const struct bundle_section *offsets, *bytes;
+    snprintf(prefix, sizeof prefix, "join/%zu/%.400s", c->join->index, c->side);
+    TRY(lookup_section(m->bundle, prefix, "offsets", SECTION_U64, c->join->keys.n + 1, 0, &offsets, err));
+    TRY(lookup_section(m->bundle, prefix, "bytes", SECTION_U8, SIZE_MAX, 0, &bytes, err));
+    c->offsets = offsets->data;
+    c->bytes = bytes->data;
+    c->n_bytes = bytes->rows;
+    for (size_t i = 0; check && i <= c->join->keys.n; i++)
+        if (c->offsets[i] > c->n_bytes || (i && c->offsets[i] < c->offsets[i - 1]))
+            return error_set(err, ST_DATA, "%s: %s: offsets are not in order at row %zu", m->bundle->path, prefix, i);
+    return ST_OK;
+}
+
+/* Last tables first: their keys may stand in earlier ones. */
+static enum status find_sides(struct mtps_model *m, bool check, struct error *err)
+{
+    char prefix[64];
+    for (size_t j = m->joins ? m->settings->data.n_joins : 0; j-- > 0;) {
+        if (!m->joins[j].used) continue;
+        TRY(find_key(m, &m->joins[j], err));
+        snprintf(prefix, sizeof prefix, "join/%zu", j);
+        TRY(lookup_open_keys(m->bundle, prefix, "hashes", check, &m->joins[j].keys, err));
+    }
+    for (size_t j = 0; m->joins && j < m->settings->data.n_joins; j++)
+        TRY(find_side(m, &m->joins[j].key, check, err));
+    for (size_t c = 0; c < m->schema->plan->n_columns; c++) TRY(find_side(m, &m->columns[c], check, err));
+    return ST_OK;
+}
+
+static enum status list_inputs(struct mtps_model *m, bool check, struct error *err)
 {
     const struct schema_plan *p = m->schema->plan;
+    TRY(open_joins(m, err));
     m->columns = arena_take(m->arena, p->n_columns + 1, sizeof *m->columns);
-    m->inputs = arena_take(m->arena, p->n_columns + 1, sizeof *m->inputs);
+    m->inputs = arena_take(m->arena, p->n_columns + m->settings->data.n_joins + 1, sizeof *m->inputs);
     if (!m->columns || !m->inputs) return no_memory(err);
     for (size_t c = 0; c < p->n_columns; c++) m->columns[c].input = SIZE_MAX;
     for (size_t i = 0; i < m->schema->n_features; i++) use_feature(m, i);
@@ -267,7 +345,7 @@ static enum status list_inputs(struct mtps_model *m, struct error *err)
         use_expr(m, &p->tasks[k].duration);
     }
     share_joints(m);
-    return ST_OK;
+    return find_sides(m, check, err);
 }
 
 static enum status list_tasks(struct mtps_model *m, struct error *err)
@@ -322,7 +400,7 @@ static enum status load(struct mtps_model *m, const char *path, enum bundle_chec
     TRY(make_infer(m, err));
     TRY(open_tables(m, checks == BUNDLE_CHECK_ALL, err));
     TRY(sort_levels(m, err));
-    TRY(list_inputs(m, err));
+    TRY(list_inputs(m, checks == BUNDLE_CHECK_ALL, err));
     TRY(list_tasks(m, err));
     TRY(list_features(m, err));
     return describe(m, err);

@@ -18,13 +18,26 @@ struct loaded_level {
     uint32_t level;
 };
 
-/* A raw column as the schema reads it, and the input that fills it. */
+/* A raw column as the schema reads it, and the input or side table that fills it. */
 struct loaded_column {
-    size_t input;                   /* SIZE_MAX: nobody reads it for scoring */
+    size_t input;                   /* SIZE_MAX: none */
+    struct loaded_join *join;       /* NULL: none */
+    const char *side;               /* the side table's column: its texts */
+    const uint64_t *offsets;        /* [rows + 1] in bytes */
+    const char *bytes;
+    size_t n_bytes;
     const struct list_cfg *missing; /* texts that mean missing */
     bool trim;
     bool list;         /* slot data: any number of texts */
     const char *joint; /* csv: what joins a list's values to one text; NULL: no list */
+};
+
+/* A side table inside the bundle. */
+struct loaded_join {
+    size_t index; /* among data.joins */
+    bool used;
+    struct lookup_keys keys; /* hashes of the keys' texts */
+    struct loaded_column key;
 };
 
 struct mtps_model {
@@ -40,6 +53,7 @@ struct mtps_model {
     struct lookup *tables;        /* [n_tables] */
     struct loaded_level **levels; /* [n_one_hot] in order of keys */
     struct loaded_column *columns;
+    struct loaded_join *joins; /* [data.n_joins]; NULL: requests carry their columns */
     struct mtps_input *inputs;
     struct mtps_task *tasks;
     struct mtps_feature *features;

@@ -8,7 +8,6 @@
 #include "common/math/half.h"
 
 enum { I8_MAX = 127 };
-#define NOT_THERE UINT64_MAX
 
 unsigned lookup_bits(size_t n)
 {
@@ -19,12 +18,12 @@ unsigned lookup_bits(size_t n)
 
 /* ---- opening ---- */
 
-static enum status section(const struct bundle *b, const char *table, const char *part,
+enum status lookup_section(const struct bundle *b, const char *prefix, const char *part,
                            enum section_type type, size_t rows, size_t cols,
                            const struct bundle_section **out, struct error *err)
 {
-    char name[BUNDLE_MAX_NAME + 32];
-    snprintf(name, sizeof name, "table/%s/%s", table, part);
+    char name[2 * BUNDLE_MAX_NAME];
+    snprintf(name, sizeof name, "%s/%s", prefix, part);
     const struct bundle_section *s = *out = bundle_find(b, name);
     if (!s) return error_set(err, ST_DATA, "%s: section %s is missing", b->path, name);
     if ((type == SECTION_TYPES || s->type == type) && (rows == SIZE_MAX || s->rows == rows) && s->cols == cols)
@@ -32,7 +31,7 @@ static enum status section(const struct bundle *b, const char *table, const char
     return error_set(err, ST_DATA, "%s: section %s has another type or shape", b->path, name);
 }
 
-static enum status check_order(const struct bundle *b, const struct lookup *l, const char *name,
+static enum status check_order(const struct bundle *b, const struct lookup_keys *l, const char *prefix,
                                struct error *err)
 {
     size_t entry = 0, entries = (size_t)1 << l->bits;
@@ -40,7 +39,7 @@ static enum status check_order(const struct bundle *b, const struct lookup *l, c
     for (size_t i = 0; i < l->n; i++) {
         uint64_t mixed = hash_mix(l->keys[i]);
         if (i && mixed <= before)
-            return error_set(err, ST_DATA, "%s: table %s: keys are not in order at row %zu", b->path, name, i);
+            return error_set(err, ST_DATA, "%s: %s: keys are not in order at row %zu", b->path, prefix, i);
         before = mixed;
         size_t of = lookup_entry(mixed, l->bits);
         for (; entry <= of; entry++)
@@ -50,46 +49,59 @@ static enum status check_order(const struct bundle *b, const struct lookup *l, c
         if (l->directory[entry] != l->n) goto misfit;
     return ST_OK;
 misfit:
-    return error_set(err, ST_DATA, "%s: table %s: entry %zu of the directory does not fit the keys", b->path,
-                     name, entry);
+    return error_set(err, ST_DATA, "%s: %s: entry %zu of the directory does not fit the keys", b->path, prefix, entry);
+}
+
+enum status lookup_open_keys(const struct bundle *b, const char *prefix, const char *name, bool order,
+                             struct lookup_keys *out, struct error *err)
+{
+    const struct bundle_section *keys, *directory;
+    TRY(lookup_section(b, prefix, name, SECTION_U64, SIZE_MAX, 0, &keys, err));
+    unsigned bits = lookup_bits(keys->rows);
+    TRY(lookup_section(b, prefix, "directory", SECTION_U32, ((size_t)1 << bits) + 1, 0, &directory, err));
+    *out = (struct lookup_keys){keys->rows, bits, directory->data, keys->data};
+    return order ? check_order(b, out, prefix, err) : ST_OK;
 }
 
 enum status lookup_open(const struct bundle *b, const char *name, size_t dim,
                         const struct init_cfg *init, uint64_t seed, bool order,
                         struct lookup *out, struct error *err)
 {
-    const struct bundle_section *keys, *directory, *rows, *scales = NULL;
-    TRY(section(b, name, "keys", SECTION_U64, SIZE_MAX, 0, &keys, err));
-    unsigned bits = lookup_bits(keys->rows);
-    TRY(section(b, name, "directory", SECTION_U32, ((size_t)1 << bits) + 1, 0, &directory, err));
-    TRY(section(b, name, "rows", SECTION_TYPES, keys->rows, dim, &rows, err));
+    char prefix[BUNDLE_MAX_NAME + 32];
+    const struct bundle_section *rows, *scales = NULL;
+    struct lookup_keys keys;
+    snprintf(prefix, sizeof prefix, "table/%s", name);
+    TRY(lookup_open_keys(b, prefix, "keys", order, &keys, err));
+    TRY(lookup_section(b, prefix, "rows", SECTION_TYPES, keys.n, dim, &rows, err));
     if (rows->type != SECTION_F32 && rows->type != SECTION_F16 && rows->type != SECTION_I8)
         return error_set(err, ST_DATA, "%s: table %s: rows are of type %s", b->path, name,
                          section_type_name(rows->type));
-    if (rows->type == SECTION_I8) TRY(section(b, name, "scales", SECTION_F32, keys->rows, 0, &scales, err));
-    *out = (struct lookup){.n = keys->rows,
+    if (rows->type == SECTION_I8) TRY(lookup_section(b, prefix, "scales", SECTION_F32, keys.n, 0, &scales, err));
+    *out = (struct lookup){.keys = keys,
                            .dim = dim,
-                           .bits = bits,
-                           .directory = directory->data,
-                           .keys = keys->data,
                            .type = rows->type,
                            .rows = rows->data,
                            .scales = scales ? scales->data : NULL,
                            .init = *init,
                            .rng = row_init_rng(seed, name)};
-    return order ? check_order(b, out, name, err) : ST_OK;
+    return ST_OK;
 }
 
 /* ---- rows ---- */
 
 /* What the directory says is checked here, because it may not have been before. */
-static uint64_t find(const struct lookup *l, uint64_t key, size_t entry)
+static size_t find(const struct lookup_keys *k, uint64_t key, size_t entry)
 {
-    size_t first = l->directory[entry], end = l->directory[entry + 1];
-    if (end > l->n) return NOT_THERE;
+    size_t first = k->directory[entry], end = k->directory[entry + 1];
+    if (end > k->n) return SIZE_MAX;
     for (size_t i = first; i < end; i++)
-        if (l->keys[i] == key) return i;
-    return NOT_THERE;
+        if (k->keys[i] == key) return i;
+    return SIZE_MAX;
+}
+
+size_t lookup_find(const struct lookup_keys *k, uint64_t key)
+{
+    return find(k, key, lookup_entry(hash_mix(key), k->bits));
 }
 
 static void copy_row(const struct lookup *l, size_t i, float *to)
@@ -115,22 +127,22 @@ void lookup_rows(struct lookup_request *requests, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         struct lookup_request *r = &requests[i];
-        r->place = lookup_entry(hash_mix(r->key), r->table->bits);
-        PREFETCH(r->table->directory + r->place);
+        r->place = lookup_entry(hash_mix(r->key), r->table->keys.bits);
+        PREFETCH(r->table->keys.directory + r->place);
     }
     for (size_t i = 0; i < n; i++) {
         const struct lookup_request *r = &requests[i];
-        PREFETCH(r->table->keys + r->table->directory[r->place]);
+        PREFETCH(r->table->keys.keys + r->table->keys.directory[r->place]);
     }
     for (size_t i = 0; i < n; i++) {
         struct lookup_request *r = &requests[i];
-        r->place = find(r->table, r->key, r->place);
-        if (r->place != NOT_THERE) PREFETCH(row_address(r->table, r->place));
+        r->place = find(&r->table->keys, r->key, r->place);
+        if (r->place != SIZE_MAX) PREFETCH(row_address(r->table, r->place));
     }
     for (size_t i = 0; i < n; i++) {
         const struct lookup_request *r = &requests[i];
         const struct lookup *l = r->table;
-        if (r->place != NOT_THERE)
+        if (r->place != SIZE_MAX)
             copy_row(l, r->place, r->to);
         else
             row_init(&l->init, &l->rng, r->key, l->dim, r->to);

@@ -15,24 +15,39 @@
 #include "common/math/row_init.h"
 #include "serve/bundle.h"
 
-struct lookup {
-    size_t n, dim;
-    unsigned bits; /* b */
-    const uint32_t *directory;
-    const uint64_t *keys;
-    enum section_type type;
-    const void *rows;
-    const float *scales;
-    struct init_cfg init;
-    struct rng rng;
-};
-
 /* b for n keys: one to two keys for each entry of the directory. */
 unsigned lookup_bits(size_t n);
 static inline size_t lookup_entry(uint64_t mixed, unsigned bits)
 {
     return bits ? (size_t)(mixed >> (64 - bits)) : 0;
 }
+
+/* Where a key is among keys in the order of their mixed hash; SIZE_MAX: nowhere. Stays
+ * inside keys[n] whatever the directory says. */
+struct lookup_keys {
+    size_t n;
+    unsigned bits;
+    const uint32_t *directory;
+    const uint64_t *keys;
+};
+size_t lookup_find(const struct lookup_keys *k, uint64_t key);
+/* The sections PREFIX/directory and PREFIX/NAME. order: check them, too. */
+enum status lookup_open_keys(const struct bundle *b, const char *prefix, const char *name, bool order,
+                             struct lookup_keys *out, struct error *err) MUST_USE;
+/* A section PREFIX/NAME of this type and shape; type SECTION_TYPES, rows SIZE_MAX: any. */
+enum status lookup_section(const struct bundle *b, const char *prefix, const char *name,
+                           enum section_type type, size_t rows, size_t cols,
+                           const struct bundle_section **out, struct error *err) MUST_USE;
+
+struct lookup {
+    struct lookup_keys keys;
+    size_t dim;
+    enum section_type type;
+    const void *rows;
+    const float *scales;
+    struct init_cfg init;
+    struct rng rng;
+};
 
 /* The sections table/NAME/... of a bundle. order: also check that the keys are in order
  * and the directory fits them (a pass over the keys); lookups stay within the sections
@@ -46,7 +61,7 @@ struct lookup_request {
     const struct lookup *table;
     uint64_t key;
     float *to;
-    uint64_t place; /* work memory */
+    size_t place; /* work memory */
 };
 /* All of them; memory is asked for ahead. */
 void lookup_rows(struct lookup_request *requests, size_t n);

@@ -10,6 +10,7 @@
 struct scoring {
     const struct score_rows_spec *spec;
     const struct mtps_model *model;
+    struct data_cfg data;
     struct raw_columns columns; /* of the files */
     struct schema *schema;
     struct schema_expr where;
@@ -118,8 +119,10 @@ static enum status make_block(struct scoring *s, struct error *err)
 static enum status open_rows(struct scoring *s, struct bad_rows *ledger, struct error *err)
 {
     const struct settings *settings = s->spec->settings;
-    TRY(raw_columns_read(&settings->data, s->spec->source, &s->columns, err));
-    TRY(schema_build(settings, &s->columns, s->spec->labels_optional, &s->schema, err));
+    s->data = settings->data;
+    if (s->model->joins) s->data.n_joins = 0; /* the model has them */
+    TRY(raw_columns_read(&s->data, s->spec->source, &s->columns, err));
+    TRY(schema_build_tasks(settings, &s->columns, s->spec->labels_optional, &s->schema, err));
     TRY(check_keep(s, err));
     TRY(parse_where(s, err));
     TRY(list_columns(s, err));
@@ -129,7 +132,7 @@ static enum status open_rows(struct scoring *s, struct bad_rows *ledger, struct 
     struct mtps_error api;
     enum mtps_status made = mtps_scorer_create(s->spec->model, &s->scorer, &api);
     if (made != MTPS_OK) return error_set(err, ST_NOMEM, "%s", api.text);
-    return raw_open(&settings->data, s->spec->source, s->names, s->missing, s->n_names, ledger, &s->raw, err);
+    return raw_open(&s->data, s->spec->source, s->names, s->missing, s->n_names, ledger, &s->raw, err);
 }
 
 static void close_rows(struct scoring *s)

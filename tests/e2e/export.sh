@@ -84,6 +84,12 @@ expect_exit 0 "export with joins, crosses, buckets, levels, lists, times" "$MTPS
 expect_exit 0 "predict with it" "$MTPS" predict --bundle b/other -o got.out
 check "gives the same file" cmp want.out got.out
 check "its card lists the columns of side tables as inputs" grep -q 'weight.*side table' b/other/*/MODEL_CARD.md
+expect_exit 0 "the same with the side tables inside" "$MTPS" export --ckpt runs/other -o b/joined --with-joins
+check "its card asks for the main columns" bash -c '! grep -q "^- .weight" b/joined/*/MODEL_CARD.md && grep -q "^- .item" b/joined/*/MODEL_CARD.md'
+mkdir alone && cp eval.csv alone
+expect_exit 0 "scores main rows without the side tables' files" \
+    bash -c "cd alone && '$MTPS' predict --bundle ../b/joined -o got.out"
+check "with the same scores" cmp want.out alone/got.out
 cat >slot.yaml <<'YAML'
 version: 1
 name: slot
@@ -142,7 +148,7 @@ expect_error 78 'does not fit' "a changed model" "$MTPS" predict --bundle bundle
 expect_error 73 'destroy an input' "the bundle itself as output" \
     "$MTPS" predict --bundle "bundles/$step/model.mtps" -o "bundles/$step/model.mtps"
 cut -d, -f2 eval.csv >lacks.csv
-expect_error 64 "there is no column 'day'" "a column that the model reads is absent" \
+expect_error 64 "no column 'item' in the data" "a column that the model reads is absent" \
     "$MTPS" predict --bundle bundles --input lacks.csv -o x.csv
 cp "bundles/$step/model.mtps" damaged.mtps
 printf 'X' | dd of=damaged.mtps bs=1 seek=9000 conv=notrunc status=none

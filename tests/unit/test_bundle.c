@@ -271,8 +271,8 @@ static void hostile_contents_are_refused(void **state)
         size_t at;
         unsigned char bytes[4];
     } cases[] = {
-        {"table/user/keys", "table user: ", 8 * 20, {1, 2, 3, 4}},
-        {"table/user/keys", "table user: ", 8 * 20 + 4, {9, 9, 9, 9}},
+        {"table/user/keys", "table/user: ", 8 * 20, {1, 2, 3, 4}},
+        {"table/user/keys", "table/user: ", 8 * 20 + 4, {9, 9, 9, 9}},
         {"table/user/directory", "does not fit the keys", 0, {1, 0, 0, 0}},
         {"table/user/directory", "does not fit the keys", 4 * 32, {0xff, 0xff, 0xff, 0xff}},
         {"tensor/tower/click/layer0/b", "not finite", 0, {0, 0, 0xc0, 0x7f}},
