@@ -9,7 +9,7 @@
 #include "common/base/mem.h"
 #include "serve/export.h"
 
-enum { KEY_JSON = 1000, KEY_VERSION, KEY_ROWS, KEY_MIN_COUNT, KEY_MAX_AGE, KEY_WITH_JOINS };
+enum { KEY_JSON = 1000, KEY_VERSION, KEY_ROWS, KEY_MIN_COUNT, KEY_MAX_AGE, KEY_WITH_JOINS, KEY_PROJECT, KEY_DELTA_FROM };
 
 struct args {
     struct export_spec spec;
@@ -60,6 +60,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case KEY_WITH_JOINS:
         a->spec.with_joins = true;
         return 0;
+    case KEY_PROJECT:
+        a->spec.project = true;
+        return 0;
+    case KEY_DELTA_FROM:
+        a->spec.delta_from = arg;
+        return 0;
     case KEY_JSON:
         a->json = true;
         return 0;
@@ -80,6 +86,8 @@ static const struct argp_option options[] = {
     {"min-count", KEY_MIN_COUNT, "N", 0, "leave out ids that occurred less often", 0},
     {"max-age", KEY_MAX_AGE, "STEPS", 0, "leave out ids that did not occur in that many last steps", 0},
     {"with-joins", KEY_WITH_JOINS, NULL, 0, "put the side tables of data.joins into the bundle, so that requests need not carry their columns", 0},
+    {"project", KEY_PROJECT, NULL, 0, "also keep rows multiplied by the first layer: scoring is faster, the file larger, scores within 1e-6", 0},
+    {"delta-from", KEY_DELTA_FROM, "BUNDLE", 0, "write only the rows that differ from this version in -o, and the dense part", 0},
     {"json", KEY_JSON, NULL, 0, "print the result as JSON", 0},
     {0}};
 static const struct argp argp = {options, parse, NULL,

@@ -81,6 +81,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         if (!a->scoring.ckpt == !a->bundle)
             argp_error(state, "name one of --ckpt (a checkpoint or a run directory) and --bundle");
         if (!a->output) argp_error(state, "-o is missing: name the file to write ('-' is stdout)");
+        if (a->bundle && a->vectors != N_SIDES) argp_error(state, "--vectors goes with --ckpt");
         if (a->where && !a->n_input) argp_error(state, "--where goes with --input");
         return 0;
     default:

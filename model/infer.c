@@ -4,6 +4,7 @@
  * the row and the parameters alone. */
 #include <string.h>
 
+#include "common/math/chain.h"
 #include "common/math/vec.h"
 #include "model/attention.h"
 #include "model/gather.h"
@@ -240,6 +241,18 @@ static void copy_logits(const struct model *m, const struct level_chunk *c, floa
     }
 }
 
+/* From layer 1's output, w->y, to the last buffer. */
+static void after_layer1(const struct infer *f, const struct batch *b,
+                         const struct model_rows *rows, size_t first,
+                         struct infer_work *w)
+{
+    const struct net *net = &f->m->net;
+    for (size_t i = 0; i < net->n_levels; i++)
+        level_forward(net, &net->levels[i], f->params, PRODUCT_CHAIN, w->chunk);
+    gather_direct_forward(f->m, f->direct, f->m->n_direct, f->params, b, rows, first,
+                          w->chunk);
+}
+
 /* Rows [first, first + w->chunk->n) of the batch. */
 static void chunk_forward(const struct infer *f, const struct batch *b,
                           const struct model_rows *rows, size_t first,
@@ -248,10 +261,7 @@ static void chunk_forward(const struct infer *f, const struct batch *b,
     const struct net *net = &f->m->net;
     if (net->x_block != NET_NONE) layer1_chain(f, b, rows, first, w->chunk->n, w);
     if (net->x_buf[0] != NET_NONE) gather_x_forward(f->m, b, rows, first, w->chunk);
-    for (size_t i = 0; i < net->n_levels; i++)
-        level_forward(net, &net->levels[i], f->params, PRODUCT_CHAIN, w->chunk);
-    gather_direct_forward(f->m, f->direct, f->m->n_direct, f->params, b, rows, first,
-                          w->chunk);
+    after_layer1(f, b, rows, first, w);
 }
 
 /* Rows from `first` on, as many as a chunk takes, up to the last buffer. */
@@ -294,5 +304,87 @@ void infer_vectors(const struct infer *f, const struct batch *b,
             memcpy(vectors + (first * K + i) * width,
                    w->chunk->act[buf] + i / K * ld + i % K * (ld / K),
                    width * sizeof *vectors);
+    }
+}
+
+/* ---- projected rows ---- */
+
+size_t infer_projected_width(const struct infer *f)
+{
+    bool plain = f->m->net.x_block != NET_NONE && f->m->net.x_buf[0] == NET_NONE &&
+                 f->m->n_attention == 0;
+    return plain ? f->m->net.buffers[NET_Y].width : 0;
+}
+
+bool infer_projects(const struct infer *f, size_t input)
+{
+    const struct model_input *in = &f->m->inputs[input];
+    return infer_projected_width(f) > 0 && in->kind == INPUT_ID && !in->direct;
+}
+
+/* First row of the input's weights. */
+static size_t first_row(const struct infer *f, size_t input)
+{
+    size_t row = 0;
+    for (size_t i = 0; f->order[i] != input; i++) row += f->m->inputs[f->order[i]].width;
+    return row;
+}
+
+void infer_project(const struct infer *f, size_t input, const float *row, float *out)
+{
+    size_t ld = f->m->net.buffers[NET_Y].width, dim = f->m->inputs[input].width;
+    chain_gemm(1, ld, dim, row, dim, f->w + first_row(f, input) * ld, ld, NULL, false,
+               out, ld);
+}
+
+static void add_projected(const struct model_input *in, const struct batch_id *ids,
+                          const float *const *rows, size_t first, size_t n, float *y,
+                          size_t ld)
+{
+    for (size_t r = 0; r < n; r++) {
+        size_t begin = gather_first(ids, first + r), end = gather_first(ids, first + r + 1);
+        float scale = gather_scale(in->pool, end - begin);
+        for (size_t i = begin; i < end; i++) vec_axpy(ld, scale, rows[i], y + r * ld);
+    }
+}
+
+static void layer1_sums(const struct infer *f, const struct batch *b,
+                        const struct model_rows *rows,
+                        const float *const *const *projected, size_t first, size_t n,
+                        struct infer_work *w)
+{
+    const struct model *m = f->m;
+    size_t ld = m->net.buffers[NET_Y].width, row = 0;
+    memset(w->y, 0, n * ld * sizeof *w->y);
+    for (size_t i = 0; i < f->n_order; i++) {
+        const struct model_input *in = &m->inputs[f->order[i]];
+        struct segment s = {SEGMENT_DENSE, i, 1, row, in->width};
+        if (projected[f->order[i]] != NULL) {
+            add_projected(in, &b->ids[in->place], projected[f->order[i]], first, n, w->y,
+                          ld);
+        } else if (in->kind == INPUT_ONE_HOT) {
+            add_levels(f, &s, b, first, n, w->y, ld);
+        } else {
+            gather_segment(f, &s, b, rows, first, n, w->x);
+            chain_gemm(n, ld, s.k, w->x + row, m->n_x, f->w + row * ld, ld, NULL, true,
+                       w->y, ld);
+        }
+        row += in->width;
+    }
+    for (size_t r = 0; r < n; r++) vec_add(ld, f->bias, w->y + r * ld);
+}
+
+void infer_forward_projected(const struct infer *f, const struct batch *b,
+                             const struct model_rows *rows,
+                             const float *const *const *projected, struct infer_work *w,
+                             float *logits)
+{
+    for (size_t first = 0; first < b->n_rows; first += NET_CHUNK) {
+        size_t left = b->n_rows - first, n = left < NET_CHUNK ? left : NET_CHUNK;
+        w->chunk->n = n;
+        w->chunk->act[NET_Y] = w->y;
+        layer1_sums(f, b, rows, projected, first, n, w);
+        after_layer1(f, b, rows, first, w);
+        copy_logits(f->m, w->chunk, logits + first * f->m->n_tasks);
     }
 }

@@ -204,6 +204,23 @@ void infer_vectors(const struct infer *f, const struct batch *b,
                    const struct model_rows *rows, enum model_side side, struct infer_work *w,
                    float *vectors);
 
+/* Layer 1 ahead of time. It is linear in the rows of a table: a row times the weights of
+ * one input may be computed once, and scoring then adds such projected rows up. The sums
+ * are others than those of infer_forward: logits agree within 1e-6 of their size.
+ *
+ * Floats of a projected row; 0: the model has no layer 1 that reads rows as they are
+ * (lr, cross layers, attention pooling). */
+size_t infer_projected_width(const struct infer *f);
+/* Is this input one whose rows may be projected? */
+bool infer_projects(const struct infer *f, size_t input);
+/* out[width] = row[dim] x weights of the input. */
+void infer_project(const struct infer *f, size_t input, const float *row, float *out);
+/* projected[n_inputs]: of an input that is projected, a projected row for each of its
+ * occurrences in batch order; of others NULL. rows: of the inputs that are not. */
+void infer_forward_projected(const struct infer *f, const struct batch *b,
+                             const struct model_rows *rows,
+                             const float *const *const *projected, struct infer_work *w,
+                             float *logits);
 /* What users see of z (common/math/target.h), of a completion its share. */
 float model_link(const struct model *m, size_t task, float z);
 

@@ -22,6 +22,7 @@ static bool make(struct mtps_scorer *s)
     s->max_texts = mem_zeroed(n_columns + 1, sizeof *s->max_texts);
     s->side = mem_zeroed(s->model->settings->data.n_joins + 1, sizeof *s->side);
     s->numbers = mem_zeroed(width, sizeof *s->numbers);
+    s->projected = mem_zeroed(schema->n_features + 1, sizeof *s->projected);
     s->rows = mem_zeroed(schema->n_tables + 1, sizeof *s->rows);
     s->n_floats = mem_zeroed(schema->n_tables + 1, sizeof *s->n_floats);
     s->max_floats = mem_zeroed(schema->n_tables + 1, sizeof *s->max_floats);
@@ -29,7 +30,7 @@ static bool make(struct mtps_scorer *s)
     s->nowhere = mem_zeroed(schema->n_tables + 1, sizeof *s->nowhere);
     s->logits = mem_zeroed(CHUNK_ROWS * tasks, sizeof *s->logits);
     bool ok = s->ids && s->one_hot && s->dense && s->durations && s->fields && s->texts && s->max_texts &&
-         s->side && s->numbers && s->rows && s->n_floats && s->max_floats && s->batch_ids && s->nowhere && s->logits;
+         s->side && s->projected && s->numbers && s->rows && s->n_floats && s->max_floats && s->batch_ids && s->nowhere && s->logits;
     for (size_t k = 0; ok && k < schema->n_one_hot; k++)
         ok = (s->one_hot[k] = mem_zeroed(CHUNK_ROWS, sizeof **s->one_hot)) != NULL;
     return ok;
@@ -64,6 +65,7 @@ void mtps_scorer_destroy(struct mtps_scorer *s)
     for (size_t i = 0; s->ids && i < schema->n_ids; i++) {
         mem_free(s->ids[i].keys);
         mem_free(s->ids[i].idx);
+        mem_free(s->ids[i].projected);
     }
     for (size_t k = 0; s->one_hot && k < schema->n_one_hot; k++) mem_free(s->one_hot[k]);
     for (size_t c = 0; s->texts && c < schema->plan->n_columns; c++) mem_free(s->texts[c]);
@@ -73,7 +75,7 @@ void mtps_scorer_destroy(struct mtps_scorer *s)
     void *blocks[] = {s->ids,     s->one_hot,    s->dense,     s->durations, s->fields,   s->texts,
                       s->numbers, s->max_texts,  s->rows,      s->n_floats,  s->max_floats, s->batch_ids,
                       s->nowhere, s->logits,     s->digits,    s->requests,  s->identity, s->list.v,
-                      s->side};
+                      s->side,    s->projected,  s->born};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) mem_free(blocks[i]);
     loaded_release(s->model);
     mem_free(s);
@@ -91,6 +93,9 @@ uint64_t *chunk_ids_room(struct chunk_ids *ids, size_t n)
         uint32_t *idx = mem_resize(ids->idx, max, sizeof *idx);
         if (!idx) return NULL;
         ids->idx = idx;
+        const float **projected = mem_resize(ids->projected, max, sizeof *projected);
+        if (!projected) return NULL;
+        ids->projected = projected;
         ids->max = max;
     }
     return ids->keys + ids->n;
@@ -158,6 +163,7 @@ static bool make_room(struct mtps_scorer *s)
     for (size_t i = 0; i < schema->n_ids; i++) {
         size_t table = schema->features[schema->plan->ids[i]].table;
         occurrences += s->ids[i].n;
+        if (s->model->projected[schema->plan->ids[i]]) continue;
         s->n_floats[table] += s->ids[i].n * s->model->table_dim[table];
     }
     for (size_t t = 0; t < schema->n_tables; t++)
@@ -180,6 +186,11 @@ static size_t request_rows(struct mtps_scorer *s)
     for (size_t i = 0; i < schema->n_ids; i++) {
         size_t table = schema->features[schema->plan->ids[i]].table, dim = m->table_dim[table];
         struct chunk_ids *ids = &s->ids[i];
+        if (m->projected[schema->plan->ids[i]]) {
+            for (size_t j = 0; j < ids->n; j++)
+                s->requests[n++] = (struct lookup_request){&m->tables[table], ids->keys[j], NULL, 0};
+            continue;
+        }
         for (size_t j = 0; j < ids->n; j++) {
             float *to = s->rows[table] + s->n_floats[table];
             ids->idx[j] = (uint32_t)(s->n_floats[table] / dim);
@@ -188,6 +199,40 @@ static size_t request_rows(struct mtps_scorer *s)
         }
     }
     return n;
+}
+
+/* Projected rows of ids that are not there are made now. */
+static enum status point_at_projected(struct mtps_scorer *s, size_t n, struct error *err)
+{
+    const struct mtps_model *m = s->model;
+    const struct schema *schema = m->schema;
+    size_t width = m->projected_width, born = 0, at = 0;
+    for (size_t i = 0; i < n; i++) born += !s->requests[i].to && s->requests[i].place == SIZE_MAX;
+    if (born * width > s->max_born) {
+        mem_free(s->born);
+        s->max_born = 2 * born * width;
+        s->born = mem_array(s->max_born, sizeof *s->born);
+        if (!s->born) s->max_born = 0;
+        if (!s->born) return mem_error(err, "rows", 2 * born * width * sizeof(float));
+    }
+    float *next = s->born;
+    for (size_t i = 0; i < schema->n_ids; i++) {
+        size_t feature = schema->plan->ids[i];
+        const float *rows = m->projected[feature];
+        struct chunk_ids *ids = &s->ids[i];
+        s->projected[feature] = rows ? ids->projected : NULL;
+        for (size_t j = 0; j < ids->n; j++, at++) {
+            const struct lookup_request *r = &s->requests[at];
+            if (!rows) continue;
+            ids->projected[j] = rows + r->place * width;
+            if (r->place != SIZE_MAX) continue;
+            row_init(&r->table->init, &r->table->rng, r->key, r->table->dim, s->numbers);
+            infer_project(m->infer, feature, s->numbers, next);
+            ids->projected[j] = next;
+            next += width;
+        }
+    }
+    return ST_OK;
 }
 
 static void describe_ids(struct mtps_scorer *s)
@@ -218,7 +263,9 @@ enum status chunk_run(struct mtps_scorer *s, float *scores, struct error *err)
 {
     const struct schema *schema = s->model->schema;
     if (!make_room(s)) return mem_error(err, "rows", 0);
-    lookup_rows(s->requests, request_rows(s));
+    size_t n = request_rows(s);
+    lookup_rows(s->requests, n);
+    if (s->model->projected_width) TRY(point_at_projected(s, n, err));
     describe_ids(s);
     struct batch b = {.n_rows = s->n_rows,
                       .n_tables = schema->n_tables,
@@ -230,7 +277,10 @@ enum status chunk_run(struct mtps_scorer *s, float *scores, struct error *err)
                       .one_hot = (const uint32_t *const *)s->one_hot,
                       .dense = s->dense};
     struct model_rows rows = {(const float *const *)s->rows, s->nowhere};
-    infer_forward(s->model->infer, &b, &rows, s->work, s->logits);
+    if (s->model->projected_width)
+        infer_forward_projected(s->model->infer, &b, &rows, s->projected, s->work, s->logits);
+    else
+        infer_forward(s->model->infer, &b, &rows, s->work, s->logits);
     write_scores(s, scores);
     s->n_rows = 0;
     for (size_t i = 0; i < schema->n_ids; i++) s->ids[i].n = 0;

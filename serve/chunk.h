@@ -14,6 +14,7 @@ struct chunk_ids {
     size_t n, max;
     uint32_t off[CHUNK_ROWS + 1];
     uint32_t *idx; /* [max] where the keys' rows lie among the table's */
+    const float **projected; /* [max] rows x layer 1, when they are */
 };
 
 struct mtps_scorer {
@@ -36,6 +37,9 @@ struct mtps_scorer {
     float *numbers; /* of the widest feature */
     struct lookup_request *requests;
     size_t max_requests;
+    const float *const **projected; /* [n_features] of chunk_ids; NULL: not projected */
+    float *born;                    /* projected rows of ids that are not there */
+    size_t max_born;
     float **rows; /* [n_tables][max_floats] */
     size_t *n_floats, *max_floats;
     uint32_t *identity; /* [max_identity] 0, 1, 2 ... */

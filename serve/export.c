@@ -18,6 +18,7 @@ static void close_export(struct export *e)
 {
     export_close_joins(e);
     raw_columns_close(&e->columns);
+    loaded_release(e->base);
     mem_free(e->used);
     mem_free(e->kept);
     mem_free(e->table);
@@ -71,6 +72,14 @@ static enum status find_tables(struct export *e, struct error *err)
     return ST_OK;
 }
 
+/* Rows count the steps of the runs that a hot start went on from, too. */
+static uint64_t all_steps(struct ckpt *c)
+{
+    const struct named_array *past = ckpt_find_state(c, "past");
+    bool known = past && past->type == DTYPE_U64 && past->rows > 0;
+    return ckpt_meta(c)->step + (known ? ((const uint64_t *)past->data)[0] : 0);
+}
+
 static enum status open_export(struct export *e, struct error *err)
 {
     char *path;
@@ -85,7 +94,9 @@ static enum status open_export(struct export *e, struct error *err)
     TRY(find_used(e, err));
     TRY(find_tables(e, err));
     TRY(export_read_joins(e, err));
+    TRY(export_open_base(e, err));
     e->version = e->spec->version ? e->spec->version : ckpt_meta(e->ckpt)->step;
+    e->steps = all_steps(e->ckpt);
     return export_count_rows(e, err);
 }
 
@@ -128,7 +139,7 @@ static void put_member(struct buffer *b, const char *key, const char *text)
     buffer_puts(b, ", ");
 }
 
-static enum status make_head(const struct export *e, char **out, struct error *err)
+static enum status make_head(const struct export *e, bool projected, char **out, struct error *err)
 {
     const struct ckpt_meta *meta = ckpt_meta(e->ckpt);
     struct digest digest;
@@ -144,8 +155,13 @@ static enum status make_head(const struct export *e, char **out, struct error *e
     put_member(&b, "trained_by", meta->build);
     put_member(&b, "checkpoint", hex);
     put_member(&b, "rows", section_type_name(e->spec->rows));
+    buffer_printf(&b, "\"projected\": %d, ", projected);
     buffer_printf(&b, "\"min_count\": %llu, \"max_age\": %llu,\n", (unsigned long long)e->spec->min_count,
                   (unsigned long long)e->spec->max_age);
+    if (e->base) {
+        put_member(&b, "base", e->base->info.id);
+        buffer_printf(&b, "\"base_version\": %llu, ", (unsigned long long)e->base->info.version);
+    }
     export_put_joins(e, &b);
     put_member(&b, "settings", settings);
     buffer_puts(&b, "\n");
@@ -224,7 +240,7 @@ static enum status write_planned(struct export *e, const char *path, struct bund
     TRY(plan_arrays(e, plan, err));
     TRY(export_plan_tables(e, plan, err));
     TRY(export_plan_joins(e, plan, err));
-    TRY(make_head(e, &head, err));
+    TRY(make_head(e, false, &head, err));
     enum status st = bundle_writer_create(path, plan, head, &w, err);
     mem_free(head);
     TRY(st);
@@ -242,6 +258,17 @@ static enum status write_file(struct export *e, const char *path, struct export_
     TRY(bundle_plan_init(&plan, err));
     enum status st = write_planned(e, path, &plan, out, err);
     bundle_plan_close(&plan);
+    return st;
+}
+
+static enum status project_file(const struct export *e, const char *plain, const char *path,
+                                struct export_result *out, struct error *err)
+{
+    char *head;
+    TRY(make_head(e, true, &head, err));
+    enum status st = export_project(plain, path, head, out, err);
+    mem_free(head);
+    if (unlink(plain) && st == ST_OK) st = error_set(err, ST_IO, "%s: cannot remove it: %s", plain, strerror(errno));
     return st;
 }
 
@@ -271,9 +298,11 @@ static enum status write_sums(const char *temp, struct error *err)
 static enum status fill_folder(struct export *e, const char *temp, struct export_result *out,
                                struct error *err)
 {
-    char path[PATH_MAX], *card;
+    char path[PATH_MAX], plain[PATH_MAX], *card;
     TRY(join_path(path, temp, BUNDLE_FILE, err));
-    TRY(write_file(e, path, out, err));
+    TRY(join_path(plain, temp, "plain.mtps", err));
+    TRY(write_file(e, e->spec->project ? plain : path, out, err));
+    if (e->spec->project) TRY(project_file(e, plain, path, out, err));
     TRY(export_card(e, out, &card, err));
     enum status st = join_path(path, temp, "MODEL_CARD.md", err);
     if (st == ST_OK) st = file_write_atomic(path, card, strlen(card), err);
@@ -331,6 +360,10 @@ enum status export_bundle(const struct export_spec *spec, struct export_result *
 {
     struct export e = {.spec = spec};
     *out = (struct export_result){0};
+    if (spec->project && spec->delta_from)
+        return error_set(err, ST_USAGE, "--project: projected rows change with every step, a delta cannot have them");
+    if (spec->project && spec->rows != SECTION_F32)
+        return error_set(err, ST_USAGE, "--project: projected rows are f32, not %s", section_type_name(spec->rows));
     enum status st = open_export(&e, err);
     if (st == ST_OK) {
         out->version = e.version;

@@ -106,6 +106,9 @@ static void put_tables(struct buffer *b, const struct export *e)
     if (s->min_count) buffer_printf(b, " Ids that occurred fewer than %" PRIu64 " times are left out.", s->min_count);
     if (s->max_age)
         buffer_printf(b, " Ids that did not occur in the last %" PRIu64 " steps are left out.", s->max_age);
+    if (e->base)
+        buffer_printf(b, " This is a delta: it holds the rows that differ from version %" PRIu64 " (id %s), which must stand beside it.",
+                      e->base->info.version, e->base->info.id);
     buffer_puts(b, " An id that has no row counts as one that training never saw.\n");
 }
 
@@ -115,6 +118,9 @@ static void put_promise(struct buffer *b, const struct export *e)
     if (e->spec->rows != SECTION_F32)
         buffer_puts(b, "Rows are rounded, so scores differ slightly from those of the checkpoint: "
                        "`mtps verify-export` says by how much.\n");
+    else if (e->spec->project)
+        buffer_puts(b, "Rows were multiplied by the first layer at export, which changes the order of sums: logits are "
+                       "within 1e-6 of those of `mtps predict --ckpt`, relative to their size.\n");
     else if (e->spec->min_count || e->spec->max_age)
         buffer_puts(b, "Scores are those of the checkpoint bit for bit, but for rows with ids that were left out.\n");
     else

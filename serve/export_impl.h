@@ -5,6 +5,7 @@
 #include "data/schema.h"
 #include "serve/bundle_write.h"
 #include "serve/export.h"
+#include "serve/loaded.h"
 
 struct export {
     const struct export_spec *spec;
@@ -14,20 +15,24 @@ struct export {
     struct raw_columns columns; /* there were in training */
     bool *used;                 /* [schema columns] scoring reads it */
     uint64_t version;
+    uint64_t steps; /* of this run and of those that it started from */
     uint64_t *kept; /* [n_tables] rows */
     size_t *table;  /* [n_tables] the checkpoint's number of it */
+    struct mtps_model *base; /* of a delta; else NULL */
     struct export_join *joins; /* [data.n_joins] with_joins; else NULL */
 };
 
 /* Columns of the training data: those that the checkpoint names, else (older ones) those
  * of the files that its configuration names. */
 enum status export_columns(struct export *e, struct error *err) MUST_USE;
-/* Counts the rows that stay. */
+/* Counts the rows that are written. */
 enum status export_count_rows(struct export *e, struct error *err) MUST_USE;
 enum status export_plan_tables(const struct export *e, struct bundle_plan *p,
                                struct error *err) MUST_USE;
 enum status export_write_tables(const struct export *e, struct bundle_writer *w,
                                 struct error *err) MUST_USE;
+/* The base of a delta, with spec.delta_from: ST_MISMATCH when it is of another model. */
+enum status export_open_base(struct export *e, struct error *err) MUST_USE;
 /* Side tables, with spec.with_joins; else nothing. */
 enum status export_read_joins(struct export *e, struct error *err) MUST_USE;
 void export_close_joins(struct export *e);
@@ -35,6 +40,9 @@ enum status export_plan_joins(const struct export *e, struct bundle_plan *p, str
 enum status export_write_joins(const struct export *e, struct bundle_writer *w, struct error *err) MUST_USE;
 void export_put_joins(const struct export *e, struct buffer *b); /* member of the header */
 bool export_has_join(const struct export *e, size_t join);       /* it is inside */
+/* The bundle `plain` with projected rows, as a new file. */
+enum status export_project(const char *plain, const char *path, const char *head, struct export_result *out,
+                           struct error *err) MUST_USE;
 /* MODEL_CARD.md; text is mem_free'd by the caller. */
 enum status export_card(const struct export *e, const struct export_result *r, char **text,
                         struct error *err) MUST_USE;

@@ -1,5 +1,6 @@
 /* Tables: rows come in (bucket, key) order and go out in the order of their mixed hash,
- * whose top bits are the bucket, so that one bucket at a time is sorted. */
+ * whose top bits are the bucket, so that one bucket at a time is sorted. A delta gives out
+ * only those that are not in its base as they are. */
 #include "serve/export_impl.h"
 
 #include <stdio.h>
@@ -10,6 +11,8 @@
 #include "common/store/ckpt.h"
 #include "serve/lookup.h"
 
+enum { PIECE_ROWS = 4096 };
+
 struct item {
     uint64_t mixed, key;
     size_t row; /* of the bucket's floats */
@@ -17,61 +20,31 @@ struct item {
 
 struct table_writer {
     const struct export *e;
-    struct bundle_writer *w;
+    struct bundle_writer *w; /* NULL: rows are only counted */
     const char *name;
-    size_t dim, width; /* floats, bytes of a row that is written */
+    size_t dim, width;     /* floats, bytes of a row that is written */
+    const struct lookup *base; /* of a delta: what it is compared with; else NULL */
+    size_t base_at;            /* its rows that are behind */
     unsigned bits;
-    uint64_t n, entry; /* rows written, directory entries written */
+    uint64_t n, entry; /* rows, directory entries given out */
+    /* a bucket */
     struct item *items;
     float *rows;
     size_t n_items, max_items;
-    /* what a bucket becomes */
-    uint64_t *keys;
-    unsigned char *packed;
-    float *scales;
-    uint32_t *directory;
-    size_t max_directory;
+    /* what is given out, to be written in pieces */
+    uint64_t keys[PIECE_ROWS];
+    float scales[PIECE_ROWS];
+    unsigned char *packed; /* [PIECE_ROWS + 1, width] the last one is being made */
+    size_t n_pending;
+    uint32_t directory[PIECE_ROWS];
+    size_t n_directory;
 };
 
 static bool keeps(const struct export *e, const struct ckpt_rows *rows, size_t i)
 {
     const struct export_spec *s = e->spec;
-    uint64_t step = ckpt_meta(e->ckpt)->step;
-    uint64_t age = step > rows->last_step[i] ? step - rows->last_step[i] : 0;
+    uint64_t age = e->steps > rows->last_step[i] ? e->steps - rows->last_step[i] : 0;
     return rows->count[i] >= s->min_count && (!s->max_age || age <= s->max_age);
-}
-
-/* ---- counting ---- */
-
-struct counting {
-    const struct export *e;
-    uint64_t n;
-};
-
-static enum status count_rows(void *arg, const struct ckpt_rows *rows, struct error *err)
-{
-    (void)err;
-    struct counting *c = arg;
-    for (size_t i = 0; i < rows->n; i++) c->n += keeps(c->e, rows, i);
-    return ST_OK;
-}
-
-static const struct range all_buckets = {0, N_BUCKETS};
-
-enum status export_count_rows(struct export *e, struct error *err)
-{
-    for (size_t t = 0; t < e->schema->n_tables; t++) {
-        struct counting c = {e, ckpt_table_rows(e->ckpt, e->table[t])};
-        if (e->spec->min_count || e->spec->max_age) {
-            c.n = 0;
-            TRY(ckpt_read_rows(e->ckpt, e->table[t], all_buckets, count_rows, &c, err));
-        }
-        if (c.n >= UINT32_MAX)
-            return error_set(err, ST_CANTCREATE, "table %s: %llu rows, a bundle's table holds %u",
-                             e->schema->table_names[t], (unsigned long long)c.n, UINT32_MAX - 1);
-        e->kept[t] = c.n;
-    }
-    return ST_OK;
 }
 
 /* ---- sections ---- */
@@ -98,6 +71,85 @@ enum status export_plan_tables(const struct export *e, struct bundle_plan *p, st
     return ST_OK;
 }
 
+/* ---- rows that are given out ---- */
+
+static enum status no_memory(const struct table_writer *t, struct error *err)
+{
+    return mem_error(err, t->name, t->max_items * t->dim * sizeof(float));
+}
+
+static enum status put(struct table_writer *t, const char *part, const void *data, size_t bytes,
+                       struct error *err)
+{
+    char name[BUNDLE_MAX_NAME + 64];
+    return bundle_writer_add(t->w, part_name(t->name, part, name, sizeof name), data, bytes, err);
+}
+
+/* Entries up to `end` (not included) begin at the next row. */
+static enum status add_directory(struct table_writer *t, uint64_t end, struct error *err)
+{
+    for (; t->entry < end; t->entry++) {
+        t->directory[t->n_directory++] = (uint32_t)t->n;
+        if (t->n_directory < PIECE_ROWS) continue;
+        TRY(put(t, "directory", t->directory, sizeof t->directory, err));
+        t->n_directory = 0;
+    }
+    return ST_OK;
+}
+
+static enum status write_pending(struct table_writer *t, struct error *err)
+{
+    size_t n = t->n_pending;
+    t->n_pending = 0;
+    TRY(put(t, "keys", t->keys, n * sizeof *t->keys, err));
+    TRY(put(t, "rows", t->packed, n * t->width, err));
+    return t->e->spec->rows == SECTION_I8 ? put(t, "scales", t->scales, n * sizeof *t->scales, err) : ST_OK;
+}
+
+/* The row that stands at packed[n_pending], scales[n_pending]. */
+static enum status give_out(struct table_writer *t, uint64_t mixed, uint64_t key, struct error *err)
+{
+    if (t->w) {
+        TRY(add_directory(t, lookup_entry(mixed, t->bits) + 1, err));
+        t->keys[t->n_pending++] = key;
+        if (t->n_pending == PIECE_ROWS) TRY(write_pending(t, err));
+    }
+    t->n++;
+    return ST_OK;
+}
+
+static unsigned char *next_packed(struct table_writer *t)
+{
+    return t->packed + t->n_pending * t->width;
+}
+
+/* ---- against a base ---- */
+
+/* Rows of the base that the checkpoint has not got count as never seen: initial ones. */
+static enum status give_out_gone(struct table_writer *t, uint64_t before, struct error *err)
+{
+    while (t->base && t->base_at < t->base->keys.n) {
+        uint64_t key = t->base->keys.keys[t->base_at], mixed = hash_mix(key);
+        if (mixed >= before) break;
+        t->base_at++;
+        row_init(&t->base->init, &t->base->rng, key, t->dim, t->rows + t->n_items * t->dim);
+        lookup_pack(t->e->spec->rows, t->rows + t->n_items * t->dim, t->dim, next_packed(t),
+                    &t->scales[t->n_pending]);
+        TRY(give_out(t, mixed, key, err));
+    }
+    return ST_OK;
+}
+
+/* Is the row that stands at packed[n_pending] in the base as it is? Steps over it. */
+static bool is_in_base(struct table_writer *t, uint64_t key)
+{
+    const struct lookup *b = t->base;
+    if (!b || t->base_at == b->keys.n || b->keys.keys[t->base_at] != key) return false;
+    size_t at = t->base_at++;
+    if (t->e->spec->rows == SECTION_I8 && b->scales[at] != t->scales[t->n_pending]) return false;
+    return !memcmp((const char *)b->rows + at * t->width, next_packed(t), t->width);
+}
+
 /* ---- a bucket ---- */
 
 static bool grow(void **v, size_t n, size_t size)
@@ -108,44 +160,16 @@ static bool grow(void **v, size_t n, size_t size)
     return true;
 }
 
+/* One row of floats more than items: room for an initial row. */
 static bool make_room(struct table_writer *t)
 {
     if (t->n_items < t->max_items) return true;
     size_t max = 2 * t->max_items + 1024;
-    if (!grow((void **)&t->items, max, sizeof *t->items) || !grow((void **)&t->rows, max, t->dim * sizeof(float)) ||
-        !grow((void **)&t->keys, max, sizeof *t->keys) || !grow((void **)&t->packed, max, t->width) ||
-        !grow((void **)&t->scales, max, sizeof *t->scales))
+    if (!grow((void **)&t->items, max, sizeof *t->items) ||
+        !grow((void **)&t->rows, max + 1, t->dim * sizeof(float)))
         return false;
     t->max_items = max;
     return true;
-}
-
-static enum status no_memory(const struct table_writer *t, struct error *err)
-{
-    return mem_error(err, t->name, t->max_items * t->dim * sizeof(float));
-}
-
-/* Entries up to `end` (not included) begin at row n. */
-static enum status add_directory(struct table_writer *t, uint64_t end, uint64_t n, size_t *filled,
-                                 struct error *err)
-{
-    while (t->entry < end) {
-        if (*filled == t->max_directory) {
-            size_t max = 2 * t->max_directory + 1024;
-            if (!grow((void **)&t->directory, max, sizeof *t->directory)) return no_memory(t, err);
-            t->max_directory = max;
-        }
-        t->directory[(*filled)++] = (uint32_t)n;
-        t->entry++;
-    }
-    return ST_OK;
-}
-
-static enum status put(struct table_writer *t, const char *part, const void *data, size_t bytes,
-                       struct error *err)
-{
-    char name[BUNDLE_MAX_NAME + 64];
-    return bundle_writer_add(t->w, part_name(t->name, part, name, sizeof name), data, bytes, err);
 }
 
 static int by_mixed(const void *a, const void *b)
@@ -154,27 +178,23 @@ static int by_mixed(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static enum status write_bucket(struct table_writer *t, struct error *err)
+static enum status end_bucket(struct table_writer *t, struct error *err)
 {
-    size_t filled = 0, n = t->n_items;
-    if (!n) return ST_OK;
-    qsort(t->items, n, sizeof *t->items, by_mixed);
-    for (size_t i = 0; i < n; i++) {
+    if (t->n_items) qsort(t->items, t->n_items, sizeof *t->items, by_mixed);
+    for (size_t i = 0; i < t->n_items; i++) {
         const struct item *x = &t->items[i];
-        TRY(add_directory(t, lookup_entry(x->mixed, t->bits) + 1, t->n + i, &filled, err));
-        t->keys[i] = x->key;
-        lookup_pack(t->e->spec->rows, t->rows + x->row * t->dim, t->dim, t->packed + i * t->width, &t->scales[i]);
+        TRY(give_out_gone(t, x->mixed, err));
+        lookup_pack(t->e->spec->rows, t->rows + x->row * t->dim, t->dim, next_packed(t),
+                    &t->scales[t->n_pending]);
+        if (!is_in_base(t, x->key)) TRY(give_out(t, x->mixed, x->key, err));
     }
-    TRY(put(t, "directory", t->directory, filled * sizeof *t->directory, err));
-    TRY(put(t, "keys", t->keys, n * sizeof *t->keys, err));
-    TRY(put(t, "rows", t->packed, n * t->width, err));
-    if (t->e->spec->rows == SECTION_I8) TRY(put(t, "scales", t->scales, n * sizeof *t->scales, err));
-    t->n += n;
     t->n_items = 0;
     return ST_OK;
 }
 
 /* ---- a table ---- */
+
+static const struct range all_buckets = {0, N_BUCKETS};
 
 static enum status take_rows(void *arg, const struct ckpt_rows *rows, struct error *err)
 {
@@ -182,7 +202,7 @@ static enum status take_rows(void *arg, const struct ckpt_rows *rows, struct err
     for (size_t i = 0; i < rows->n; i++) {
         uint64_t key = rows->keys[i];
         if (!keeps(t->e, rows, i)) continue;
-        if (t->n_items && partition_bucket(key) != partition_bucket(t->items[0].key)) TRY(write_bucket(t, err));
+        if (t->n_items && partition_bucket(key) != partition_bucket(t->items[0].key)) TRY(end_bucket(t, err));
         if (!make_room(t)) return no_memory(t, err);
         memcpy(t->rows + t->n_items * t->dim, rows->weights + i * t->dim, t->dim * sizeof(float));
         t->items[t->n_items] = (struct item){hash_mix(key), key, t->n_items};
@@ -191,30 +211,57 @@ static enum status take_rows(void *arg, const struct ckpt_rows *rows, struct err
     return ST_OK;
 }
 
-static enum status write_table(struct table_writer *t, size_t table, struct error *err)
+static enum status walk_table(struct table_writer *t, size_t table, struct error *err)
 {
-    size_t filled = 0;
-    uint64_t entries = ((uint64_t)1 << t->bits) + 1;
+    t->packed = mem_array(PIECE_ROWS + 1, t->width);
+    if (!t->packed || !make_room(t)) return no_memory(t, err);
     TRY(ckpt_read_rows(t->e->ckpt, table, all_buckets, take_rows, t, err));
-    TRY(write_bucket(t, err));
-    TRY(add_directory(t, entries, t->n, &filled, err));
-    return put(t, "directory", t->directory, filled * sizeof *t->directory, err);
+    TRY(end_bucket(t, err));
+    TRY(give_out_gone(t, UINT64_MAX, err));
+    if (!t->w) return ST_OK;
+    TRY(write_pending(t, err));
+    TRY(add_directory(t, ((uint64_t)1 << t->bits) + 1, err));
+    return put(t, "directory", t->directory, t->n_directory * sizeof *t->directory, err);
+}
+
+/* w NULL: counts. */
+static enum status go_over_table(const struct export *e, size_t i, struct bundle_writer *w, uint64_t *n,
+                                 struct error *err)
+{
+    struct table_writer *t = mem_zeroed(1, sizeof *t);
+    if (!t) return mem_error(err, "table", sizeof *t);
+    t->e = e;
+    t->w = w;
+    t->name = e->schema->table_names[i];
+    t->dim = ckpt_table(e->ckpt, e->table[i])->dim;
+    t->width = t->dim * section_type_bytes(e->spec->rows);
+    t->base = e->base ? &e->base->tables[i] : NULL;
+    t->bits = lookup_bits(e->kept[i]);
+    enum status st = walk_table(t, e->table[i], err);
+    *n = t->n;
+    mem_free(t->items);
+    mem_free(t->rows);
+    mem_free(t->packed);
+    mem_free(t);
+    return st;
+}
+
+enum status export_count_rows(struct export *e, struct error *err)
+{
+    for (size_t t = 0; t < e->schema->n_tables; t++) {
+        uint64_t n = ckpt_table_rows(e->ckpt, e->table[t]);
+        if (e->spec->min_count || e->spec->max_age || e->base) TRY(go_over_table(e, t, NULL, &n, err));
+        if (n >= UINT32_MAX)
+            return error_set(err, ST_CANTCREATE, "table %s: %llu rows, a bundle's table holds %u",
+                             e->schema->table_names[t], (unsigned long long)n, UINT32_MAX - 1);
+        e->kept[t] = n;
+    }
+    return ST_OK;
 }
 
 enum status export_write_tables(const struct export *e, struct bundle_writer *w, struct error *err)
 {
-    enum status st = ST_OK;
-    for (size_t i = 0; st == ST_OK && i < e->schema->n_tables; i++) {
-        size_t dim = ckpt_table(e->ckpt, e->table[i])->dim;
-        struct table_writer t = {.e = e,
-                                 .w = w,
-                                 .name = e->schema->table_names[i],
-                                 .dim = dim,
-                                 .width = dim * section_type_bytes(e->spec->rows),
-                                 .bits = lookup_bits(e->kept[i])};
-        st = write_table(&t, e->table[i], err);
-        void *blocks[] = {t.items, t.rows, t.keys, t.packed, t.scales, t.directory};
-        for (size_t k = 0; k < sizeof blocks / sizeof *blocks; k++) mem_free(blocks[k]);
-    }
-    return st;
+    uint64_t n;
+    for (size_t i = 0; i < e->schema->n_tables; i++) TRY(go_over_table(e, i, w, &n, err));
+    return ST_OK;
 }

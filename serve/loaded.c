@@ -8,6 +8,9 @@
 
 #include "model/assemble.h"
 
+static enum status loaded_open_base(const char *path, enum bundle_checks checks,
+                                    struct mtps_model **out, struct error *err);
+
 static enum status no_memory(struct error *err)
 {
     return mem_error(err, "bundle", sizeof(struct mtps_model));
@@ -162,6 +165,41 @@ static enum status make_infer(struct mtps_model *m, struct error *err)
 
 /* ---- tables and levels ---- */
 
+/* A delta's base is a version beside it. */
+static enum status open_base(struct mtps_model *m, enum bundle_checks checks, struct error *err)
+{
+    const char *id;
+    uint64_t version;
+    char path[PATH_MAX];
+    if (!node_get(m->bundle->header, "base")) return ST_OK;
+    TRY(bundle_text(m->bundle, "base", &id, err));
+    TRY(bundle_number(m->bundle, "base_version", &version, err));
+    const char *own = m->bundle->path, *slash = strrchr(own, '/');
+    int n = snprintf(path, sizeof path, "%.*s/../%llu/%s", slash ? (int)(slash - own) : 1, slash ? own : ".",
+                     (unsigned long long)version, BUNDLE_FILE);
+    if (n < 0 || (size_t)n >= sizeof path) return fault(m, err, "the path of its base is too long");
+    if (m->is_base) return fault(m, err, "a delta whose base is a delta");
+    enum status st = loaded_open_base(path, checks, &m->base, err);
+    if (st == ST_NOINPUT) error_hint(err, st, "a delta needs its base, version %llu, beside it", (unsigned long long)version);
+    TRY(st);
+    if (strcmp(m->base->info.id, id) != 0)
+        return error_set(err, ST_DATA, "%s: its base is %s, %s is %s", own, id, path, m->base->info.id);
+    return ST_OK;
+}
+
+static enum status join_base(struct mtps_model *m, size_t t, struct error *err)
+{
+    const struct mtps_model *b = m->base;
+    const char *name = m->schema->table_names[t];
+    size_t i = 0;
+    if (!b) return ST_OK;
+    while (i < b->schema->n_tables && strcmp(b->schema->table_names[i], name) != 0) i++;
+    if (i == b->schema->n_tables || b->table_dim[i] != m->table_dim[t])
+        return error_set(err, ST_DATA, "%s: table %s is not in its base", m->bundle->path, name);
+    m->tables[t].base = &b->tables[i];
+    return ST_OK;
+}
+
 static enum status open_tables(struct mtps_model *m, bool order, struct error *err)
 {
     size_t n = m->schema->n_tables;
@@ -170,9 +208,36 @@ static enum status open_tables(struct mtps_model *m, bool order, struct error *e
     for (size_t t = 0; t < n; t++) {
         TRY(lookup_open(m->bundle, m->schema->table_names[t], m->table_dim[t], &m->schema->tables[t]->init,
                         m->settings->seed, order, &m->tables[t], err));
+        TRY(join_base(m, t, err));
         m->info.n_rows += m->tables[t].keys.n;
     }
     m->info.rows = n ? section_type_name(m->tables[0].type) : section_type_name(SECTION_F32);
+    return ST_OK;
+}
+
+/* `projected` of the header: rows times their weights are inside. Inputs of the model are
+ * the features, by number. */
+static enum status find_projected(struct mtps_model *m, struct error *err)
+{
+    uint64_t inside = 0;
+    size_t n = m->schema->n_features;
+    m->projected = arena_take(m->arena, n + 1, sizeof *m->projected);
+    if (!m->projected) return no_memory(err);
+    if (!node_get(m->bundle->header, "projected")) return ST_OK;
+    TRY(bundle_number(m->bundle, "projected", &inside, err));
+    if (!inside) return ST_OK;
+    if (m->base) return fault(m, err, "header: projected: a delta has no projected rows");
+    m->projected_width = infer_projected_width(m->infer);
+    if (!m->projected_width) return fault(m, err, "header: projected: this model has no rows to project");
+    for (size_t i = 0; i < n; i++) {
+        const struct bundle_section *s;
+        const struct schema_feature *f = &m->schema->features[i];
+        if (!infer_projects(m->infer, i)) continue;
+        TRY(lookup_section(m->bundle, "projected", f->name, SECTION_F32, m->tables[f->table].keys.n,
+                           m->projected_width, &s, err));
+        m->projected[i] = s->data;
+    }
+    m->info.projected = 1;
     return ST_OK;
 }
 
@@ -398,7 +463,9 @@ static enum status load(struct mtps_model *m, const char *path, enum bundle_chec
     TRY(make_schema(m, err));
     TRY(make_model(m, err));
     TRY(make_infer(m, err));
+    TRY(open_base(m, checks, err));
     TRY(open_tables(m, checks == BUNDLE_CHECK_ALL, err));
+    TRY(find_projected(m, err));
     TRY(sort_levels(m, err));
     TRY(list_inputs(m, checks == BUNDLE_CHECK_ALL, err));
     TRY(list_tasks(m, err));
@@ -414,6 +481,7 @@ static void destroy(struct mtps_model *m)
     schema_destroy(m->schema);
     settings_destroy(m->settings);
     bundle_close(m->bundle);
+    loaded_release(m->base);
     arena_destroy(m->arena);
     if (m->plain) freelocale(m->plain);
     mem_free(m);
@@ -431,13 +499,14 @@ static enum status load_plain(struct mtps_model *m, const char *path, enum bundl
     return st;
 }
 
-enum status loaded_open(const char *path, enum bundle_checks checks, struct mtps_model **out,
-                        struct error *err)
+static enum status open_model(const char *path, enum bundle_checks checks, bool is_base,
+                              struct mtps_model **out, struct error *err)
 {
     *out = NULL;
     struct mtps_model *m = mem_zeroed(1, sizeof *m);
     if (!m) return no_memory(err);
     atomic_init(&m->holders, 1);
+    m->is_base = is_base;
     enum status st = load_plain(m, path, checks, err);
     if (st != ST_OK) {
         destroy(m);
@@ -445,6 +514,18 @@ enum status loaded_open(const char *path, enum bundle_checks checks, struct mtps
     }
     *out = m;
     return ST_OK;
+}
+
+static enum status loaded_open_base(const char *path, enum bundle_checks checks,
+                                    struct mtps_model **out, struct error *err)
+{
+    return open_model(path, checks, true, out, err);
+}
+
+enum status loaded_open(const char *path, enum bundle_checks checks, struct mtps_model **out,
+                        struct error *err)
+{
+    return open_model(path, checks, false, out, err);
 }
 
 void loaded_release(struct mtps_model *m)

@@ -43,6 +43,8 @@ struct loaded_join {
 struct mtps_model {
     _Atomic size_t holders; /* the caller, and every scorer */
     struct bundle *bundle;
+    struct mtps_model *base; /* of a delta: holds the other rows; or NULL */
+    bool is_base;            /* opened for a delta */
     struct arena *arena;
     struct settings *settings;
     struct schema *schema;
@@ -51,6 +53,8 @@ struct mtps_model {
     struct infer *infer;
     size_t *table_dim;            /* [n_tables] */
     struct lookup *tables;        /* [n_tables] */
+    const float **projected;      /* [n_features] rows x layer 1; NULL: not; all NULL: no such */
+    size_t projected_width;       /* 0: nothing is projected */
     struct loaded_level **levels; /* [n_one_hot] in order of keys */
     struct loaded_column *columns;
     struct loaded_join *joins; /* [data.n_joins]; NULL: requests carry their columns */

@@ -137,11 +137,16 @@ void lookup_rows(struct lookup_request *requests, size_t n)
     for (size_t i = 0; i < n; i++) {
         struct lookup_request *r = &requests[i];
         r->place = find(&r->table->keys, r->key, r->place);
-        if (r->place != SIZE_MAX) PREFETCH(row_address(r->table, r->place));
+        if (r->place == SIZE_MAX && r->table->base) {
+            r->table = r->table->base;
+            r->place = lookup_find(&r->table->keys, r->key);
+        }
+        if (r->place != SIZE_MAX && r->to) PREFETCH(row_address(r->table, r->place));
     }
     for (size_t i = 0; i < n; i++) {
         const struct lookup_request *r = &requests[i];
         const struct lookup *l = r->table;
+        if (!r->to) continue;
         if (r->place != SIZE_MAX)
             copy_row(l, r->place, r->to);
         else

@@ -47,6 +47,7 @@ struct lookup {
     const float *scales;
     struct init_cfg init;
     struct rng rng;
+    const struct lookup *base; /* of a delta: where keys are that are not here; or NULL */
 };
 
 /* The sections table/NAME/... of a bundle. order: also check that the keys are in order
@@ -56,12 +57,12 @@ enum status lookup_open(const struct bundle *b, const char *name, size_t dim,
                         const struct init_cfg *init, uint64_t seed, bool order,
                         struct lookup *out, struct error *err) MUST_USE;
 
-/* One row to be copied to to[dim]. */
+/* One row (of the table, or of its base) to be copied to to[dim]; to NULL: to be found only. */
 struct lookup_request {
     const struct lookup *table;
     uint64_t key;
     float *to;
-    size_t place; /* work memory */
+    size_t place; /* out: the row; SIZE_MAX: the key is not there */
 };
 /* All of them; memory is asked for ahead. */
 void lookup_rows(struct lookup_request *requests, size_t n);

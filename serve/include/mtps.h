@@ -1,5 +1,6 @@
 /* libmtps_infer: scores of a trained multi-task model, from a bundle that `mtps export`
- * wrote. The results are those of `mtps predict`, bit for bit, for bundles with f32 rows:
+ * wrote. The results are those of `mtps predict`, bit for bit, for bundles with f32 rows
+ * (within 1e-6 where rows were projected for speed):
  * ids are hashed and numbers transformed by the code that training used, and a row's
  * scores depend on nothing but the model and the row.
  *
@@ -74,6 +75,7 @@ struct mtps_info {
     const char *path;      /* of the file */
     const char *rows;      /* "f32", "f16" or "i8": how embedding rows are kept */
     const char *created_by;
+    int projected;         /* rows went through layer 1 at export: scores within 1e-6 */
     uint64_t version;      /* number of the exported version */
     uint64_t step;         /* of training */
     uint64_t n_rows;       /* of all tables */

@@ -437,6 +437,72 @@ static void test_link_is_sigmoid_for_binary_tasks(void **state)
     toy_destroy(&t);
 }
 
+/* The same with every row of ids projected first; false when the model has none. */
+static bool infer_with_projected(const struct toy *t, const struct batch *b,
+                                 const struct model_rows *rows, float *out)
+{
+    struct infer *f;
+    struct infer_work *w;
+    struct error err;
+    const float *const *projected[TOY_INPUTS + TOY_WIDE] = {0};
+    void *memory[2 * (TOY_INPUTS + TOY_WIDE)];
+    size_t n_memory = 0, n_projected = 0;
+    assert_int_equal(infer_create(t->model, t->params, &f, &err), ST_OK);
+    assert_int_equal(infer_work_create(f, b->n_rows, &w, &err), ST_OK);
+    size_t width = infer_projected_width(f);
+    for (size_t i = 0; i < t->spec.n_inputs; i++) {
+        if (!infer_projects(f, i)) continue;
+        const struct model_input *in = &t->spec.inputs[i];
+        const struct batch_id *ids = &b->ids[in->place];
+        float *floats = memory[n_memory++] = mem_array(ids->n * width + 1, sizeof *floats);
+        const float **occurrences = memory[n_memory++] = mem_array(ids->n + 1, sizeof *occurrences);
+        for (size_t o = 0; o < ids->n; o++) {
+            size_t u = ids->row[ids->idx[o]];
+            size_t at = rows->place[in->table] ? rows->place[in->table][u] : u;
+            infer_project(f, i, rows->rows[in->table] + at * in->width, floats + o * width);
+            occurrences[o] = floats + o * width;
+        }
+        projected[i] = occurrences;
+        n_projected++;
+    }
+    if (n_projected) infer_forward_projected(f, b, rows, projected, w, out);
+    while (n_memory) mem_free(memory[--n_memory]);
+    infer_work_destroy(w);
+    infer_destroy(f);
+    return n_projected > 0;
+}
+
+/* Sums of projected rows give the logits within 1e-6 of their size, and a row's bits are
+ * its own. Models without such a layer say so. */
+static void test_projected_rows_give_nearly_the_same(void **state)
+{
+    (void)state;
+    size_t n_projected = 0;
+    for (size_t i = 0; i < N_TYPES; i++) {
+        static float got[ROWS * MOST_TASKS], want[ROWS * MOST_TASKS], one[MOST_TASKS];
+        struct toy t;
+        toy_create(&t, &every_type[i]);
+        toy_randomise(&t);
+        size_t K = t.cfg.n_tasks;
+        bool has = infer_with_projected(&t, &t.batch, &t.rows, got);
+        bool may = t.cfg.type != MODEL_LR && !t.cfg.cross && !t.cfg.attends;
+        if (!may) assert_false(has);
+        n_projected += has;
+        if (has) infer(&t, &t.batch, &t.rows, want);
+        for (size_t j = 0; has && j < ROWS * K; j++)
+            assert_true(fabsf(got[j] - want[j]) <= 1e-6f * (4 + fabsf(want[j])));
+        for (size_t r = 0; has && r < ROWS; r += 41) {
+            struct toy_part p;
+            toy_part_create(&t, r, 1, &p);
+            assert_true(infer_with_projected(&t, &p.batch, &p.rows, one));
+            assert_memory_equal(one, got + r * K, K * sizeof *one);
+            toy_part_destroy(&p);
+        }
+        toy_destroy(&t);
+    }
+    assert_true(n_projected >= 8);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -451,6 +517,7 @@ int main(void)
         cmocka_unit_test(test_vectors_of_nothing_are_zero),
         cmocka_unit_test(test_infer_keeps_its_own_parameters),
         cmocka_unit_test(test_infer_forward_does_not_allocate),
+        cmocka_unit_test(test_projected_rows_give_nearly_the_same),
         cmocka_unit_test(test_link_is_sigmoid_for_binary_tasks),
     };
     return cmocka_run_group_tests(tests, toy_setup, NULL);

@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# export --delta-from: what changed since another version, and the scores of a complete one.
+. "${TOP:?}/tests/e2e/lib.sh"
+small_data
+# The second day's rows know few of the ids.
+rows 1 4000 >train.csv
+rows 1 4040 >more.csv
+"$MTPS" train -c small.yaml >/dev/null 2>&1
+first=$("$MTPS" ckpt digest runs/small --json | json step)
+expect_exit 0 "a complete version" "$MTPS" export --ckpt runs/small -o b --version 1 --json
+all=$(json rows <"$out")
+full=$(json bytes <"$out")
+expect_exit 0 "a delta without a change" "$MTPS" export --ckpt runs/small -o b --version 2 --delta-from b/1 --json
+same "has no row" 0 "$(json rows <"$out")"
+check "and is smaller" test "$(json bytes <"$out")" -lt "$full"
+expect_exit 0 "scores" "$MTPS" verify-export --ckpt runs/small --bundle b/2
+same "have the same bits" 3 "$(grep -c 'same bits' "$out")"
+
+# A few steps more touch some of the rows.
+"$MTPS" train -c small.yaml --set train.batch_size=16 --set train.max_steps=40 --set "data.train.where=user == \"u7\" or user == \"u8\"" \
+    --set train.epochs=20 --set "hot_start={from: runs/small, mode: all}" --run-dir runs/next >/dev/null 2>&1
+expect_exit 0 "a delta of the next model" "$MTPS" export --ckpt runs/next -o b --version 3 --delta-from b/1 --json
+cp "$out" delta.json
+check "has some rows" test "$(json rows <delta.json)" -gt 0
+check "but not all" test "$(json rows <delta.json)" -lt "$all"
+expect_exit 0 "scores" "$MTPS" verify-export --ckpt runs/next --bundle b/3
+same "have the bits of the next model" 3 "$(grep -c 'same bits' "$out")"
+check "its card names the base" grep -q 'version 1 (id' b/3/MODEL_CARD.md
+
+# Rows that a filter leaves out of the new version are gone, though the base has them.
+"$MTPS" export --ckpt runs/small -o complete --min-count 40 >/dev/null 2>&1
+"$MTPS" predict --bundle complete -o want.csv >/dev/null 2>&1
+expect_exit 0 "a delta that takes rows away" "$MTPS" export --ckpt runs/small -o b --version 4 --delta-from b/1 --min-count 40
+"$MTPS" predict --bundle b/4 -o got.csv >/dev/null 2>&1
+check "scores as a complete version without them" cmp want.csv got.csv
+for form in f16 int8; do
+    "$MTPS" export --ckpt runs/small -o "$form" --version 1 --rows $form >/dev/null 2>&1
+    "$MTPS" export --ckpt runs/next -o "$form" --version 2 --rows $form --delta-from "$form/1" >/dev/null 2>&1
+    "$MTPS" export --ckpt runs/next -o "$form-complete" --rows $form >/dev/null 2>&1
+    "$MTPS" predict --bundle "$form/2" -o got.csv >/dev/null 2>&1
+    "$MTPS" predict --bundle "$form-complete" -o want.csv >/dev/null 2>&1
+    check "$form rows: a delta scores as a complete version" cmp want.csv got.csv
+done
+
+# ---- a delta applies to its base only
+expect_error 78 'is a delta itself' "a delta of a delta" "$MTPS" export --ckpt runs/next -o b --version 9 --delta-from b/2
+expect_error 78 'no version in the folder' "a base elsewhere" "$MTPS" export --ckpt runs/next -o b --version 9 --delta-from complete
+expect_error 78 'another form' "other rows" "$MTPS" export --ckpt runs/next -o b --version 9 --delta-from b/1 --rows f16
+expect_error 64 'a delta cannot have them' "projected rows" "$MTPS" export --ckpt runs/next -o b --version 9 --delta-from b/1 --project
+"$MTPS" train -c small.yaml --set model.experts.count=3 --run-dir runs/other >/dev/null 2>&1
+expect_error 78 'model.experts.count' "another model" "$MTPS" export --ckpt runs/other -o b --version 9 --delta-from b/1
+mkdir alone && cp -r b/3 alone/3
+expect_error 66 'alone/3' "a delta without its base" "$MTPS" predict --bundle alone/3 -o x.csv
+check "says which one it needs" grep -q 'version 1, beside it' "$err"
+cp -r complete/"$first" alone/1
+expect_error 65 'its base is' "a delta beside another bundle" "$MTPS" predict --bundle alone/3 -o x.csv
+finish
