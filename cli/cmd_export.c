@@ -9,7 +9,7 @@
 #include "common/base/mem.h"
 #include "serve/export.h"
 
-enum { KEY_JSON = 1000, KEY_VERSION, KEY_ROWS, KEY_MIN_COUNT, KEY_MAX_AGE, KEY_WITH_JOINS, KEY_PROJECT, KEY_DELTA_FROM };
+enum { KEY_JSON = 1000, KEY_VERSION, KEY_ROWS, KEY_MIN_COUNT, KEY_MAX_AGE, KEY_WITH_JOINS, KEY_PROJECT, KEY_DELTA_FROM, KEY_TO, KEY_ONNX_ROWS };
 
 struct args {
     struct export_spec spec;
@@ -66,6 +66,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case KEY_DELTA_FROM:
         a->spec.delta_from = arg;
         return 0;
+    case KEY_TO:
+        a->spec.onnx = !strcmp(arg, "onnx");
+        if (!a->spec.onnx && strcmp(arg, "bundle") != 0) argp_error(state, "--to: '%s' is none of bundle, onnx", arg);
+        return 0;
+    case KEY_ONNX_ROWS:
+        a->spec.onnx_rows = count(state, "onnx-rows", arg, 0);
+        return 0;
     case KEY_JSON:
         a->json = true;
         return 0;
@@ -81,6 +88,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp_option options[] = {
     {"ckpt", 'k', "PATH", 0, "checkpoint, or run directory (its best checkpoint, else the newest)", 0},
     {"output", 'o', "DIR", 0, "folder of versions; DIR/VERSION is made", 0},
+    {"to", KEY_TO, "bundle|onnx", 0, "form (default: bundle)", 0},
+    {"onnx-rows", KEY_ONNX_ROWS, "N", 0, "with --to onnx: tables go inside up to N rows in all, else beside it (default: 2000000)", 0},
     {"version", KEY_VERSION, "N", 0, "number of the version (default: the step)", 0},
     {"rows", KEY_ROWS, "f32|f16|int8", 0, "how embedding rows are kept (default: f32)", 0},
     {"min-count", KEY_MIN_COUNT, "N", 0, "leave out ids that occurred less often", 0},
@@ -113,7 +122,7 @@ static void print_result(const struct args *a, const struct export_result *r)
 
 int cmd_export(int argc, char **argv)
 {
-    struct args a = {.spec = {.rows = SECTION_F32, .build = MTPS_BUILD_ID}};
+    struct args a = {.spec = {.rows = SECTION_F32, .onnx_rows = 2000000, .build = MTPS_BUILD_ID}};
     struct export_result result = {0};
     struct error err;
     enum status st = cli_parse(&argp, argc, argv, &a, NULL, &err);

@@ -268,7 +268,6 @@ static enum status project_file(const struct export *e, const char *plain, const
     TRY(make_head(e, true, &head, err));
     enum status st = export_project(plain, path, head, out, err);
     mem_free(head);
-    if (unlink(plain) && st == ST_OK) st = error_set(err, ST_IO, "%s: cannot remove it: %s", plain, strerror(errno));
     return st;
 }
 
@@ -283,16 +282,27 @@ static enum status join_path(char out[PATH_MAX], const char *dir, const char *na
 
 static enum status write_sums(const char *temp, struct error *err)
 {
-    static const char *const files[] = {BUNDLE_FILE, "MODEL_CARD.md"};
-    char path[PATH_MAX], hex[SHA256_HEX], text[512];
-    int at = 0;
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        TRY(join_path(path, temp, files[i], err));
-        TRY(file_sha256(path, hex, NULL, NULL, err));
-        at += snprintf(text + at, sizeof text - (size_t)at, "%s  %s\n", hex, files[i]);
+    char path[PATH_MAX], hex[SHA256_HEX], *text;
+    const char **names;
+    size_t n;
+    struct buffer b = {0};
+    TRY(file_list(temp, &names, &n, err));
+    enum status st = ST_OK;
+    for (size_t i = 0; i < n && st == ST_OK; i++) {
+        st = join_path(path, temp, names[i], err);
+        if (st == ST_OK) st = file_sha256(path, hex, NULL, NULL, err);
+        if (st == ST_OK) buffer_printf(&b, "%s  %s\n", hex, names[i]);
     }
-    TRY(join_path(path, temp, "SHA256SUMS", err));
-    return file_write_atomic(path, text, (size_t)at, err);
+    mem_free(names);
+    if (st != ST_OK) {
+        buffer_close(&b);
+        return st;
+    }
+    TRY(buffer_take(&b, &text, err));
+    st = join_path(path, temp, "SHA256SUMS", err);
+    if (st == ST_OK) st = file_write_atomic(path, text, strlen(text), err);
+    mem_free(text);
+    return st;
 }
 
 static enum status fill_folder(struct export *e, const char *temp, struct export_result *out,
@@ -301,8 +311,11 @@ static enum status fill_folder(struct export *e, const char *temp, struct export
     char path[PATH_MAX], plain[PATH_MAX], *card;
     TRY(join_path(path, temp, BUNDLE_FILE, err));
     TRY(join_path(plain, temp, "plain.mtps", err));
-    TRY(write_file(e, e->spec->project ? plain : path, out, err));
+    bool further = e->spec->project || e->spec->onnx;
+    TRY(write_file(e, further ? plain : path, out, err));
     if (e->spec->project) TRY(project_file(e, plain, path, out, err));
+    if (e->spec->onnx) TRY(export_onnx(e, plain, temp, out, err));
+    if (further && unlink(plain)) return error_set(err, ST_IO, "%s: cannot remove it: %s", plain, strerror(errno));
     TRY(export_card(e, out, &card, err));
     enum status st = join_path(path, temp, "MODEL_CARD.md", err);
     if (st == ST_OK) st = file_write_atomic(path, card, strlen(card), err);
@@ -355,15 +368,26 @@ static enum status write_folder(struct export *e, struct export_result *out, str
     return out->path ? ST_OK : mem_error(err, final, strlen(final));
 }
 
+/* What does not go together. */
+static enum status check_spec(const struct export_spec *s, struct error *err)
+{
+    if (s->project && s->delta_from)
+        return error_set(err, ST_USAGE, "--project: projected rows change with every step, a delta cannot have them");
+    if (s->project && s->rows != SECTION_F32)
+        return error_set(err, ST_USAGE, "--project: projected rows are f32, not %s", section_type_name(s->rows));
+    if (s->onnx && s->rows != SECTION_F32)
+        return error_set(err, ST_USAGE, "--to onnx: rows are f32, not %s", section_type_name(s->rows));
+    if (s->onnx && (s->project || s->delta_from || s->with_joins))
+        return error_set(err, ST_USAGE, "--to onnx: --project, --delta-from and --with-joins are for bundles");
+    return ST_OK;
+}
+
 enum status export_bundle(const struct export_spec *spec, struct export_result *out,
                           struct error *err)
 {
     struct export e = {.spec = spec};
     *out = (struct export_result){0};
-    if (spec->project && spec->delta_from)
-        return error_set(err, ST_USAGE, "--project: projected rows change with every step, a delta cannot have them");
-    if (spec->project && spec->rows != SECTION_F32)
-        return error_set(err, ST_USAGE, "--project: projected rows are f32, not %s", section_type_name(spec->rows));
+    TRY(check_spec(spec, err));
     enum status st = open_export(&e, err);
     if (st == ST_OK) {
         out->version = e.version;

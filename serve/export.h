@@ -1,4 +1,5 @@
-/* A checkpoint as a bundle: DIR/VERSION/{model.mtps, MODEL_CARD.md, SHA256SUMS}. The
+/* A checkpoint as a bundle, DIR/VERSION/{model.mtps, MODEL_CARD.md, SHA256SUMS}, or as
+ * ONNX, DIR/VERSION/{model.onnx, ...}. The
  * folder appears by one rename when everything in it is written and synced; rows are
  * streamed, so memory is bounded by the dense part and by 1/1024 of the largest table. */
 #ifndef MTPS_SERVE_EXPORT_H
@@ -16,6 +17,8 @@ struct export_spec {
     const char *delta_from; /* bundle: only rows that differ from its rows are written */
     bool project;           /* rows x layer 1 go into it: faster, larger, within 1e-6; f32 only */
     bool with_joins;        /* side tables go into the bundle */
+    bool onnx;              /* model.onnx in place of the bundle */
+    uint64_t onnx_rows;     /* tables go inside up to so many rows in all; else files beside it */
     const char *build;      /* that exports */
 };
 

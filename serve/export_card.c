@@ -112,10 +112,56 @@ static void put_tables(struct buffer *b, const struct export *e)
     buffer_puts(b, " An id that has no row counts as one that training never saw.\n");
 }
 
+static void put_onnx_input(struct buffer *b, const struct export *e, size_t i)
+{
+    const struct schema_feature *f = &e->schema->features[i];
+    bool tables = export_onnx_has_tables(e), number = e->schema->plan->features[i].store == STORE_NUMBER;
+    buffer_puts(b, "| ");
+    put_cell(b, f->name);
+    if (number)
+        buffer_printf(b, " | float [batch, %zu] | NaN is missing; before transforms |\n", f->kind == FEATURE_ID ? 1 : f->width);
+    else if (f->kind == FEATURE_ONE_HOT)
+        buffer_puts(b, " | int64 [batch] | key of the level |\n");
+    else if (!tables)
+        buffer_printf(b, " | float [batch, %zu] | vector%s of table %s |\n",
+                      ckpt_table(e->ckpt, e->table[f->table])->dim, f->multi ? "s, pooled," : "",
+                      e->schema->table_names[f->table]);
+    else if (!f->multi)
+        buffer_puts(b, " | int64 [batch] | key of the id |\n");
+    else
+        buffer_puts(b, " | int64 [n], and `.offsets` int64 [batch + 1] | keys of all rows; where each row's begin |\n");
+}
+
+static void put_onnx(struct buffer *b, const struct export *e)
+{
+    char ids[160], vectors[160];
+    buffer_puts(b, "\n## ONNX inputs\n\nA key is the XXH3-64 of the id's text as int64 (`key: uint64`: the number; a cross: "
+                   "the mix of two, common/base/hash.h); a missing id has the key of `missing`. A key that training never "
+                   "saw counts as zeros.\n\n| input | shape | holds |\n| --- | --- | --- |\n");
+    for (size_t i = 0; i < e->schema->n_features; i++) put_onnx_input(b, e, i);
+    for (size_t k = 0; k < e->settings->n_tasks; k++)
+        if (e->settings->tasks[k].loss == LOSS_COMPLETION) {
+            buffer_puts(b, "| ");
+            put_cell(b, e->settings->tasks[k].name);
+            buffer_puts(b, ".duration | float [batch, 1] | duration |\n");
+        }
+    if (export_onnx_has_tables(e)) return;
+    buffer_puts(b, "\n| table | keys, uint64 | vectors, float |\n| --- | --- | --- |\n");
+    for (size_t t = 0; t < e->schema->n_tables; t++) {
+        export_onnx_file(e, t, "ids", ids, sizeof ids);
+        export_onnx_file(e, t, "vectors", vectors, sizeof vectors);
+        buffer_puts(b, "| ");
+        put_cell(b, e->schema->table_names[t]);
+        buffer_printf(b, " | `%s` | `%s` |\n", ids, vectors);
+    }
+}
+
 static void put_promise(struct buffer *b, const struct export *e)
 {
     buffer_puts(b, "\n## Numbers\n\n");
-    if (e->spec->rows != SECTION_F32)
+    if (e->spec->onnx)
+        buffer_puts(b, "ONNX Runtime's scores are within 1e-5 of those of `mtps predict --ckpt` for rows whose ids have rows.\n");
+    else if (e->spec->rows != SECTION_F32)
         buffer_puts(b, "Rows are rounded, so scores differ slightly from those of the checkpoint: "
                        "`mtps verify-export` says by how much.\n");
     else if (e->spec->project)
@@ -145,11 +191,12 @@ enum status export_card(const struct export *e, const struct export_result *r, c
                   "| model | %s, %zu features, %zu tasks |\n"
                   "| trained for | %" PRIu64 " steps, %.6g epochs, batches of %" PRIu64 " rows |\n"
                   "| checkpoint | %s |\n| trained by | %s |\n| exported by | %s |\n"
-                  "| bundle | `%s`, %" PRIu64 " bytes, id %s |\n",
+                  "| file | `%s`, %" PRIu64 " bytes, id %s |\n",
                   e->version, settings_model_name(e->settings), e->schema->n_features, e->settings->n_tasks,
-                  meta->step, meta->epoch, meta->batch_size, hex, meta->build, e->spec->build, BUNDLE_FILE,
+                  meta->step, meta->epoch, meta->batch_size, hex, meta->build, e->spec->build, e->spec->onnx ? "model.onnx" : BUNDLE_FILE,
                   r->bytes, r->id);
     put_inputs(&b, e);
+    if (e->spec->onnx) put_onnx(&b, e);
     put_tasks(&b, e);
     put_tables(&b, e);
     put_promise(&b, e);

@@ -40,6 +40,14 @@ enum status export_plan_joins(const struct export *e, struct bundle_plan *p, str
 enum status export_write_joins(const struct export *e, struct bundle_writer *w, struct error *err) MUST_USE;
 void export_put_joins(const struct export *e, struct buffer *b); /* member of the header */
 bool export_has_join(const struct export *e, size_t join);       /* it is inside */
+/* The bundle `plain` as FOLDER/model.onnx, with files of ids and vectors beside it when
+ * there are more rows than go inside. */
+enum status export_onnx(const struct export *e, const char *plain, const char *folder, struct export_result *out,
+                        struct error *err) MUST_USE;
+/* Are the tables inside the graph? */
+bool export_onnx_has_tables(const struct export *e);
+/* Name of a table's file: part "ids" or "vectors". */
+void export_onnx_file(const struct export *e, size_t table, const char *part, char *out, size_t size);
 /* The bundle `plain` with projected rows, as a new file. */
 enum status export_project(const char *plain, const char *path, const char *head, struct export_result *out,
                            struct error *err) MUST_USE;

@@ -142,7 +142,7 @@ static void place_tensor(const struct model_tensor *t, const float *from, float 
         memcpy(flat + t->offset + r * t->stride, from + r * t->cols, t->cols * sizeof *flat);
 }
 
-static enum status make_infer(struct mtps_model *m, struct error *err)
+enum status loaded_params(struct mtps_model *m, float **out, struct error *err)
 {
     enum { PADDED = 32 }; /* rows of a tensor are padded to 16 floats at most */
     size_t n, floats = 0;
@@ -155,9 +155,16 @@ static enum status make_infer(struct mtps_model *m, struct error *err)
     }
     if (model_n_params(m->model) / PADDED > floats + 65536)
         return fault(m, err, "a larger model than the sections hold");
-    float *flat = mem_zeroed(model_n_params(m->model), sizeof *flat);
+    float *flat = *out = mem_zeroed(model_n_params(m->model), sizeof *flat);
     if (!flat) return mem_error(err, "parameters", model_n_params(m->model) * sizeof *flat);
     for (size_t i = 0; i < n; i++) place_tensor(&t[i], from[i]->data, flat);
+    return ST_OK;
+}
+
+static enum status make_infer(struct mtps_model *m, struct error *err)
+{
+    float *flat;
+    TRY(loaded_params(m, &flat, err));
     enum status st = infer_create(m->model, flat, &m->infer, err);
     mem_free(flat);
     return st;

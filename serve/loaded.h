@@ -71,6 +71,8 @@ struct mtps_model {
 enum status loaded_open(const char *path, enum bundle_checks checks, struct mtps_model **out,
                         struct error *err) MUST_USE;
 void loaded_release(struct mtps_model *m);
+/* The dense parameters as the model lays them out (mem_free). */
+enum status loaded_params(struct mtps_model *m, float **out, struct error *err) MUST_USE;
 
 /* Copies what fits. */
 enum mtps_status loaded_fail(enum status st, const struct error *err, struct mtps_error *out);

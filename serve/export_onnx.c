@@ -1,0 +1,73 @@
+/* model.onnx, and the tables beside it when they are too large to be inside. */
+#include "serve/export_impl.h"
+
+#include <ctype.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/store/file.h"
+#include "serve/onnx.h"
+
+bool export_onnx_has_tables(const struct export *e)
+{
+    uint64_t rows = 0;
+    for (size_t t = 0; t < e->schema->n_tables; t++) rows += e->kept[t];
+    return rows <= e->spec->onnx_rows;
+}
+
+/* The number keeps names apart that differ in odd characters alone. */
+void export_onnx_file(const struct export *e, size_t table, const char *part, char *out, size_t size)
+{
+    int n = snprintf(out, size, "%zu-%.100s.%s.bin", table, e->schema->table_names[table], part);
+    for (int i = 0; i < n && (size_t)i < size; i++)
+        if (!isalnum((unsigned char)out[i]) && !strchr("._-", out[i])) out[i] = '_';
+}
+
+static enum status write_file(const struct export *e, const char *folder, size_t table, const char *part,
+                              const void *data, size_t bytes, struct error *err)
+{
+    char name[160], path[PATH_MAX];
+    export_onnx_file(e, table, part, name, sizeof name);
+    int n = snprintf(path, sizeof path, "%s/%s", folder, name);
+    if (n < 0 || (size_t)n >= sizeof path) return error_set(err, ST_CANTCREATE, "%s: the path is too long", folder);
+    return file_write_atomic(path, bytes ? data : "", bytes, err);
+}
+
+static enum status write_tables(const struct export *e, const struct mtps_model *m, const char *folder,
+                                struct error *err)
+{
+    for (size_t t = 0; t < m->schema->n_tables; t++) {
+        const struct lookup *l = &m->tables[t];
+        TRY(write_file(e, folder, t, "ids", l->keys.keys, l->keys.n * sizeof *l->keys.keys, err));
+        TRY(write_file(e, folder, t, "vectors", l->rows, l->keys.n * l->dim * sizeof(float), err));
+    }
+    return ST_OK;
+}
+
+static enum status write_model(const struct export *e, struct mtps_model *m, const char *folder,
+                               struct export_result *out, struct error *err)
+{
+    struct onnx_options opt = {.tables = export_onnx_has_tables(e)};
+    char path[PATH_MAX], *bytes;
+    size_t n;
+    int length = snprintf(path, sizeof path, "%s/model.onnx", folder);
+    if (length < 0 || (size_t)length >= sizeof path)
+        return error_set(err, ST_CANTCREATE, "%s: the path is too long", folder);
+    TRY(onnx_write(m, &opt, &bytes, &n, err));
+    out->bytes = n;
+    enum status st = file_write_atomic(path, bytes, n, err);
+    mem_free(bytes);
+    if (st == ST_OK && !opt.tables) st = write_tables(e, m, folder, err);
+    return st;
+}
+
+enum status export_onnx(const struct export *e, const char *plain, const char *folder, struct export_result *out,
+                        struct error *err)
+{
+    struct mtps_model *m;
+    TRY(loaded_open(plain, BUNDLE_CHECK_SMALL, &m, err));
+    enum status st = write_model(e, m, folder, out, err);
+    loaded_release(m);
+    return st;
+}

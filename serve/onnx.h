@@ -1,0 +1,26 @@
+/* A model as an ONNX graph, for runtimes that are not ours. Inside serve/. */
+#ifndef MTPS_SERVE_ONNX_H
+#define MTPS_SERVE_ONNX_H
+
+#include "serve/loaded.h"
+#include "serve/onnx_proto.h"
+
+struct onnx_options {
+    bool tables; /* embedding tables inside: inputs are keys; else pooled vectors */
+};
+
+/* The graph of an open model (f32 rows). Inputs are named after features:
+ *
+ *   id              keys int64 [batch]; without tables: vectors float [batch, dim]
+ *   list of ids     keys int64 [NAME.n] and NAME.offsets int64 [batch + 1];
+ *                   without tables: pooled vectors float [batch, dim]
+ *   one_hot         keys int64 [batch]
+ *   number, bucket  float [batch, width], NaN = missing, before transforms
+ *
+ * Outputs float [batch] are named after tasks; a task that predicts a share of a time
+ * has an input TASK.duration, too. A key without a row has a row of zeros. ST_USAGE when
+ * the model has parts that this writer does not know. */
+enum status onnx_write(struct mtps_model *m, const struct onnx_options *opt, char **bytes, size_t *n,
+                       struct error *err) MUST_USE;
+
+#endif

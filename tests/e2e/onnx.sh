@@ -1,0 +1,112 @@
+#!/usr/bin/env bash
+# export --to onnx: ONNX Runtime's scores are those of predict within 1e-5. Needs Python
+# with onnxruntime and numpy: python3, or what MTPS_PYTHON names.
+. "${TOP:?}/tests/e2e/lib.sh"
+: "${BUILD:?the build folder}"
+small_data
+"$MTPS" train -c small.yaml >/dev/null 2>&1
+expect_exit 0 "export as ONNX" "$MTPS" export --ckpt runs/small -o onnx --to onnx --version 1 --json
+same "the folder holds the model and its card" "MODEL_CARD.md SHA256SUMS model.onnx" "$(ls onnx/1 | xargs)"
+check "with sums" bash -c "cd onnx/1 && sha256sum -c SHA256SUMS"
+check "the card lists the inputs" grep -q '^| tags | int64 \[n\], and `.offsets`' onnx/1/MODEL_CARD.md
+expect_exit 0 "tables beside it, when they are large" "$MTPS" export --ckpt runs/small -o onnx --to onnx --onnx-rows 100 --version 2
+same "are files of keys and vectors" "0-day.ids.bin 0-day.vectors.bin" "$(ls onnx/2 | grep '^0' | xargs)"
+same "one vector for each key" "$(($(stat -c %s onnx/2/3-user.ids.bin) / 8 * 8 * 4))" "$(stat -c %s onnx/2/3-user.vectors.bin)"
+expect_error 64 'none of bundle, onnx' "another form" "$MTPS" export --ckpt runs/small -o onnx --to pickle
+expect_error 64 'are for bundles' "options of bundles" "$MTPS" export --ckpt runs/small -o onnx --to onnx --with-joins
+expect_error 64 'rows are f32' "other rows" "$MTPS" export --ckpt runs/small -o onnx --to onnx --rows int8
+"$MTPS" train -c small.yaml --set model.cross.layers=1 --run-dir runs/cross >/dev/null 2>&1
+expect_error 64 'cross layers cannot be written as ONNX' "a model with parts that it does not know" \
+    "$MTPS" export --ckpt runs/cross -o onnx --to onnx --version 9
+check "leaves nothing" test ! -e onnx/9
+
+python=${MTPS_PYTHON:-python3}
+if ! "$python" -c 'import numpy, onnxruntime' 2>/dev/null; then
+    echo "      (no Python with onnxruntime: the scores are not compared)"
+    finish
+    exit
+fi
+lib=$BUILD/serve/libmtps_infer.so
+if nm -D "$lib" 2>/dev/null | grep -qE '__(asan|tsan)_init'; then finish; exit; fi
+cat >scores.py <<'PY'
+"""scores.py MODEL.onnx WANT.csv ROWS.csv: largest difference for each task."""
+import csv, ctypes, math, os, sys
+import numpy as np, onnxruntime
+
+lib = ctypes.CDLL(os.environ["LIB"])
+lib.mtps_key.restype, lib.mtps_key.argtypes = ctypes.c_uint64, (ctypes.c_char_p, ctypes.c_size_t)
+
+def key(text):
+    b = (text or "missing").encode()
+    return np.array(lib.mtps_key(b, len(b)), np.uint64).astype(np.int64)
+
+def mix(x):
+    x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9 & 2**64 - 1
+    x = (x ^ x >> 27) * 0x94D049BB133111EB & 2**64 - 1
+    return x ^ x >> 31
+
+def pair(a, b):
+    a, b = int(a) % 2**64, int(b) % 2**64
+    return np.array(mix((mix(a) + 0x9E3779B97F4A7C15 + (b << 1 | b >> 63)) % 2**64), np.uint64).astype(np.int64)
+
+def number(text):
+    return float(text) if text else math.nan
+
+rows = list(csv.DictReader(open(sys.argv[3])))
+want = list(csv.DictReader(open(sys.argv[2])))
+session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
+lists = [[key(t) for t in r["tags"].split()] for r in rows]
+feed = {
+    "user": np.array([key(r["user"]) for r in rows]),
+    "item": np.array([key(r["item"]) for r in rows]),
+    "day": np.array([key(str(int(r["day"]) % 7)) for r in rows]),
+    "price": np.array([[number(r["price"])] for r in rows], np.float32),
+    "tags": np.array([k for l in lists for k in l], np.int64),
+    "tags.offsets": np.cumsum([0] + [len(l) for l in lists]).astype(np.int64),
+    "kind": np.array([key(r["item"]) for r in rows]),
+    "bin": np.array([[number(r["price"])] for r in rows], np.float32),
+    "both": np.array([pair(key(r["user"]), key(r["item"])) for r in rows]),
+    "seconds.duration": np.array([[float(r["length"])] for r in rows], np.float32),
+}
+feed["tags_sum"], feed["tags_sum.offsets"] = feed["tags"], feed["tags.offsets"]
+feed = {i.name: feed[i.name] for i in session.get_inputs()}
+names = [o.name for o in session.get_outputs()]
+got = dict(zip(names, session.run(names, feed)))
+worst = {n: max(abs(float(g) - float(w[n])) / max(1, abs(float(w[n]))) for g, w in zip(got[n], want)) for n in names}
+print(worst)
+one = dict(zip(names, session.run(names, {k: v[:1] if not k.startswith("tags") else v[: len(lists[0])] if k[-7:] != "offsets" else v[:2] for k, v in feed.items()})))
+assert all(abs(float(one[n][0]) - float(got[n][0])) < 1e-5 for n in names)
+sys.exit(max(worst.values()) > 1e-5)
+PY
+export LIB=$lib
+# Every id has a row: those of eval.csv that training never saw count as zeros there.
+"$MTPS" predict --ckpt runs/small --input train.csv -o want.csv >/dev/null 2>&1
+expect_exit 0 "ONNX Runtime gives the scores within 1e-5" "$python" scores.py onnx/1/model.onnx want.csv train.csv
+for type in lr dnn share_bottom omoe cgc ple; do
+    "$MTPS" train -c small.yaml --set "model.type=$type" --set "model.towers={layers: [8, 4], activation: gelu, norm: layer}" \
+        --set model.experts.activation=silu --set model.bottom.activation=tanh --run-dir "runs/$type" >/dev/null 2>&1
+    "$MTPS" predict --ckpt "runs/$type" --input train.csv -o want.csv >/dev/null 2>&1
+    "$MTPS" export --ckpt "runs/$type" -o "t/$type" --to onnx --version 1 >/dev/null 2>&1
+    expect_exit 0 "of $type, too" "$python" scores.py "t/$type/1/model.onnx" want.csv train.csv
+done
+cat >more.yaml <<'YAML'
+version: 1
+name: more
+data: {train: {files: [train.csv]}}
+features:
+  - {names: [user, item]}
+  - {name: both, cross: [user, item]}
+  - {name: bin, column: price, bucketize: 4}
+  - {name: kind, kind: one_hot, column: item, max_levels: 20}
+  - {name: tags, split: " ", pool: sqrtn}
+  - {name: price, kind: dense, default: mean, transform: [{clip: [0, 15]}, log1p, minmax]}
+tables: {default: {dim: 8, init: {normal: 0.01}}}
+tasks: {click: {label: click}, seconds: {label: play, duration: length, loss: completion}, play: {label: play, loss: log_mse}}
+model: {type: mmoe, experts: {count: 3, layers: [16, 8], norm: layer}, gates: {layers: [4]}, towers: {layers: []}}
+train: {batch_size: 128}
+YAML
+"$MTPS" train -c more.yaml >/dev/null 2>&1
+"$MTPS" predict --ckpt runs/more --input train.csv -o want.csv >/dev/null 2>&1
+"$MTPS" export --ckpt runs/more -o t/more --to onnx --version 1 >/dev/null 2>&1
+expect_exit 0 "crosses, buckets, levels, times" "$python" scores.py t/more/1/model.onnx want.csv train.csv
+finish
