@@ -83,10 +83,13 @@ static void print_step(const json_t *r, bool json)
         putchar('\n');
         return;
     }
-    printf("step   %.0f samples/s, %.2f x the bound of %.0f samples/s\n",
-           json_number_value(json_object_get(r, "samples_per_s")),
-           json_number_value(json_object_get(r, "ratio")),
-           json_number_value(json_object_get(r, "bound_samples_per_s")));
+    printf("step   %.0f samples/s", json_number_value(json_object_get(r, "samples_per_s")));
+    if (json_is_null(json_object_get(r, "ratio")))
+        puts("; the model has no matrix products, so there is no bound");
+    else
+        printf(", %.2f x the bound of %.0f samples/s\n",
+               json_number_value(json_object_get(r, "ratio")),
+               json_number_value(json_object_get(r, "bound_samples_per_s")));
     const char *stage;
     json_t *us;
     json_object_foreach(json_object_get(r, "stages"), stage, us)

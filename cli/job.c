@@ -190,12 +190,16 @@ static char *plan_text(const struct job *j)
 {
     const struct session *s = j->session;
     json_t *tables = json_array();
-    for (size_t t = 0; t < s->schema->n_tables; t++)
-        json_array_append_new(tables, json_pack("{s:s, s:I}", "name", s->schema->table_names[t],
-                                                "dim", (json_int_t)s->table_dim[t]));
+    for (size_t t = 0; t < s->tables->n; t++)
+        json_array_append_new(tables, json_pack("{s:s, s:I}", "name", s->tables->name[t], "dim",
+                                                (json_int_t)s->tables->dim[t]));
     uint64_t steps = s->train ? session_total_steps(s) : 0;
-    json_t *doc = json_pack("{s:I, s:I, s:o}", "n_dense", (json_int_t)model_n_params(s->model),
-                            "total_steps", (json_int_t)steps, "tables", tables);
+    size_t first, n;
+    model_direct_params(s->model, &first, &n);
+    json_t *doc = json_pack("{s:I, s:I, s:[I, I], s:o}", "n_dense",
+                            (json_int_t)model_n_params(s->model), "total_steps",
+                            (json_int_t)steps, "wide", (json_int_t)first,
+                            (json_int_t)(first + n), "tables", tables);
     char *dumped = doc ? json_dumps(doc, JSON_COMPACT) : NULL;
     char *text = dumped ? mem_strdup(dumped) : NULL;
     free(dumped);
@@ -203,11 +207,10 @@ static char *plan_text(const struct job *j)
     return text;
 }
 
-static const struct table_cfg *find_table(const struct settings *s, const char *name)
+/* First (0) and end (1) of the floats of the wide part. */
+static size_t range_end(const json_t *plan, size_t i)
 {
-    for (size_t i = 1; i < s->n_tables; i++)
-        if (!strcmp(s->tables[i].name, name)) return &s->tables[i];
-    return &s->tables[0];
+    return (size_t)json_integer_value(json_array_get(json_object_get(plan, "wide"), i));
 }
 
 static enum status make_server(struct job *j, const json_t *plan, struct error *err)
@@ -220,13 +223,13 @@ static enum status make_server(struct job *j, const json_t *plan, struct error *
     for (size_t t = 0; t < n; t++) {
         const json_t *item = json_array_get(tables, t);
         const char *name = json_string_value(json_object_get(item, "name"));
-        const struct table_cfg *cfg = find_table(s, name);
+        struct table_cfg cfg = model_tables_cfg(s, name);
         specs[t] = (struct table_spec){
             .name = name,
             .dim = (size_t)json_integer_value(json_object_get(item, "dim")),
-            .init = cfg->init,
-            .optimizer = cfg->optimizer,
-            .l2 = (float)cfg->l2};
+            .init = cfg.init,
+            .optimizer = cfg.optimizer,
+            .l2 = (float)cfg.l2};
     }
     struct server_spec spec = {
         .index = j->net ? j->topology.index : 0,
@@ -239,6 +242,7 @@ static enum status make_server(struct job *j, const json_t *plan, struct error *
         .n_tables = n,
         .n_dense = (size_t)json_integer_value(json_object_get(plan, "n_dense")),
         .dense_optimizer = s->train.optimizer,
+        .dense_part = {{range_end(plan, 0), range_end(plan, 1)}, s->model.wide_optimizer},
         .schedule = s->train.schedule,
         .total_steps = (uint64_t)json_integer_value(json_object_get(plan, "total_steps")),
         .clip_norm = s->train.clip_norm};
@@ -251,8 +255,8 @@ static enum status make_client(struct job *j, struct error *err)
 {
     const struct session *s = j->session;
     struct client_spec spec = {.worker = j->crew.worker,
-                               .n_tables = s->schema->n_tables,
-                               .dim = s->table_dim,
+                               .n_tables = s->tables->n,
+                               .dim = s->tables->dim,
                                .n_dense = model_n_params(s->model),
                                .max_parts = j->settings->train.lanes};
     if (j->net) return client_create_remote(&spec, j->net, &j->topology, &j->client, err);

@@ -2,7 +2,7 @@
  * backward of each are neighbours in layers.c, a plain reference is below.
  *
  * Shapes: x[rows, in] (stride ldx), w[in, out] (ldw), b[out], y[rows, out] (ldy).
- * Gradients of parameters are added to what is there; those of activations are
+ * b and db may be NULL: no bias. Gradients of parameters are added to what is there; those of activations are
  * overwritten. */
 #ifndef MTPS_MODEL_LAYERS_H
 #define MTPS_MODEL_LAYERS_H

@@ -51,16 +51,13 @@ static enum status check_sides(const struct model_spec *s, struct error *err)
 
 static enum status check_experts(const struct model_spec *s, struct error *err)
 {
-    static const char *const names[] = {"lr",   "dnn", "share_bottom", "omoe",
-                                        "mmoe", "cgc", "ple"};
     const struct model_cfg *c = &s->cfg;
-    if (c->experts.layers.n == 0)
-        return missing(names[c->type], "model.experts.layers", err);
+    const char *type = model_type_name(c->type);
+    if (c->experts.layers.n == 0) return missing(type, "model.experts.layers", err);
     if (c->type == MODEL_OMOE || c->type == MODEL_MMOE)
-        return c->expert_count > 0 ? ST_OK
-                                   : missing(names[c->type], "model.experts.count", err);
+        return c->expert_count > 0 ? ST_OK : missing(type, "model.experts.count", err);
     if (c->type == MODEL_PLE && c->expert_levels == 0)
-        return missing("ple", "model.experts.levels", err);
+        return missing(type, "model.experts.levels", err);
     for (size_t k = 0; k < s->n_tasks; k++) {
         if (s->tasks[k].own + c->expert_shared > 0) continue;
         return error_set(err, ST_USAGE,
@@ -89,7 +86,10 @@ static enum status check_parts(const struct model_spec *s, struct error *err)
     }
     switch (c->type) {
     case MODEL_LR:
+    case MODEL_FM:
     case MODEL_DNN:
+    case MODEL_WIDE_DEEP:
+    case MODEL_DEEPFM:
     case MODEL_SHARE_BOTTOM:
         return ST_OK;
     case MODEL_TWO_TOWER:
@@ -122,6 +122,10 @@ static enum status check_input(const struct model_spec *s, const struct model_in
             err, ST_USAGE,
             "feature %s: direct rows have one weight per task (%zu), not %zu", in->name,
             s->n_tasks, dim);
+    bool pairs = s->cfg.type == MODEL_FM || s->cfg.type == MODEL_DEEPFM;
+    if (pairs && !in->direct && dim != s->vector)
+        return error_set(err, ST_USAGE, "feature %s has width %zu, a field's vector %zu",
+                         in->name, dim, s->vector);
     return ST_OK;
 }
 
@@ -216,6 +220,7 @@ static enum status copy_spec(struct model *m, const struct model_spec *s,
     m->n_dense = s->n_dense;
     m->seed = s->seed;
     m->n_parts = s->cfg.type == MODEL_TWO_TOWER ? N_SIDES : 1;
+    m->vector = s->vector;
     m->inputs = arena_take(m->arena, s->n_inputs, sizeof *m->inputs);
     m->x_offset = arena_take(m->arena, s->n_inputs, sizeof *m->x_offset);
     m->part = arena_take(m->arena, s->n_inputs, sizeof *m->part);
@@ -323,6 +328,12 @@ size_t model_n_params(const struct model *m)
 size_t model_n_tasks(const struct model *m)
 {
     return m->n_tasks;
+}
+
+void model_direct_params(const struct model *m, size_t *first, size_t *n)
+{
+    *first = m->net.direct.w;
+    *n = m->net.direct.n * m->net.direct.ld;
 }
 
 size_t model_layer1_width(const struct model *m)

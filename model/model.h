@@ -6,7 +6,10 @@
  * K tasks, P floats in the parameter vector.
  *
  *   lr            z_k = x . w_k + b_k              (ids are direct inputs)
+ *   fm            z_k = b_k + weighted pairs of inputs, op_fm.c (+ direct inputs)
  *   dnn           one tower per task over x, no sharing but the embeddings
+ *   wide_deep     dnn (+ direct inputs)
+ *   deepfm        dnn + fm over the same vectors (+ direct inputs)
  *   share_bottom  bottom MLP, tower per task
  *   omoe, mmoe    experts, one gate or one per task, towers
  *   cgc, ple      own and shared experts, gates per task (and shared), levels
@@ -76,6 +79,8 @@ struct model_spec {
     const struct model_attention *attention; /* inputs with POOL_ATTENTION, in order */
     size_t n_attention;
     const enum model_side *side; /* [n_inputs] of two_tower */
+    size_t vector;  /* fm, deepfm: floats of a field's vector, so the width of every id
+                       input that is not direct */
 };
 
 /* Width of the embedding rows that a model of this type reads: cfg_dim, but for lr
@@ -96,6 +101,8 @@ void model_destroy(struct model *m);
  * model's own business and the same on every rank. */
 size_t model_n_params(const struct model *m);
 size_t model_n_tasks(const struct model *m);
+/* Floats [first, first + n) of the vector: the weights of direct inputs, none other. */
+void model_direct_params(const struct model *m, size_t *first, size_t *n);
 /* N: outputs of the fused layer 1, which the choice of its form depends on; 0: there is
  * none, all inputs of x are gathered. */
 size_t model_layer1_width(const struct model *m);
@@ -114,13 +121,13 @@ size_t model_layer1_width(const struct model *m);
  * .../layer0/w/FEATURE with shape [width, out]. Weights are stored [in, out]: y = x w +
  * b. Biases are [1, out], and so are .../layer0/norm/gain and .../norm/bias of a layer
  * norm. */
-enum tensor_init { TENSOR_GLOROT, TENSOR_ZERO, TENSOR_CONSTANT };
+enum tensor_init { TENSOR_GLOROT, TENSOR_ZERO, TENSOR_CONSTANT, TENSOR_UNIFORM };
 struct model_tensor {
     const char *name;
     size_t offset, rows, cols, stride;
     enum tensor_init init;
     size_t fan_in, fan_out; /* of the whole layer, for Glorot */
-    double constant;
+    double constant; /* CONSTANT: the value; UNIFORM: the bound */
     bool decay; /* weight decay applies (weights, not biases) */
 };
 const struct model_tensor *model_tensors(const struct model *m, size_t *n);

@@ -190,6 +190,7 @@ struct model {
     struct attention *attention;
     size_t n_attention; /* their results are tables n_tables, n_tables + 1, ... */
     uint64_t seed;
+    size_t vector; /* fm, deepfm: floats of a field's vector */
     struct layer1 *layer1;
     struct net net;
     struct model_tensor *tensors;

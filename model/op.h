@@ -77,4 +77,9 @@ extern const struct op_kind op_match;
 enum status op_match_add(struct plan *p, size_t user, size_t item,
                          size_t width) MUST_USE;
 
+/* The interactions of a factorisation machine over the input stage's x; bias: and the
+ * bias of each task. Points heads[K] at its results. */
+extern const struct op_kind op_fm;
+enum status op_fm_add(struct plan *p, bool bias, struct net_head *heads) MUST_USE;
+
 #endif

@@ -1,6 +1,8 @@
 /* From a configuration to a net: each architecture is a few lines. */
 #include "model/plan.h"
 
+#include <string.h>
+
 #include "model/attention.h"
 #include "model/op.h"
 
@@ -37,7 +39,8 @@ static enum status towers_add(struct plan *p, const char *prefix,
             struct plan_stack s = {mlp != NULL ? mlp : &m->tasks[j].tower, 1};
             plan_unit(p, name, UNIT_TOWER, j, s, p->width[k]);
         }
-        block->meeting = block->n_units > 1 && block->src != p->x[0];
+        block->meeting =
+            block->n_units > 1 && block->src != p->x[0] && block->src != NET_X;
         TRY(plan_block_end(p));
     }
     heads_of(p, first_unit, p->net->heads);
@@ -56,6 +59,28 @@ static enum status plan_lr(struct plan *p)
 static enum status plan_dnn(struct plan *p)
 {
     return towers_add(p, "dnn", &p->m->cfg.bottom);
+}
+
+/* Rendle: a linear part, of direct inputs, and the interactions of all pairs of fields. */
+static enum status plan_fm(struct plan *p)
+{
+    plan_level_begin(p);
+    return op_fm_add(p, true, p->net->heads);
+}
+
+/* DeepFM: a linear part, interactions and a network over the same vectors, which cross
+ * layers change for the network alone. */
+static enum status plan_deepfm(struct plan *p)
+{
+    size_t K = p->m->n_tasks;
+    struct net_head *terms = arena_take(p->m->arena, 2 * K, sizeof *terms);
+    if (terms == NULL) return plan_nomem(p);
+    for (size_t k = 0; k < K; k++)
+        p->branch[k] = p->x[0] == p->net->x_buf[0] ? NET_X : p->x[0];
+    TRY(plan_dnn(p));
+    memcpy(terms, p->net->heads, K * sizeof *terms);
+    TRY(op_fm_add(p, false, terms + K));
+    return op_sum_add(p, terms, 2);
 }
 
 /* Caruana: one stack for all, then a tower per task. A stack without a layer is its
@@ -109,8 +134,13 @@ static enum status plan_type(struct plan *p)
     switch (c->type) {
     case MODEL_LR:
         return plan_lr(p);
+    case MODEL_FM:
+        return plan_fm(p);
     case MODEL_DNN:
+    case MODEL_WIDE_DEEP: /* its wide part are direct inputs */
         return plan_dnn(p);
+    case MODEL_DEEPFM:
+        return plan_deepfm(p);
     case MODEL_SHARE_BOTTOM:
         return plan_share_bottom(p);
     case MODEL_OMOE:
@@ -240,9 +270,15 @@ static enum status plan_gradients(struct plan *p)
     return ST_OK;
 }
 
+static bool has_pairs(enum model_type type)
+{
+    return type == MODEL_FM || type == MODEL_DEEPFM;
+}
+
+/* lr and fm have nothing that reads x as a whole. */
 static bool has_cross(const struct model_cfg *cfg)
 {
-    return cfg->type != MODEL_LR && cfg->cross_layers > 0;
+    return cfg->type != MODEL_LR && cfg->type != MODEL_FM && cfg->cross_layers > 0;
 }
 
 /* The stage's buffer of each part, or that of the last cross layer over it, takes the
@@ -260,7 +296,7 @@ static enum status plan_input_stage(struct plan *p)
 
 bool plan_has_input_stage(const struct model_cfg *cfg)
 {
-    return has_cross(cfg) || cfg->type == MODEL_TWO_TOWER;
+    return has_cross(cfg) || has_pairs(cfg->type) || cfg->type == MODEL_TWO_TOWER;
 }
 
 enum status plan_build(struct model *m, struct error *err)

@@ -158,7 +158,7 @@ enum status plan_block_end(struct plan *p)
         struct net_unit *u = &net->units[b->first_unit + i];
         struct net_layer *l = &net->layers[u->first];
         l->src = b->src;
-        l->of_x = b->src == p->x[p->part];
+        l->of_x = b->src == p->x[p->part] || b->src == NET_X;
         l->part = p->part;
         l->dst = b->dst;
         l->w = b->w + l->dst_col;

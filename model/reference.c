@@ -15,7 +15,8 @@ enum { NAME = 512, MOST_LAYERS = 16 };
 struct ref {
     const struct model *m;
     const float *params;
-    const double *x;     /* [D] of this row */
+    const double *x;  /* [D] of this row, after the cross layers */
+    const double *x0; /* before them */
     size_t width;        /* of the widest layer */
     size_t *last;        /* tensor found last: they are asked for nearly in order */
     const uint64_t *key; /* of this row's dropout; NULL: none */
@@ -294,6 +295,52 @@ static void two_tower(const struct ref *r, double *z)
     mem_free(item);
 }
 
+/* out[j] += element j of the vector of input f: a row of its table, or numbers and
+ * levels times their vectors. */
+static void field_vector(const struct ref *r, size_t f, double *out)
+{
+    char name[NAME];
+    const struct model_input *in = &r->m->inputs[f];
+    const double *x = r->x0 + r->m->x_offset[f];
+    snprintf(name, sizeof name, "vector/%s", in->name);
+    if (in->kind != INPUT_ID)
+        multiply(r, find(r, name), x, out);
+    else
+        for (size_t j = 0; j < in->width; j++) out[j] += x[j];
+}
+
+/* z_k += sum over pairs of fields a < b of sum_j h_kj v_aj v_bj: the definition, pair by
+ * pair. h of one task is 1. */
+static void pairs(const struct ref *r, double *z)
+{
+    char name[NAME];
+    const struct model *m = r->m;
+    size_t d = m->vector;
+    double *v = take(m->n_inputs * d);
+    for (size_t f = 0; f < m->n_inputs; f++)
+        if (!m->inputs[f].direct) field_vector(r, f, v + f * d);
+    for (size_t k = 0; k < m->n_tasks; k++) {
+        snprintf(name, sizeof name, "fm/%s/w", m->tasks[k].name);
+        const struct model_tensor *h = m->n_tasks > 1 ? find(r, name) : NULL;
+        for (size_t a = 0; a < m->n_inputs; a++)
+            for (size_t b = a + 1; b < m->n_inputs; b++)
+                for (size_t j = 0; j < d; j++)
+                    z[k] += (h ? (double)r->params[h->offset + j * h->stride] : 1) *
+                            v[a * d + j] * v[b * d + j];
+    }
+    mem_free(v);
+}
+
+static void fm(const struct ref *r, double *z)
+{
+    char name[NAME];
+    for (size_t k = 0; k < r->m->n_tasks; k++) {
+        snprintf(name, sizeof name, "fm/%s/b", r->m->tasks[k].name);
+        z[k] = (double)r->params[find(r, name)->offset];
+    }
+    pairs(r, z);
+}
+
 static void forward_row(const struct ref *r, double *z)
 {
     const struct mlp_cfg none = {0};
@@ -301,8 +348,16 @@ static void forward_row(const struct ref *r, double *z)
     case MODEL_LR:
         separate(r, "lr", &none, z);
         break;
+    case MODEL_FM:
+        fm(r, z);
+        break;
     case MODEL_DNN:
+    case MODEL_WIDE_DEEP:
         separate(r, "dnn", &r->m->cfg.bottom, z);
+        break;
+    case MODEL_DEEPFM:
+        separate(r, "dnn", &r->m->cfg.bottom, z);
+        pairs(r, z);
         break;
     case MODEL_SHARE_BOTTOM:
         share_bottom(r, z);
@@ -432,11 +487,11 @@ static void input_row(const struct ref *ref, const struct batch *b,
     }
 }
 
-/* x after the cross layers, in its place: those of each part follow one another. */
-static void cross_row(const struct model *m, const float *params, double *x)
+/* x, equal to x0, after the cross layers: those of each part follow one another. */
+static void cross_row(const struct model *m, const float *params, const double *x0,
+                      double *x)
 {
-    double *x0 = take(m->n_x + 1), *y = take(m->n_x + 1);
-    memcpy(x0, x, m->n_x * sizeof *x);
+    double *y = take(m->n_x + 1);
     for (size_t i = 0, l = 0; i < m->net.n_ops; i++) {
         const struct net_op *op = &m->net.ops[i];
         if (op->kind != &op_cross) continue;
@@ -444,17 +499,16 @@ static void cross_row(const struct model *m, const float *params, double *x)
         op->kind->reference(m, op, params, (const double *const[]){x + at, x0 + at}, &y);
         memcpy(x + at, y, m->x_width[part] * sizeof *x);
     }
-    mem_free(x0);
     mem_free(y);
 }
 
 void reference_logits(const struct model *m, const float *params, const struct batch *b,
                       const struct model_rows *rows, bool training, double *logits)
 {
-    double *x = take(m->n_x + 1), *z = take(m->n_tasks);
+    double *x = take(m->n_x + 1), *x0 = take(m->n_x + 1), *z = take(m->n_tasks);
     size_t last = 0;
     uint64_t key;
-    struct ref ref = {m, params, x, 1, &last, training && m->net.dropout ? &key : NULL};
+    struct ref ref = {m, params, x, x0, 1, &last, training && m->net.dropout ? &key : NULL};
     for (size_t i = 0; i < m->net.n_layers; i++)
         if (m->net.layers[i].out > ref.width) ref.width = m->net.layers[i].out;
     for (size_t i = 0; i < m->n_attention; i++)
@@ -464,13 +518,15 @@ void reference_logits(const struct model *m, const float *params, const struct b
     for (size_t r = 0; r < b->n_rows; r++) {
         input_row(&ref, b, rows, r, x);
         if (ref.key != NULL) dropout_keys(m->seed, b->step, 1, b->row + r, &key);
-        cross_row(m, params, x);
+        memcpy(x0, x, m->n_x * sizeof *x);
+        cross_row(m, params, x0, x);
         forward_row(&ref, z);
         for (size_t i = 0; i < m->n_inputs; i++)
             if (m->inputs[i].direct) add_direct(&ref, &m->inputs[i], b, rows, r, z);
         for (size_t k = 0; k < m->n_tasks; k++) logits[r * m->n_tasks + k] = z[k];
     }
     mem_free(z);
+    mem_free(x0);
     mem_free(x);
 }
 

@@ -150,10 +150,15 @@ const struct model_tensor *model_tensors(const struct model *m, size_t *n)
 
 /* Glorot and Bengio 2010: uniform within sqrt(6 / (fan_in + fan_out)). The square
  * root is correctly rounded by IEEE 754, so it is the same on every machine. */
-static void init_glorot(const struct model_tensor *t, uint64_t seed, float *params)
+static double glorot(const struct model_tensor *t)
+{
+    return __builtin_sqrt(6.0 / (double)(t->fan_in + t->fan_out));
+}
+
+static void init_uniform(const struct model_tensor *t, double bound, uint64_t seed,
+                         float *params)
 {
     struct rng r = rng_named(seed, RNG_TENSOR_INIT, t->name);
-    double bound = __builtin_sqrt(6.0 / (double)(t->fan_in + t->fan_out));
     for (size_t i = 0; i < t->rows; i++)
         for (size_t j = 0; j < t->cols; j++)
             params[t->offset + i * t->stride + j] =
@@ -165,9 +170,11 @@ void model_init_params(const struct model *m, uint64_t seed, float *params)
     memset(params, 0, m->net.n_params * sizeof *params);
     for (size_t i = 0; i < m->n_tensors; i++) {
         const struct model_tensor *t = &m->tensors[i];
-        if (t->init == TENSOR_GLOROT) init_glorot(t, seed, params);
-        for (size_t j = 0; j < t->cols && t->init == TENSOR_CONSTANT; j++)
-            params[t->offset + j] = (float)t->constant;
+        if (t->init == TENSOR_GLOROT) init_uniform(t, glorot(t), seed, params);
+        if (t->init == TENSOR_UNIFORM) init_uniform(t, t->constant, seed, params);
+        for (size_t j = 0; j < t->rows * t->cols && t->init == TENSOR_CONSTANT; j++)
+            params[t->offset + j / t->cols * t->stride + j % t->cols] =
+                (float)t->constant;
     }
 }
 

@@ -30,6 +30,28 @@ static void fail_not_finite(struct server *s, struct shard *h, const char *what)
     error_hint(&h->err, ST_INTERNAL, "lower the learning rate, or set train.clip_norm");
 }
 
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Floats [f, f + n), each with its optimiser. */
+static void apply_floats(struct server *s, size_t f, size_t n, const float *g)
+{
+    struct range part = s->part;
+    for (size_t at = f, end = f + n; at < end;) {
+        bool inside = at >= part.first && at < part.end;
+        size_t stop = inside              ? smaller(end, part.end)
+                      : at < part.first ? smaller(end, part.first)
+                                        : end;
+        float *slots[OPTIM_MAX_SLOTS] = {s->slots[0] ? s->slots[0] + at : NULL,
+                                         s->slots[1] ? s->slots[1] + at : NULL};
+        optim_dense(inside ? &s->part_step : &s->dense_step, stop - at, g + (at - f),
+                    s->params + at, slots, s->decay ? s->decay + at : NULL);
+        at = stop;
+    }
+}
+
 static void apply_dense(struct server *s, struct shard *h)
 {
     if (!s->plan.n_parts) return; /* no lane had a row */
@@ -42,12 +64,9 @@ static void apply_dense(struct server *s, struct shard *h)
             fail_not_finite(s, h, "the dense parameters");
             return;
         }
-        float *slots[OPTIM_MAX_SLOTS] = {s->slots[0] ? s->slots[0] + f : NULL,
-                                         s->slots[1] ? s->slots[1] + f : NULL};
         struct rates_block before;
         rates_before(s, f, n, &before);
-        optim_dense(&s->dense_step, n, g, s->params + f, slots,
-                    s->decay ? s->decay + f : NULL);
+        apply_floats(s, f, n, g);
         rates_after(s, f, n, &before);
     }
 }

@@ -38,10 +38,8 @@ static enum status handle_dense_get(struct server *s, struct wire_reader *r,
     struct wire_dense d = {
         .step = s->step, .updates = s->updates, .past = s->past, .n = s->n_dense,
         .params = s->params};
-    while (d.n_slots < OPTIM_MAX_SLOTS && s->slots[d.n_slots]) {
-        d.slots[d.n_slots] = s->slots[d.n_slots];
-        d.n_slots++;
-    }
+    d.n_slots = s->n_slots;
+    for (size_t i = 0; i < s->n_slots; i++) d.slots[i] = s->slots[i];
     wire_begin_reply(reply, ST_OK, NULL);
     wire_put_dense(reply, &d);
     return ST_OK;
@@ -65,16 +63,14 @@ static enum status handle_dense_put(struct server *s, struct wire_reader *r,
     struct wire_dense d;
     wire_get_dense(r, &d);
     TRY(wire_close(r, err));
-    size_t n_slots = optim_layout(s->spec.dense_optimizer.kind, 1).n_slots;
-    if (d.n != s->n_dense || (d.n_slots && d.n_slots != n_slots))
+    if (d.n != s->n_dense || (d.n_slots && d.n_slots != s->n_slots))
         return error_set(err, ST_PEER,
                          "%zu dense floats with %zu slots were put, here are %zu and %zu",
-                         d.n, d.n_slots, s->n_dense, n_slots);
+                         d.n, d.n_slots, s->n_dense, s->n_slots);
     memcpy(s->params, d.params, d.n * sizeof *s->params);
-    float fresh = optim_initial_state(&s->spec.dense_optimizer);
-    for (size_t i = 0; i < n_slots; i++)
-        for (size_t f = 0; f < d.n; f++)
-            s->slots[i][f] = d.n_slots ? d.slots[i][f] : fresh;
+    if (d.n_slots == 0) server_fresh_slots(s);
+    for (size_t i = 0; i < d.n_slots; i++)
+        memcpy(s->slots[i], d.slots[i], d.n * sizeof *s->slots[i]);
     TRY(set_decay(s, d.decay, err));
     s->step = d.step;
     s->updates = d.updates;

@@ -30,11 +30,24 @@ static enum status float_array(float **out, size_t n, struct error *err)
     return *out ? ST_OK : mem_error(err, "dense parameters", n * sizeof **out);
 }
 
+/* Where the floats with an optimiser of their own stand in this server's part. */
+static struct range local_part(const struct server *s)
+{
+    struct range r = s->spec.dense_part.floats;
+    r.first = r.first < s->dense.first ? s->dense.first : r.first;
+    r.end = r.end > s->dense.end ? s->dense.end : r.end;
+    if (r.first >= r.end) return (struct range){0, 0};
+    return (struct range){r.first - s->dense.first, r.end - s->dense.first};
+}
+
 static enum status make_dense(struct server *s, struct error *err)
 {
     TRY(float_array(&s->params, s->n_dense, err));
-    struct optim_layout layout = optim_layout(s->spec.dense_optimizer.kind, 1);
-    for (size_t i = 0; i < layout.n_slots; i++)
+    const struct dense_part *part = &s->spec.dense_part;
+    s->n_slots = optim_layout(s->spec.dense_optimizer.kind, 1).n_slots;
+    size_t n = optim_layout(part->optimizer.kind, 1).n_slots;
+    if (part->floats.end > part->floats.first && n > s->n_slots) s->n_slots = n;
+    for (size_t i = 0; i < s->n_slots; i++)
         TRY(float_array(&s->slots[i], s->n_dense, err));
     if (s->spec.clip_norm > 0) {
         TRY(float_array(&s->joined, s->n_dense, err));
@@ -108,6 +121,7 @@ static enum status fill(struct server *s, const struct server_spec *spec,
     s->buckets = partition_buckets(spec->index, spec->n_servers);
     s->dense = partition_dense(spec->n_dense, spec->index, spec->n_servers);
     s->n_dense = s->dense.end - s->dense.first;
+    s->part = local_part(s);
     s->n_blocks = (s->n_dense + DENSE_BLOCK - 1) / DENSE_BLOCK;
     TRY(copy_tables(s, spec, err));
     TRY(make_dense(s, err));
@@ -175,9 +189,17 @@ void server_clear(struct server *s)
 {
     for (size_t i = 0; i < s->spec.n_shards; i++)
         for (size_t t = 0; t < s->spec.n_tables; t++) table_clear(s->shards[i].tables[t]);
-    float initial = optim_initial_state(&s->spec.dense_optimizer);
-    for (size_t i = 0; i < OPTIM_MAX_SLOTS; i++)
-        for (size_t f = 0; s->slots[i] && f < s->n_dense; f++) s->slots[i][f] = initial;
+    server_fresh_slots(s);
+}
+
+void server_fresh_slots(struct server *s)
+{
+    float dense = optim_initial_state(&s->spec.dense_optimizer);
+    float part = optim_initial_state(&s->spec.dense_part.optimizer);
+    for (size_t i = 0; i < s->n_slots; i++) {
+        for (size_t f = 0; f < s->n_dense; f++) s->slots[i][f] = dense;
+        for (size_t f = s->part.first; f < s->part.end; f++) s->slots[i][f] = part;
+    }
 }
 
 /* ---- accept ---- */
@@ -259,7 +281,11 @@ static enum status plan_step(struct server *s, struct error *err)
     uint64_t t = s->updates + 1;
     const struct optimizer_cfg *o = &spec->dense_optimizer;
     double lr = optim_lr(&spec->schedule, o->lr, s->updates, spec->total_steps);
-    s->dense_step = optim_make(o, lr, s->past.dense_updates + t);
+    uint64_t dense_t = s->past.dense_updates + t;
+    s->dense_step = optim_make(o, lr, dense_t);
+    o = &spec->dense_part.optimizer;
+    lr = optim_lr(&spec->schedule, o->lr, s->updates, spec->total_steps);
+    s->part_step = optim_make(o, lr, dense_t);
     for (size_t i = 0; i < spec->n_tables; i++) {
         o = &s->tables[i].optimizer;
         lr = optim_lr(&spec->schedule, o->lr, s->updates, spec->total_steps);

@@ -29,6 +29,13 @@ struct table_spec {
     float l2; /* a used row's gradient gains this times its weights */
 };
 
+/* Floats of the dense vector with an optimiser of their own; none when the range is
+ * empty. */
+struct dense_part {
+    struct range floats;
+    struct optimizer_cfg optimizer;
+};
+
 struct server_spec {
     size_t index, n_servers, n_workers, n_lanes, n_shards;
     uint64_t seed;
@@ -36,6 +43,7 @@ struct server_spec {
     size_t n_tables;
     size_t n_dense; /* floats in the whole dense vector */
     struct optimizer_cfg dense_optimizer;
+    struct dense_part dense_part;
     struct schedule_cfg schedule; /* of dense and sparse learning rates alike */
     uint64_t total_steps;         /* planned; for cosine decay */
     double clip_norm;

@@ -58,7 +58,9 @@ struct server {
     size_t n_dense, n_blocks;
 
     float *params;                 /* [n_dense] */
-    float *slots[OPTIM_MAX_SLOTS]; /* [n_dense] or NULL */
+    float *slots[OPTIM_MAX_SLOTS]; /* [n_dense] or NULL; both optimisers' */
+    size_t n_slots;
+    struct range part; /* of this server's floats: spec.dense_part's */
     float *decay;                  /* [n_dense] of 0 and 1, or NULL */
     struct wire_rate *rates;       /* [n_rates], or NULL: all learn plainly */
     struct rate_now *rates_now;    /* [n_rates] */
@@ -71,7 +73,7 @@ struct server {
     struct shard *shards;
     struct worker_slot *workers;
     struct join_plan plan;
-    struct optim dense_step;
+    struct optim dense_step, part_step;
 
     uint64_t step, updates; /* steps done; of these applied */
     struct wire_past past;  /* before this run */
@@ -102,6 +104,8 @@ enum status rates_set(struct server *s, const struct wire_rates *r, struct error
 
 /* Tables start empty, dense slots fresh. */
 void server_clear(struct server *s);
+/* Dense slots as they are before the first update. */
+void server_fresh_slots(struct server *s);
 
 /* Rows of this server's buckets from and to a checkpoint (snapshot.c). */
 /* loads: [n_tables], or NULL: every table is there, and fits, under its own name. */

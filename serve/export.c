@@ -11,6 +11,7 @@
 
 #include "common/config/flow.h"
 #include "common/store/ckpt.h"
+#include "model/tables.h"
 
 /* ---- the checkpoint ---- */
 
@@ -80,6 +81,19 @@ static uint64_t all_steps(struct ckpt *c)
     return ckpt_meta(c)->step + (known ? ((const uint64_t *)past->data)[0] : 0);
 }
 
+/* Bundles hold the schema's tables; a wide part has others beside them. */
+static enum status check_tables(const struct export *e, struct error *err)
+{
+    struct model_tables *t;
+    TRY(model_tables_make(e->settings, e->schema, &t, err));
+    bool same = t->same;
+    model_tables_destroy(t);
+    if (same) return ST_OK;
+    error_set(err, ST_USAGE, "export: model type %s has a wide part, which a bundle does not hold",
+              settings_model_name(e->settings));
+    return error_hint(err, ST_USAGE, "score such a model with `mtps predict --ckpt`");
+}
+
 static enum status open_export(struct export *e, struct error *err)
 {
     char *path;
@@ -91,6 +105,7 @@ static enum status open_export(struct export *e, struct error *err)
     TRY(ckpt_read_state(e->ckpt, err));
     TRY(export_columns(e, err));
     TRY(schema_build(e->settings, &e->columns, true, &e->schema, err));
+    TRY(check_tables(e, err));
     TRY(find_used(e, err));
     TRY(find_tables(e, err));
     TRY(export_read_joins(e, err));

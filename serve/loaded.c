@@ -114,11 +114,13 @@ static enum status make_model(struct mtps_model *m, struct error *err)
 {
     struct fit_source from = {find_state, m};
     TRY(as_fault(m, fit_from_arrays(m->schema, &from, &m->fit, err), err));
-    m->table_dim = arena_take(m->arena, m->schema->n_tables + 1, sizeof *m->table_dim);
-    if (!m->table_dim) return no_memory(err);
-    assemble_table_dims(m->settings, m->schema, m->table_dim);
+    TRY(as_fault(m, model_tables_make(m->settings, m->schema, &m->kinds, err), err));
+    if (!m->kinds->same)
+        return error_set(err, ST_DATA, "%s: model type %s has a wide part, which a bundle does not hold",
+                         m->bundle->path, settings_model_name(m->settings));
+    m->table_dim = m->kinds->dim;
     struct assembly a = {
-        .settings = m->settings, .schema = m->schema, .fit = m->fit, .table_dim = m->table_dim};
+        .settings = m->settings, .schema = m->schema, .fit = m->fit, .tables = m->kinds};
     return as_fault(m, assemble_model(&a, &m->model, err), err);
 }
 
@@ -484,6 +486,7 @@ static void destroy(struct mtps_model *m)
 {
     infer_destroy(m->infer);
     model_destroy(m->model);
+    model_tables_destroy(m->kinds);
     fit_destroy(m->fit);
     schema_destroy(m->schema);
     settings_destroy(m->settings);

@@ -51,7 +51,8 @@ struct mtps_model {
     struct fit *fit;
     struct model *model;
     struct infer *infer;
-    size_t *table_dim;            /* [n_tables] */
+    struct model_tables *kinds;   /* the schema's tables: others a bundle does not hold */
+    const size_t *table_dim;      /* [n_tables] */
     struct lookup *tables;        /* [n_tables] */
     const float **projected;      /* [n_features] rows x layer 1; NULL: not; all NULL: no such */
     size_t projected_width;       /* 0: nothing is projected */

@@ -114,18 +114,23 @@ struct samples {
     double steps[MAX_ROUNDS], bound[MAX_ROUNDS], ratio[MAX_ROUNDS];
 };
 
+static json_t *number_or_null(bool known, double x)
+{
+    return known ? json_real(x) : json_null();
+}
+
 static enum status rounds(const struct bench_spec *spec, struct trainer *t, const struct bound *b,
                           uint64_t n, struct samples *out, struct error *err)
 {
     double batch = (double)spec->session->spec.settings->train.batch_size;
     for (size_t r = 0; r < spec->rounds; r++) {
         uint8_t go = 1;
-        if (spec->crew->worker == 0) out->bound[r] = bound_rate(b, spec->round_s);
+        if (spec->crew->worker == 0 && b->n) out->bound[r] = bound_rate(b, spec->round_s);
         TRY(crew_tell(spec->crew, &go, sizeof go, "bench", err));
         double start = now_s();
         TRY(steps(t, n, err));
         out->steps[r] = (double)n * batch / (now_s() - start);
-        out->ratio[r] = out->steps[r] / out->bound[r];
+        if (b->n) out->ratio[r] = out->steps[r] / out->bound[r];
     }
     return ST_OK;
 }
@@ -141,7 +146,7 @@ static json_t *stages_json(const struct stage_times *a, const struct stage_times
 static enum status measure(const struct bench_spec *spec, struct trainer *t, const struct bound *b,
                            json_t **result, struct error *err)
 {
-    struct samples samples;
+    struct samples samples = {0};
     struct stage_times before, after;
     uint64_t n = 1;
     TRY(trainer_begin(t, err));
@@ -154,10 +159,10 @@ static enum status measure(const struct bench_spec *spec, struct trainer *t, con
     if (spec->crew->worker) return ST_OK;
     TRY(client_stats(spec->client, &server, err));
     double server_us = 1e6 * (server.busy_s - server_before.busy_s) / (double)(n * spec->rounds);
-    *result = json_pack("{s:s, s:f, s:f, s:f, s:I, s:f, s:o}", "name", "step", "samples_per_s",
+    *result = json_pack("{s:s, s:f, s:o, s:o, s:I, s:f, s:o}", "name", "step", "samples_per_s",
                         bench_median(samples.steps, spec->rounds), "bound_samples_per_s",
-                        bench_median(samples.bound, spec->rounds), "ratio",
-                        bench_median(samples.ratio, spec->rounds), "rounds", (json_int_t)spec->rounds,
+                        number_or_null(b->n, bench_median(samples.bound, spec->rounds)), "ratio",
+                        number_or_null(b->n, bench_median(samples.ratio, spec->rounds)), "rounds", (json_int_t)spec->rounds,
                         "server_us", server_us, "stages", stages_json(&before, &after, n * spec->rounds));
     return *result ? ST_OK : mem_error(err, "bench", 1024);
 }

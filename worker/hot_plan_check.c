@@ -6,6 +6,7 @@
 
 #include "common/config/nearest.h"
 #include "common/math/optim.h"
+#include "model/tables.h"
 #include "worker/hot_plan_impl.h"
 
 /* ---- patterns ---- */
@@ -157,21 +158,14 @@ static unsigned key_kinds(const struct settings *s, const char *table)
 static enum status check_ids(struct planning *pl, const struct hot_target *t)
 {
     static const char *const words[] = {"no", "hash", "uint64", "hash and uint64"};
-    unsigned now = key_kinds(pl->now.settings, t->name + 6);
-    unsigned then = key_kinds(pl->then.settings, t->source + 6);
+    unsigned now = key_kinds(pl->now.settings, model_tables_source(t->name + 6));
+    unsigned then = key_kinds(pl->then.settings, model_tables_source(t->source + 6));
     if (now == then || !now || !then) return ST_OK;
     error_set(pl->err, ST_MISMATCH,
               "hot_start: %s: ids have %s keys now, %s keys in the checkpoint: its rows are of "
               "other ids", t->name, words[now & 3], words[then & 3]);
     return error_hint(pl->err, ST_MISMATCH, "set `key` of its features to what it was, or "
                       "exclude the table");
-}
-
-static const struct optimizer_cfg *table_optimizer(const struct settings *s, const char *name)
-{
-    for (size_t i = 1; i < s->n_tables; i++)
-        if (!strcmp(s->tables[i].name, name)) return &s->tables[i].optimizer;
-    return &s->tables[0].optimizer;
 }
 
 static enum status other_optimiser(struct planning *pl, const char *what, const char *key)
@@ -185,8 +179,8 @@ static enum status other_optimiser(struct planning *pl, const char *what, const 
 static enum status check_state(struct planning *pl, const struct hot_target *t)
 {
     const struct ckpt_table *saved = ckpt_table(pl->ckpt, t->place);
-    const struct optimizer_cfg *o = table_optimizer(pl->now.settings, t->name + 6);
-    struct optim_layout layout = optim_layout(o->kind, saved->dim);
+    struct table_cfg cfg = model_tables_cfg(pl->now.settings, t->name + 6);
+    struct optim_layout layout = optim_layout(cfg.optimizer.kind, saved->dim);
     bool same = layout.n_slots == saved->n_slots;
     for (size_t i = 0; same && i < layout.n_slots; i++)
         same = !strcmp(layout.name[i], saved->slot_name[i]) &&
@@ -200,14 +194,28 @@ enum status hot_check_table(struct planning *pl, const struct hot_target *t)
     return t->keep_state ? check_state(pl, t) : ST_OK;
 }
 
+/* Does the checkpoint have the slots of this optimiser? */
+static bool has_slots(struct ckpt *ckpt, enum optimizer_kind kind)
+{
+    struct optim_layout layout = optim_layout(kind, 1);
+    bool all = true;
+    for (size_t i = 0; all && i < layout.n_slots; i++) {
+        all = false;
+        for (size_t k = 0; k < ckpt_n_slots(ckpt); k++)
+            all |= !strcmp(layout.name[i], ckpt_slot(ckpt, k));
+    }
+    return all && (layout.n_slots || !ckpt_n_slots(ckpt));
+}
+
 enum status hot_check_dense(struct planning *pl)
 {
-    struct optim_layout layout = optim_layout(pl->now.settings->train.optimizer.kind, 1);
-    bool same = layout.n_slots == ckpt_n_slots(pl->ckpt);
-    for (size_t i = 0; same && i < layout.n_slots; i++) {
-        same = false;
-        for (size_t k = 0; k < layout.n_slots; k++)
-            same |= !strcmp(layout.name[i], ckpt_slot(pl->ckpt, k));
+    const struct settings *s = pl->now.settings;
+    bool wide = false;
+    for (size_t i = 0; i < pl->p->n; i++) {
+        const struct hot_target *t = &pl->p->targets[i];
+        wide |= t->action == HOT_LOADED && !strncmp(t->name, "wide/", 5);
     }
+    bool same = has_slots(pl->ckpt, s->train.optimizer.kind) &&
+                (!wide || has_slots(pl->ckpt, s->model.wide_optimizer.kind));
     return same ? ST_OK : other_optimiser(pl, "tensors", "dense");
 }

@@ -91,9 +91,9 @@ enum status hot_start_plan(struct hot_start *h, const struct session *s, struct 
 {
     size_t n_tensors;
     const struct model_tensor *tensors = model_tensors(s->model, &n_tensors);
-    struct hot_model m = {.tables = s->schema->table_names,
-                          .dims = s->table_dim,
-                          .n_tables = s->schema->n_tables,
+    struct hot_model m = {.tables = s->tables->name,
+                          .dims = s->tables->dim,
+                          .n_tables = s->tables->n,
                           .tensors = tensors,
                           .n_tensors = n_tensors};
     if (h->ckpt) TRY(ckpt_read_state(h->ckpt, err));
@@ -193,8 +193,9 @@ static enum status load_tensor(const struct hot_start *h, const struct hot_targe
     if (!a) return missing(t->source, err);
     struct origin_of o = origin_of(t, a);
     load_values(&o, m, seed, d->params);
-    for (size_t i = 0; i < d->layout.n_slots && t->keep_state; i++) {
-        a = ckpt_find_slot(h->ckpt, d->layout.name[i], t->source);
+    const struct optim_layout *layout = dense_layout(d, m);
+    for (size_t i = 0; i < layout->n_slots && t->keep_state; i++) {
+        a = ckpt_find_slot(h->ckpt, layout->name[i], t->source);
         if (!a) return missing(t->source, err);
         o = origin_of(t, a);
         load_state(&o, m, d->slots[i]);
@@ -209,10 +210,8 @@ static enum status fill_dense(const struct hot_start *h, const struct session *s
     const struct named_array *stored;
     const struct settings *settings = s->spec.settings;
     const struct model_tensor *tensors = model_tensors(s->model, &n);
-    float fresh = optim_initial_state(&settings->train.optimizer);
     model_init_params(s->model, settings->seed, d->params);
-    for (size_t k = 0; k < d->layout.n_slots; k++)
-        for (size_t i = 0; i < d->n; i++) d->slots[k][i] = fresh;
+    dense_fresh(settings, d);
     TRY(ckpt_read_dense(h->ckpt, &stored, &n_stored, err));
     for (size_t i = 0; i < n; i++)
         TRY(load_tensor(h, &h->plan->targets[h->plan->n_tables + i], &tensors[i], settings->seed,
@@ -274,7 +273,7 @@ enum status hot_start_load(const struct hot_start *h, const struct session *s,
     TRY(dense_make(s, &d, err));
     enum status st = fill_dense(h, s, &d, err);
     if (st == ST_OK) st = load_rows(h, client, err);
-    if (st == ST_OK) st = dense_put(s, client, &d, d.layout.n_slots, start, err);
+    if (st == ST_OK) st = dense_put(s, client, &d, d.n_slots, start, err);
     if (st == ST_OK && s->rates) st = rates_put(s->rates, client, err);
     dense_close(&d);
     if (st != ST_OK) return st;

@@ -36,13 +36,10 @@ static enum status write_dense(const struct saver_spec *s, const char *temp, str
     enum status st = views ? ST_OK : mem_error(err, "tensor list", n * sizeof *views);
     if (st == ST_OK) st = client_dense_get(s->client, d.params, d.slots, &step, &updates, err);
     if (st == ST_OK) {
-        const struct named_array *slots[OPTIM_MAX_SLOTS];
+        struct ckpt_slot slots[2 * OPTIM_MAX_SLOTS];
         dense_views(s->session->model, d.params, views);
-        for (size_t i = 0; i < d.layout.n_slots; i++) {
-            dense_views(s->session->model, d.slots[i], views + (i + 1) * n);
-            slots[i] = views + (i + 1) * n;
-        }
-        st = ckpt_dense_write(temp, views, n, d.layout.name, slots, d.layout.n_slots, info, err);
+        size_t n_slots = dense_slots(s->session->model, &d, views + n, slots);
+        st = ckpt_dense_write(temp, views, n, slots, n_slots, info, err);
     }
     mem_free(views);
     dense_close(&d);
@@ -93,14 +90,14 @@ static bool still_ours(void *lock)
 
 static enum status describe_tables(const struct session *s, struct ckpt_table **out, struct error *err)
 {
-    size_t n = s->schema->n_tables;
+    size_t n = s->tables->n;
     struct ckpt_table *tables = mem_zeroed(n, sizeof *tables);
     if (!tables) return mem_error(err, "table list", n * sizeof *tables);
     for (size_t t = 0; t < n; t++) {
-        struct optim_layout layout =
-            optim_layout(s->schema->tables[t]->optimizer.kind, s->table_dim[t]);
-        tables[t] = (struct ckpt_table){.name = s->schema->table_names[t],
-                                        .dim = s->table_dim[t],
+        struct table_cfg cfg = model_tables_cfg(s->spec.settings, s->tables->name[t]);
+        struct optim_layout layout = optim_layout(cfg.optimizer.kind, s->tables->dim[t]);
+        tables[t] = (struct ckpt_table){.name = s->tables->name[t],
+                                        .dim = s->tables->dim[t],
                                         .n_slots = layout.n_slots};
         for (size_t i = 0; i < layout.n_slots; i++) {
             tables[t].slot_name[i] = layout.name[i];
@@ -132,7 +129,7 @@ static enum status commit(const struct saver_spec *s, const struct train_state *
                                  .run_uuid = s->run_uuid,
                                  .data_digest = s->session->data_digest,
                                  .build = s->build};
-        st = ckpt_commit(save, &meta, tables, s->session->schema->n_tables, files, n_files, still_ours,
+        st = ckpt_commit(save, &meta, tables, s->session->tables->n, files, n_files, still_ours,
                          s->lock, path, err);
     }
     mem_free(config);
@@ -236,8 +233,9 @@ static enum status place_all(const struct session *s, struct ckpt *ckpt, struct 
     TRY(ckpt_read_dense(ckpt, &stored, &n_stored, err));
     for (size_t i = 0; i < n; i++) {
         TRY(place_tensor(&tensors[i], ckpt_find_tensor(ckpt, tensors[i].name), "", d->params, err));
-        for (size_t k = 0; k < d->layout.n_slots; k++)
-            TRY(place_tensor(&tensors[i], ckpt_find_slot(ckpt, d->layout.name[k], tensors[i].name),
+        const struct optim_layout *layout = dense_layout(d, &tensors[i]);
+        for (size_t k = 0; k < layout->n_slots; k++)
+            TRY(place_tensor(&tensors[i], ckpt_find_slot(ckpt, layout->name[k], tensors[i].name),
                              "optimiser state of ", d->slots[k], err));
     }
     return ST_OK;
@@ -245,15 +243,15 @@ static enum status place_all(const struct session *s, struct ckpt *ckpt, struct 
 
 static enum status check_tables(const struct session *s, struct ckpt *ckpt, struct error *err)
 {
-    for (size_t t = 0; t < s->schema->n_tables; t++) {
-        const char *name = s->schema->table_names[t];
+    for (size_t t = 0; t < s->tables->n; t++) {
+        const char *name = s->tables->name[t];
         size_t i = 0;
         while (i < ckpt_n_tables(ckpt) && strcmp(ckpt_table(ckpt, i)->name, name)) i++;
         if (i == ckpt_n_tables(ckpt))
             return error_set(err, ST_MISMATCH, "checkpoint: table %s is missing", name);
-        if (ckpt_table(ckpt, i)->dim != s->table_dim[t])
+        if (ckpt_table(ckpt, i)->dim != s->tables->dim[t])
             return error_set(err, ST_MISMATCH, "checkpoint: table %s has dim %zu, the model %zu", name,
-                             ckpt_table(ckpt, i)->dim, s->table_dim[t]);
+                             ckpt_table(ckpt, i)->dim, s->tables->dim[t]);
     }
     return ST_OK;
 }
@@ -269,7 +267,7 @@ enum status saver_load(const struct session *session, struct client *client, con
     enum status st = place_all(session, ckpt, &d, err);
     if (st == ST_OK) st = client_load(client, path, err);
     if (st == ST_OK)
-        st = dense_put(session, client, &d, d.layout.n_slots, &read, err);
+        st = dense_put(session, client, &d, d.n_slots, &read, err);
     if (st == ST_OK && session->rates) st = rates_put(session->rates, client, err);
     dense_close(&d);
     if (st == ST_OK && state) *state = read;

@@ -7,6 +7,7 @@ struct hand {
     struct scan *scan;
     struct infer_work *work;
     struct watch *watch; /* NULL: nobody asks */
+    struct batch_view view;
     float **rows;  /* [n_tables] -> [max_keys, dim] */
     float *logits; /* [SCORE_BLOCK, scorer_width] */
     const struct batch *batch; /* NULL: at the end */
@@ -74,12 +75,13 @@ static enum status make_hand(struct scorer *s, struct hand *h, struct range bloc
                 : scan_open(data, session->fit, first, end, SCORE_BLOCK, &h->scan, err));
     TRY(infer_work_create(s->infer, SCORE_BLOCK, &h->work, err));
     if (s->spec->health) TRY(watch_create(session->model, h->work, &h->watch, err));
-    size_t n_tables = session->schema->n_tables;
+    TRY(batch_view_make(session->tables, &h->view, err));
+    size_t n_tables = session->tables->n;
     h->logits = mem_array(SCORE_BLOCK * scorer_width(s->spec), sizeof *h->logits);
     h->rows = mem_zeroed(n_tables + 1, sizeof *h->rows);
     if (!h->logits || !h->rows) return mem_error(err, "scores", SCORE_BLOCK * sizeof *h->logits);
     for (size_t t = 0; t < n_tables; t++) {
-        h->rows[t] = mem_array(caps->max_keys[t] * session->table_dim[t], sizeof **h->rows);
+        h->rows[t] = mem_array(caps->max_keys[t] * session->tables->dim[t], sizeof **h->rows);
         if (!h->rows[t]) return mem_error(err, "rows", caps->max_keys[t] * sizeof **h->rows);
     }
     return ST_OK;
@@ -89,7 +91,7 @@ static enum status make(struct scorer *s, struct error *err)
 {
     s->n = threads_size(s->spec->threads);
     s->hands = mem_zeroed(s->n, sizeof *s->hands);
-    s->nowhere = mem_zeroed(s->spec->session->schema->n_tables + 1, sizeof *s->nowhere);
+    s->nowhere = mem_zeroed(s->spec->session->tables->n + 1, sizeof *s->nowhere);
     if (!s->hands || !s->nowhere) return mem_error(err, "scorer", s->n * sizeof *s->hands);
     TRY(make_infer(s, err));
     struct session_caps caps;
@@ -108,12 +110,13 @@ static enum status make(struct scorer *s, struct error *err)
 
 static void dismantle(struct scorer *s)
 {
-    size_t n_tables = s->spec->session->schema->n_tables;
+    size_t n_tables = s->spec->session->tables->n;
     for (size_t i = 0; s->hands && i < s->n; i++) {
         struct hand *h = &s->hands[i];
         scan_close(h->scan);
         watch_destroy(h->watch);
         infer_work_destroy(h->work);
+        batch_view_close(&h->view);
         for (size_t t = 0; h->rows && t < n_tables; t++) mem_free(h->rows[t]);
         mem_free(h->rows);
         mem_free(h->logits);
@@ -127,8 +130,11 @@ static void dismantle(struct scorer *s)
 
 static void read_phase(void *arg, size_t thread)
 {
-    struct hand *h = &((struct scorer *)arg)->hands[thread];
+    struct scorer *s = arg;
+    struct hand *h = &s->hands[thread];
     h->status = scan_next(h->scan, &h->batch, &h->err);
+    if (h->status == ST_OK && h->batch)
+        h->batch = batch_view_set(&h->view, s->spec->session->tables, h->batch);
 }
 
 static void infer_phase(void *arg, size_t thread)
@@ -193,7 +199,7 @@ enum status scorer_run_exchanged(const struct scorer_spec *spec, const struct sc
                                  void *arg, struct error *err)
 {
     struct scorer s = {.spec = spec, .what = what};
-    size_t n_tables = spec->session->schema->n_tables;
+    size_t n_tables = spec->session->tables->n;
     struct wire_keys *keys = mem_zeroed(n_tables + 1, sizeof *keys);
     enum status st = keys ? make(&s, err) : mem_error(err, "scorer", n_tables * sizeof *keys);
     for (bool more = true; st == ST_OK && more;)

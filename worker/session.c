@@ -133,7 +133,7 @@ void session_close(struct session *s)
     dataset_close(s->eval);
     schema_destroy(s->schema);
     mem_free(s->project);
-    mem_free(s->table_dim);
+    model_tables_destroy(s->tables);
     mem_free(s->data_digest);
     mem_free(s);
 }
@@ -150,7 +150,7 @@ static enum status make_model(struct session *s, struct model **out, struct erro
     struct assembly a = {.settings = s->spec.settings,
                          .schema = s->schema,
                          .fit = s->fit,
-                         .table_dim = s->table_dim,
+                         .tables = s->tables,
                          .project = s->project};
     return assemble_model(&a, out, err);
 }
@@ -167,11 +167,12 @@ static enum status choose_forms(struct session *s, struct error *err)
     model_destroy(probe);
     for (size_t i = 0; i < s->schema->n_features && width > 0; i++) {
         const struct schema_feature *f = &s->schema->features[i];
-        if (f->kind != FEATURE_ID || form == FORM_GATHER) continue;
+        if (f->kind != FEATURE_ID || !s->tables->deep[i] || form == FORM_GATHER) continue;
+        size_t dim = s->tables->dim[s->tables->deep_table[f->table]];
         s->project[i] = form == FORM_PROJECT ||
                         layer1_prefers_project(fit_distinct_share(s->fit, f->place),
                                                fit_mean_per_row(s->fit, f->place),
-                                               s->table_dim[f->table], width);
+                                               dim, width);
     }
     return ST_OK;
 }
@@ -219,9 +220,8 @@ enum status session_model(struct session *s, struct ckpt *ckpt, struct error *er
     const struct schema *schema = s->schema;
     const struct settings *settings = s->spec.settings;
     s->project = mem_zeroed(schema->n_features, 1);
-    s->table_dim = mem_array(schema->n_tables, sizeof *s->table_dim);
-    if (!s->project || !s->table_dim) return mem_error(err, "model", schema->n_features);
-    assemble_table_dims(settings, schema, s->table_dim);
+    if (!s->project) return mem_error(err, "model", schema->n_features);
+    TRY(model_tables_make(settings, schema, &s->tables, err));
     if (ckpt) {
         TRY(ckpt_read_state(ckpt, err));
         TRY(fit_from(s, ckpt, err));
@@ -240,16 +240,14 @@ enum status session_count_params(const struct session *s, const struct settings 
     struct session view = *s;
     struct model *model = NULL;
     view.spec.settings = settings;
-    view.table_dim = mem_array(s->schema->n_tables, sizeof *view.table_dim);
-    if (!view.table_dim) return mem_error(err, "model", s->schema->n_tables);
-    assemble_table_dims(settings, s->schema, view.table_dim);
+    TRY(model_tables_make(settings, s->schema, &view.tables, err));
     enum status st = make_model(&view, &model, err);
     size_t n = 0;
     const struct model_tensor *tensors = st == ST_OK ? model_tensors(model, &n) : NULL;
     *params = 0;
     for (size_t i = 0; i < n; i++) *params += tensors[i].rows * tensors[i].cols;
     model_destroy(model);
-    mem_free(view.table_dim);
+    model_tables_destroy(view.tables);
     return st;
 }
 
@@ -258,8 +256,8 @@ enum status session_rates(struct session *s, struct ckpt *ckpt, const struct hot
 {
     size_t n;
     const struct model_tensor *tensors = model_tensors(s->model, &n);
-    struct rates_model m = {.tables = s->schema->table_names,
-                            .n_tables = s->schema->n_tables,
+    struct rates_model m = {.tables = s->tables->name,
+                            .n_tables = s->tables->n,
                             .tensors = tensors,
                             .n_tensors = n,
                             .n_params = model_n_params(s->model),
@@ -286,15 +284,17 @@ enum status session_caps_make(const struct session *s, const struct dataset *d, 
     size_t n = schema->n_ids;
     size_t *distinct = mem_zeroed(n, sizeof *distinct), *occur = mem_zeroed(n, sizeof *occur);
     *out = (struct session_caps){.caps = {rows, distinct, occur},
-                                 .max_keys = mem_zeroed(schema->n_tables, sizeof(size_t))};
+                                 .max_keys = mem_zeroed(s->tables->n, sizeof(size_t))};
     if (!distinct || !occur || !out->max_keys) {
         session_caps_close(out);
         return mem_error(err, "capacities", n * sizeof *distinct);
     }
     dataset_caps(d, s->fit, rows, distinct, occur);
-    for (size_t i = 0; i < schema->n_features; i++)
-        if (schema->features[i].kind == FEATURE_ID)
-            out->max_keys[schema->features[i].table] += distinct[schema->features[i].place];
+    for (size_t i = 0; i < schema->n_features; i++) {
+        const struct schema_feature *f = &schema->features[i];
+        for (size_t t = 0; f->kind == FEATURE_ID && t < s->tables->n; t++)
+            if (s->tables->source[t] == f->table) out->max_keys[t] += distinct[f->place];
+    }
     return ST_OK;
 }
 

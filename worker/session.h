@@ -7,7 +7,7 @@
 #include "common/net/topology.h"
 #include "common/net/transport.h"
 #include "data/dataset.h"
-#include "model/model.h"
+#include "model/tables.h"
 
 enum session_use { SESSION_TRAIN = 1, SESSION_VALID = 2, SESSION_EVAL = 4, SESSION_INPUT = 8 };
 
@@ -29,7 +29,7 @@ struct session {
     struct fit *fit;
     struct model *model;
     uint8_t *project;  /* [n_features] form of layer 1, kept in checkpoints */
-    size_t *table_dim; /* [n_tables] floats of a row's weights */
+    struct model_tables *tables;
     char *data_digest; /* of what training reads; its session alone has one */
     struct rates *rates; /* of a hot start, or NULL: everything learns plainly */
     struct ckpt *hot;  /* borrowed: a hot start that keeps this checkpoint's statistics, or NULL */
@@ -67,7 +67,7 @@ enum status session_count_params(const struct session *s, const struct settings 
  * in the session's caps, freed with it. */
 struct session_caps {
     struct model_caps caps;
-    size_t *max_keys; /* [n_tables] distinct keys at most */
+    size_t *max_keys; /* [tables->n] distinct keys at most */
 };
 enum status session_caps_make(const struct session *s, const struct dataset *d, size_t rows,
                               struct session_caps *out, struct error *err) MUST_USE;

@@ -15,6 +15,7 @@ struct lane {
     struct model_work *work;
     float *grad;      /* [P] */
     float **row_grad; /* [n_tables] -> [max_keys, dim] */
+    struct batch_view views[STREAM_SLOTS];
     double *loss;     /* [n_tasks] */
     bool finite;
     enum status status; /* of building a batch, with its error */
@@ -68,7 +69,9 @@ static enum status make_lane(struct trainer *t, struct lane *lane, const struct 
     lane->row_grad = zeroed(t->n_tables, sizeof *lane->row_grad, &st, err);
     for (size_t i = 0; i < t->n_tables && st == ST_OK; i++)
         lane->row_grad[i] =
-            zeroed(caps->max_keys[i] * s->table_dim[i], sizeof **lane->row_grad, &st, err);
+            zeroed(caps->max_keys[i] * s->tables->dim[i], sizeof **lane->row_grad, &st, err);
+    for (size_t i = 0; i < STREAM_SLOTS && st == ST_OK; i++)
+        st = batch_view_make(s->tables, &lane->views[i], err);
     return st;
 }
 
@@ -79,7 +82,7 @@ static enum status make_lanes(struct trainer *t, const struct session_caps *caps
                               .first = t->first_lane,
                               .end = t->first_lane + t->n_local,
                               .n_tables = t->n_tables,
-                              .dim = s->table_dim,
+                              .dim = s->tables->dim,
                               .max_keys = caps->max_keys,
                               .n_params = model_n_params(s->model)};
     TRY(lanes_create(&spec, &t->lanes, err));
@@ -113,7 +116,7 @@ static enum status fill(struct trainer *t, struct error *err)
         partition_part(settings->train.lanes, t->spec.worker, t->spec.n_workers);
     t->first_lane = own.first;
     t->n_local = own.end - own.first;
-    t->n_tables = s->schema->n_tables;
+    t->n_tables = s->tables->n;
     t->n_tasks = settings->n_tasks;
     t->step = t->spec.start_step;
     enum status st = ST_OK;
@@ -159,6 +162,7 @@ void trainer_destroy(struct trainer *t)
         model_work_destroy(lane->work);
         for (size_t j = 0; lane->row_grad && j < t->n_tables; j++) mem_free(lane->row_grad[j]);
         mem_free(lane->row_grad);
+        for (size_t j = 0; j < STREAM_SLOTS; j++) batch_view_close(&lane->views[j]);
         mem_free(lane->grad);
         mem_free(lane->loss);
     }
@@ -177,9 +181,13 @@ void trainer_destroy(struct trainer *t)
 static void build_thread(struct trainer *t, size_t thread)
 {
     size_t slot = t->building % STREAM_SLOTS;
-    for (size_t i = thread; i < t->n_local; i += threads_size(t->spec.threads))
-        t->lane[i].status = stream_next(t->stream, t->first_lane + i, slot, &t->batches[slot][i],
-                                        &t->lane[i].err);
+    for (size_t i = thread; i < t->n_local; i += threads_size(t->spec.threads)) {
+        struct lane *lane = &t->lane[i];
+        const struct batch **b = &t->batches[slot][i];
+        lane->status = stream_next(t->stream, t->first_lane + i, slot, b, &lane->err);
+        if (lane->status == ST_OK)
+            *b = batch_view_set(&lane->views[slot], t->spec.session->tables, *b);
+    }
 }
 
 static void build_phase(void *arg, size_t thread)

@@ -79,25 +79,20 @@ static enum status check_tables(struct settings *s, struct error *err)
         TRY(check_divisor(&t->optimizer, t->at, "tables.", t->name, err));
     }
     bool is_default;
-    struct origin at = config_origin(s, "train.optimizer", &is_default);
+    struct origin at = config_origin(s, "model.wide.optimizer", &is_default);
+    TRY(check_divisor(&s->model.wide_optimizer, at, "model.wide.optimizer", "", err));
+    at = config_origin(s, "train.optimizer", &is_default);
     return check_divisor(&s->train.optimizer, at, "train.optimizer", "", err);
 }
 
 /* ---- model ---- */
-
-static const char *type_name(const struct settings *s)
-{
-    static const char *const names[] = {"lr",  "dnn", "share_bottom", "omoe", "mmoe",
-                                        "cgc", "ple", "two_tower"};
-    return names[s->model.type];
-}
 
 static enum status missing_part(const struct settings *s, const char *key, const char *example,
                                 struct error *err)
 {
     bool is_default;
     struct origin at = config_origin(s, "model", &is_default);
-    config_fail(err, at, "model type %s needs '%s'", type_name(s), key);
+    config_fail(err, at, "model type %s needs '%s'", model_type_name(s->model.type), key);
     return error_hint(err, ST_USAGE, "for example %s", example);
 }
 
@@ -153,7 +148,8 @@ static enum status check_balance(const struct settings *s, struct error *err)
     config_fail(err, config_origin(s, "model.balance", &is_default),
                 "model.balance: %s compares gradients at a shared bottom, a shared mixture or "
                 "shared experts; this %s has none of them",
-                m->balance.kind == BALANCE_MGDA ? "mgda" : "pcgrad", type_name(s));
+                m->balance.kind == BALANCE_MGDA ? "mgda" : "pcgrad",
+                model_type_name(s->model.type));
     return error_hint(err, ST_USAGE, "fixed, uncertainty and dwa fit every model; mmoe, for "
                                      "example, shares experts");
 }
@@ -183,8 +179,13 @@ static enum status check_model(struct settings *s, struct error *err)
     unsigned type = FOR(m->type);
     unsigned one_pool = FOR(MODEL_OMOE) | FOR(MODEL_MMOE);
     unsigned own = FOR(MODEL_CGC) | FOR(MODEL_PLE);
-    if ((type & (FOR(MODEL_DNN) | FOR(MODEL_SHARE_BOTTOM))) && !m->bottom.given)
+    unsigned bottom = FOR(MODEL_DNN) | FOR(MODEL_WIDE_DEEP) | FOR(MODEL_DEEPFM) |
+                      FOR(MODEL_SHARE_BOTTOM);
+    if ((type & bottom) && !m->bottom.given)
         return missing_part(s, "model.bottom.layers", "bottom: {layers: [128]}", err);
+    if (m->type == MODEL_WIDE_DEEP && !m->wide_features.n)
+        return missing_part(s, "model.wide.features", "wide: {features: [user_id, video_id]}",
+                            err);
     if ((type & one_pool) && !m->expert_count)
         return missing_part(s, "model.experts.count", "experts: {count: 8, layers: [64]}", err);
     if (type & own) TRY(check_own(s, err));
@@ -210,7 +211,7 @@ static enum status warn_unused(struct settings *s, const struct task_cfg *t, str
         const struct option *o = option_find(tasks->group, written->keys[i]->text);
         if (!o || !o->models || (o->models & FOR(s->model.type))) continue;
         TRY(config_warn(s, err, written->keys[i]->at, "model type %s does not use tasks.%s.%s",
-                        type_name(s), t->name, o->key));
+                        model_type_name(s->model.type), t->name, o->key));
     }
     return ST_OK;
 }
@@ -378,6 +379,7 @@ enum status check_settings(struct settings *s, struct error *err)
     TRY(check_tables(s, err));
     TRY(check_tasks(s, err));
     TRY(check_model(s, err));
+    TRY(check_wide(s, err));
     TRY(check_train(s, err));
     TRY(check_hot_start(s, err));
     return check_columns(s, err);

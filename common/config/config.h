@@ -61,6 +61,8 @@ bool names_is_pattern(const char *text);
 
 /* check.c: rules between keys; fills what depends on several of them. */
 enum status check_settings(struct settings *s, struct error *err) MUST_USE;
+/* check_wide.c, called by it: the names of model.wide. */
+enum status check_wide(struct settings *s, struct error *err) MUST_USE;
 /* check_features.c, called by it. */
 enum status check_features(struct settings *s, struct error *err) MUST_USE;
 /* check_hot_start.c, called by it: also fills what follows from the mode. */

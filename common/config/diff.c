@@ -35,6 +35,7 @@ static bool compared_for_model(const char *key)
     static const char *const training_only[] = {".label", ".present", ".weight", ".row_weight"};
     const char *last = strrchr(key, '.');
     if (last && (!strcmp(last, ".dropout") || !strcmp(last, ".l2"))) return false;
+    if (is_under(key, "model.wide.optimizer")) return false;
     if (!strcmp(key, "seed") || is_under(key, "model")) return true;
     if (is_under(key, "features")) return strcmp(key, "features (order)") != 0;
     if (is_under(key, "tables")) return strstr(key, ".optimizer") == NULL;

@@ -10,17 +10,15 @@ enum { WIDTH = 80, MAX_TEXT = 600 };
 
 /* ---- pieces ---- */
 
-static const char *const model_names[] = {"lr",  "dnn", "share_bottom", "omoe", "mmoe",
-                                          "cgc", "ple", "two_tower"};
-enum { N_MODELS = sizeof model_names / sizeof *model_names };
-static const char *const kind_names[] = {"id", "dense", "one_hot"};
-
-static const char *set_text(unsigned set, const char *const *names, size_t n, char *out,
-                            size_t size)
+/* The words of an enum that are in a set, by the path of its key. */
+static const char *set_text(unsigned set, const char *path, char *out, size_t size)
 {
+    const struct option_group *group;
+    char bad[64];
+    const char *const *names = option_path(path, &group, bad, sizeof bad)->names;
     size_t used = 0;
     out[0] = '\0';
-    for (size_t i = 0; i < n && used < size; i++)
+    for (size_t i = 0; names[i] && used < size; i++)
         if (set & FOR(i))
             used += (size_t)snprintf(out + used, size - used, "%s%s", used ? ", " : "", names[i]);
     return out;
@@ -85,10 +83,10 @@ static void put_facts(struct buffer *out, const struct option *o, bool inherits)
         buffer_printf(out, "  default:  %s\n", text);
     if (o->models)
         buffer_printf(out, "  used by:  model type %s\n",
-                      set_text(o->models, model_names, N_MODELS, text, sizeof text));
+                      set_text(o->models, "model.type", text, sizeof text));
     if (o->kinds)
         buffer_printf(out, "  only for: features of kind %s\n",
-                      set_text(o->kinds, kind_names, 3, text, sizeof text));
+                      set_text(o->kinds, "features.kind", text, sizeof text));
 }
 
 static void put_keys(struct buffer *out, const struct option_group *group)
@@ -160,10 +158,10 @@ static void put_row(struct buffer *out, const struct option_place *place)
         buffer_puts(out, " Also takes the keys from `data.format` to `data.missing`.");
     if (o->models)
         buffer_printf(out, " *Used by %s.*",
-                      set_text(o->models, model_names, N_MODELS, text, sizeof text));
+                      set_text(o->models, "model.type", text, sizeof text));
     if (o->kinds)
         buffer_printf(out, " *Only for kind %s.*",
-                      set_text(o->kinds, kind_names, 3, text, sizeof text));
+                      set_text(o->kinds, "features.kind", text, sizeof text));
     buffer_puts(out, " |\n");
 }
 

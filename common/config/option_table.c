@@ -13,7 +13,9 @@ _Static_assert(sizeof(enum model_type) == sizeof(int), "OPTION_ENUM fills an int
 #define DENSE FOR(FEATURE_DENSE)
 #define ONE_HOT FOR(FEATURE_ONE_HOT)
 
-#define BOTTOM (FOR(MODEL_DNN) | FOR(MODEL_SHARE_BOTTOM))
+#define DNN (FOR(MODEL_DNN) | FOR(MODEL_WIDE_DEEP) | FOR(MODEL_DEEPFM))
+#define WIDE (FOR(MODEL_FM) | FOR(MODEL_WIDE_DEEP) | FOR(MODEL_DEEPFM))
+#define BOTTOM (DNN | FOR(MODEL_SHARE_BOTTOM))
 #define ONE_POOL (FOR(MODEL_OMOE) | FOR(MODEL_MMOE))
 #define OWN_EXPERTS (FOR(MODEL_CGC) | FOR(MODEL_PLE))
 #define EXPERTS (ONE_POOL | OWN_EXPERTS)
@@ -31,9 +33,13 @@ static const char *const losses[] = {"bce",        "mse",     "huber", "weighted
                                      "completion", "log_mse", NULL};
 static const char *const activations[] = {"relu", "gelu", "silu", "tanh", NULL};
 static const char *const norms[] = {"none", "layer", NULL};
-static const char *const model_types[] = {"lr",   "dnn", "share_bottom", "omoe",
-                                          "mmoe", "cgc", "ple",          "two_tower",
-                                          NULL};
+static const char *const model_types[MODEL_TWO_TOWER + 2] = { /* ends with NULL */
+    [MODEL_LR] = "lr",         [MODEL_FM] = "fm",
+    [MODEL_DNN] = "dnn",       [MODEL_WIDE_DEEP] = "wide_deep",
+    [MODEL_DEEPFM] = "deepfm", [MODEL_SHARE_BOTTOM] = "share_bottom",
+    [MODEL_OMOE] = "omoe",     [MODEL_MMOE] = "mmoe",
+    [MODEL_CGC] = "cgc",       [MODEL_PLE] = "ple",
+    [MODEL_TWO_TOWER] = "two_tower"};
 static const char *const forms[] = {"auto", "gather", "project", NULL};
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
 
@@ -476,17 +482,38 @@ static const struct option side_rows[] = {
 static const struct option_group side = {ROWS(side_rows), .shared = &side_mlp,
                                          .shared_offset = offsetof(struct side_cfg, mlp)};
 
+static const struct option wide_rows[] = {
+    {"features", OPTION_STRINGS, .def_text = "none; an error for wide_deep",
+     AT(model_cfg, wide_features), .models = FOR(MODEL_WIDE_DEEP), .flags = OPTION_NOT_EMPTY,
+     .help = "Features that the wide part reads: names, ranges (a0..17), patterns (user_*)."},
+    {"only", OPTION_STRINGS, .def_text = "the crosses among `features`",
+     AT(model_cfg, wide_only), FLAG(model_cfg, has_wide_only), .models = FOR(MODEL_WIDE_DEEP),
+     .help = "Those of `features` that the wide part reads alone; the others have embeddings "
+             "in the deep part, too. []: all of them."},
+    {"optimizer", OPTION_CHOICE, .def = "ftrl", .group = &sparse_optimizer,
+     AT(model_cfg, wide_optimizer.kind), N_AT(model_cfg, wide_optimizer), .models = WIDE,
+     .help = "How the weights of the wide part learn, those of ids in tables wide/NAME and "
+             "those of numbers and levels."},
+};
+static const struct option_group wide = {ROWS(wide_rows)};
+
 static const struct option model_rows[] = {
     {"type", OPTION_ENUM, .names = model_types, AT(model_cfg, type), .flags = OPTION_REQUIRED,
-     .help = "lr: one weight per id and number. dnn: a network of its own for every task. "
+     .help = "lr: one weight per id and number. fm: lr, and an interaction of every two "
+             "inputs. dnn: a network of its own for every task. wide_deep: dnn, and lr of "
+             "some features. deepfm: fm and dnn over the same vectors. "
              "share_bottom: one network, then a tower per task. omoe, mmoe: shared experts "
              "mixed by one gate, by one gate per task. cgc, ple: own and shared experts, on "
              "one level, on several. two_tower: a vector of the user's and one of the item's "
              "features; a task's output is their cosine. Parts that a type does not use are checked and left "
              "alone, so that one file serves several types."},
     {"bottom", OPTION_GROUP, .group = &mlp, AT(model_cfg, bottom), .models = BOTTOM,
-     .help = "The shared network of share_bottom; the network of each task of dnn. Without "
-             "layers the towers read the inputs, and dnn is linear."},
+     .help = "The shared network of share_bottom; the network of each task of dnn, "
+             "wide_deep and deepfm. Without layers the towers read the inputs, and dnn is "
+             "linear."},
+    {"wide", OPTION_GROUP, .group = &wide, .models = WIDE,
+     .help = "Weights, one per task, that go straight into the outputs: of some features in "
+             "wide_deep, of all in fm and deepfm."},
     {"experts", OPTION_GROUP, .group = &experts, .models = EXPERTS,
      .help = "Number, shape and levels of experts."},
     {"gates", OPTION_GROUP, .group = &gates, AT(model_cfg, gates), .models = EXPERTS,
@@ -714,3 +741,8 @@ static const struct option root_rows[] = {
     {"log", OPTION_GROUP, .group = &logging, AT(settings, log), .help = "Logging."},
 };
 const struct option_group option_root = {ROWS(root_rows)};
+
+const char *model_type_name(enum model_type type)
+{
+    return model_types[type];
+}

@@ -149,7 +149,7 @@ void settings_destroy(struct settings *s)
 
 const char *settings_model_name(const struct settings *s)
 {
-    return option_find(option_find(&option_root, "model")->group, "type")->names[s->model.type];
+    return model_type_name(s->model.type);
 }
 
 /* ---- one line ---- */

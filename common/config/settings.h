@@ -215,7 +215,10 @@ struct task_cfg {
 
 enum model_type {
     MODEL_LR,
+    MODEL_FM,
     MODEL_DNN,
+    MODEL_WIDE_DEEP,
+    MODEL_DEEPFM,
     MODEL_SHARE_BOTTOM,
     MODEL_OMOE,
     MODEL_MMOE,
@@ -223,6 +226,8 @@ enum model_type {
     MODEL_PLE,
     MODEL_TWO_TOWER
 };
+/* As it is written: "lr". */
+const char *model_type_name(enum model_type type);
 
 /* The two sides of two_tower. */
 enum model_side { SIDE_USER, SIDE_ITEM, N_SIDES };
@@ -241,16 +246,20 @@ struct balance_cfg {
 
 struct model_cfg {
     enum model_type type;
-    struct mlp_cfg bottom;  /* share_bottom, dnn */
+    struct mlp_cfg bottom;  /* share_bottom, dnn and what builds on it */
     size_t expert_count;    /* omoe, mmoe */
     size_t expert_own;      /* cgc, ple */
     size_t expert_shared;   /* cgc, ple */
     bool has_expert_own, has_expert_shared; /* 0 is a value of its own */
     size_t expert_levels;   /* ple */
+    struct list_cfg wide_features; /* wide_deep: names and patterns, ranges expanded */
+    struct list_cfg wide_only;     /* those of them that nothing else reads ... */
+    bool has_wide_only;            /* ... false: the crosses */
+    struct optimizer_cfg wide_optimizer; /* fm, deepfm, wide_deep: of direct inputs */
     struct mlp_cfg experts; /* layers of one expert */
     struct mlp_cfg gates;   /* hidden layers; none = one linear layer */
     struct mlp_cfg towers;
-    size_t cross_layers; /* every type but lr */
+    size_t cross_layers; /* every type but lr and fm */
     size_t cross_rank;   /* 0 = full matrices */
     struct balance_cfg balance;
     struct side_cfg user, item; /* two_tower */
@@ -409,6 +418,12 @@ void settings_destroy(struct settings *s);
  * features itself, without patterns. */
 enum status settings_sides(const struct settings *s, const char *const *features, size_t n,
                            enum model_side *out, struct error *err) MUST_USE;
+/* Does the name stand in the list, or fit a pattern of it? */
+bool settings_names_fit(const struct list_cfg *list, const char *name);
+/* The error of an entry of the list, which is `key`, that fits none of these names. */
+enum status settings_unknown_name(const struct list_cfg *list, const char *key,
+                                  const char *entry, const char *const *names, size_t n,
+                                  struct error *err);
 
 /* Warnings found while loading, one line each. Valid until settings_destroy. */
 const struct list_cfg *settings_warnings(const struct settings *s);

@@ -92,10 +92,15 @@ enum status ckpt_sparse_write(const char *temp, size_t index, size_t n_servers,
                               const struct ckpt_row_source *source,
                               void (*progress)(void *, uint64_t), void *progress_arg,
                               struct ckpt_file_info *info, struct error *err) MUST_USE;
-/* Tensors and, per optimiser slot, arrays of the same names under slot/NAME/. */
+/* An optimiser's state of some of the tensors: arrays with their names, under slot/NAME/. */
+struct ckpt_slot {
+    const char *name;
+    const struct named_array *arrays;
+    size_t n;
+};
 enum status ckpt_dense_write(const char *temp, const struct named_array *tensors, size_t n,
-                             const char *const *slots, const struct named_array *const *slot_arrays,
-                             size_t n_slots, struct ckpt_file_info *info, struct error *err) MUST_USE;
+                             const struct ckpt_slot *slots, size_t n_slots,
+                             struct ckpt_file_info *info, struct error *err) MUST_USE;
 enum status ckpt_state_write(const char *temp, const struct named_array *arrays, size_t n,
                              struct ckpt_file_info *info, struct error *err) MUST_USE;
 /* files: all of the above infos, tables with total rows. still_ours is asked just

@@ -58,20 +58,19 @@ static enum status write_tensor(struct h5 *f, const char *group,
 }
 
 static enum status write_dense(struct h5 *f, const struct named_array *tensors, size_t n,
-                               const char *const *slots,
-                               const struct named_array *const *slot_arrays,
-                               size_t n_slots, struct digest *digest, struct error *err)
+                               const struct ckpt_slot *slots, size_t n_slots,
+                               struct digest *digest, struct error *err)
 {
     char group[CKPT_NAME];
     TRY(ckpt_mark_file(f, "mtps-dense", err));
     for (size_t i = 0; i < n; i++)
         TRY(write_tensor(f, "tensor", &tensors[i], digest, err));
     for (size_t s = 0; s < n_slots; s++) {
-        if ((size_t)snprintf(group, sizeof group, "slot/%s", slots[s]) >= sizeof group)
-            return error_set(err, ST_CANTCREATE, "slot %s: the name is too long",
-                             slots[s]);
-        for (size_t i = 0; i < n; i++)
-            TRY(write_tensor(f, group, &slot_arrays[s][i], digest, err));
+        const char *name = slots[s].name;
+        if ((size_t)snprintf(group, sizeof group, "slot/%s", name) >= sizeof group)
+            return error_set(err, ST_CANTCREATE, "slot %s: the name is too long", name);
+        for (size_t i = 0; i < slots[s].n; i++)
+            TRY(write_tensor(f, group, &slots[s].arrays[i], digest, err));
     }
     return ST_OK;
 }
@@ -87,8 +86,7 @@ static enum status close_and_seal(struct h5 *f, enum status st, const char *path
 }
 
 enum status ckpt_dense_write(const char *temp, const struct named_array *tensors,
-                             size_t n, const char *const *slots,
-                             const struct named_array *const *slot_arrays, size_t n_slots,
+                             size_t n, const struct ckpt_slot *slots, size_t n_slots,
                              struct ckpt_file_info *info, struct error *err)
 {
     char path[CKPT_PATH];
@@ -97,7 +95,7 @@ enum status ckpt_dense_write(const char *temp, const struct named_array *tensors
     TRY(manifest_path(temp, "dense.h5", path, sizeof path, err));
     TRY(h5_create(path, &f, err));
     enum status st =
-        write_dense(f, tensors, n, slots, slot_arrays, n_slots, &info->digest, err);
+        write_dense(f, tensors, n, slots, n_slots, &info->digest, err);
     return close_and_seal(f, st, path, "dense.h5", info, err);
 }
 

@@ -202,12 +202,13 @@ static enum status read_dense(struct ckpt *c, struct h5 *f, struct error *err)
 {
     TRY(read_group(c, f, "tensor", "tensor/", &c->tensors, err));
     enum status st = read_group(c, f, "slot", "slot/", &c->slots, err);
-    size_t expected = c->m.n_tensors * c->m.n_slots;
-    if (st == ST_OK && (c->tensors.n != c->m.n_tensors || c->slots.n != expected))
+    /* Optimisers may share out the tensors, so a tensor need not be in every slot. */
+    size_t most = c->m.n_tensors * c->m.n_slots;
+    if (st == ST_OK && (c->tensors.n != c->m.n_tensors || c->slots.n > most))
         st = error_set(
             err, ST_NOINPUT,
-            "%s/dense.h5: %zu tensors and %zu slots, the manifest has %zu and %zu",
-            c->path, c->tensors.n, c->slots.n, c->m.n_tensors, expected);
+            "%s/dense.h5: %zu tensors and %zu slots, the manifest has %zu and up to %zu",
+            c->path, c->tensors.n, c->slots.n, c->m.n_tensors, most);
     if (st == ST_OK) return ST_OK;
     arrays_free(&c->tensors);
     arrays_free(&c->slots);

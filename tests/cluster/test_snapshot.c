@@ -55,7 +55,7 @@ static enum status commit(struct half *h, struct client *c, struct ckpt_save *sa
     const struct named_array dense = {"dense", DTYPE_F32, 1, h->toy->server.n_dense,
                                       0,       h->params};
     const struct named_array state = {"step", DTYPE_U64, 1, 0, 0, &h->step};
-    TRY(ckpt_dense_write(ckpt_save_path(save), &dense, 1, NULL, NULL, 0, &files[n], err));
+    TRY(ckpt_dense_write(ckpt_save_path(save), &dense, 1, NULL, 0, &files[n], err));
     TRY(ckpt_state_write(ckpt_save_path(save), &state, 1, &files[n + 1], err));
     describe(h->toy, tables);
     struct ckpt_meta meta = {.step = h->step,

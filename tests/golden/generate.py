@@ -44,6 +44,12 @@ CASES = [  # name, type, activation, parts
     ("omoe", "omoe", "relu", {"count": 3, "experts": [4], "towers": [3]}),
     ("mmoe", "mmoe", "relu", {"count": 3, "experts": [4], "towers": [3]}),
     ("mmoe_gate_mlp", "mmoe", "gelu", {"count": 2, "experts": [4, 3], "gates": [3], "towers": [3]}),
+    ("fm", "fm", "relu", {"wide": ["user", "num", "seen", "level", "tags", "more"]}),
+    ("wide_deep", "wide_deep", "relu",
+     {"bottom": [4], "wide": ["num", "seen", "level", "tags"], "only": ["level", "tags"]}),
+    ("deepfm", "deepfm", "silu",
+     {"bottom": [4, 3], "wide": ["user", "num", "seen", "level", "tags", "more"]}),
+    ("deepfm_cross", "deepfm", "tanh", {"bottom": [3], "cross": 1, "wide": ["num", "seen", "tags"]}),
     ("cgc", "cgc", "relu", {"own": 2, "shared": 1, "experts": [3], "towers": [3]}),
     ("ple", "ple", "silu", {"own": 2, "shared": 1, "levels": 2, "experts": [3], "towers": [3]}),
     ("mmoe_norm", "mmoe", "gelu",
@@ -167,8 +173,13 @@ class Case:
     def __init__(self, number, name, kind, activation, parts):
         self.kind, self.act, self.parts = kind, ACTIVATIONS[activation], parts
         self.random = torch.Generator().manual_seed(parts.get("seed", 1000 + number))
-        self.dims = (K, K) if kind == "lr" else DIMS
+        self.dims = {"lr": (K, K), "fm": (3, 3), "deepfm": (3, 3)}.get(kind, DIMS)
         self.tables = [self.values(VOCABULARY[t], self.dims[t]) for t in range(2)]
+        self.wide = parts.get("wide", [])  # features with a weight for every task
+        self.only = parts.get("only", [])  # of these, those that nothing else reads
+        if self.wide:  # tables 2 and 3: weights of the ids of tables 0 and 1
+            self.dims += (K, K)
+            self.tables += [self.values(VOCABULARY[t], K) for t in range(2)]
         self.params = {}
         self.training = None  # or step and rows
         print("case", name, 1, kind)
@@ -177,6 +188,10 @@ class Case:
         print("balance", self.how, 0)
         for part in ("bottom", "experts", "gates", "towers", "attention"):
             put("sizes", part, parts.get(part, []))
+        for feature in self.wide:
+            print("wide", feature, 0)
+        for feature in self.only:
+            print("only", feature, 0)
         for part in ("count", "own", "shared", "levels", "norm", "dropout", "l2"):
             put("number", part, [parts.get(part, 0)])
         for part in ("cross", "rank", "temperature"):
@@ -242,10 +257,12 @@ class Case:
             out.append((a * e).sum(0))
         return torch.stack(out)
 
-    def inputs(self, tables, first, end):
-        """Pooled rows, one-hot levels and numbers of rows [first, end), by feature."""
+    def inputs(self, tables, first, end, shift=0):
+        """Pooled rows, one-hot levels and numbers of rows [first, end), by feature. shift:
+        2 for the rows of the wide part."""
         n, out = end - first, []
         for name, kind, where, pool in FEATURES:
+            where += shift if kind == "id" else 0
             if kind == "dense":
                 out.append((name, NUMBERS[first:end]))
             elif kind == "one_hot":
@@ -332,18 +349,48 @@ class Case:
         return [(user[k] * item[k]).sum(1, keepdim=True) / self.parts["temperature"] +
                 self.param(f"match/{TASKS[k]}/b", 1, 1) for k in range(K)]
 
+    def wide_part(self, tables, first, end):
+        """Sum over the wide features: an id's row, numbers and levels times weights."""
+        z = 0
+        kinds = {f[0]: f[1] for f in FEATURES}
+        for name, block in self.inputs(tables, first, end, 2):
+            if name not in self.wide:
+                continue
+            if kinds[name] != "id":
+                w = [self.param(f"wide/{t}/w/{name}", block.shape[1], 1) for t in TASKS]
+                block = block @ torch.cat(w, 1)
+            z = z + block
+        return z
+
+    def pairs(self, x, d):
+        """Every two fields' vectors multiplied, one by one, weighted by task."""
+        kinds = {f[0]: f[1] for f in FEATURES}
+        v = [block if kinds[name] == "id" else
+             block @ self.param(f"vector/{name}", block.shape[1], d) for name, block in x]
+        p = sum(v[a] * v[b] for a in range(len(v)) for b in range(a + 1, len(v)))
+        return p @ torch.cat([self.param(f"fm/{t}/w", d, 1) for t in TASKS], 1)
+
     def forward(self, tables, first=0, end=B):
-        x = self.inputs(tables, first, end)
+        z = self.main_part(tables, first, end)
+        return z + self.wide_part(tables, first, end) if self.wide else z
+
+    def main_part(self, tables, first, end):
+        x = [(n, v) for n, v in self.inputs(tables, first, end) if n not in self.only]
         if self.kind == "two_tower":
             return torch.cat(self.two_tower(x), 1)
-        x = self.cross(x)
+        start, x = x, self.cross(x)
+        if self.kind == "fm":
+            return self.pairs(x, 3) + torch.cat(
+                [self.param(f"fm/{t}/b", 1, 1) for t in TASKS], 1)
         if self.kind == "lr":
             numbers = [(n, v) for (n, v), f in zip(x, FEATURES) if f[1] != "id"]
             direct = sum(v for (n, v), f in zip(x, FEATURES) if f[1] == "id")
             z = [self.linear(f"lr/{t}", 0, numbers, 1) for t in TASKS]
             return torch.cat(z, 1) + direct
-        if self.kind == "dnn":
+        if self.kind in ("dnn", "wide_deep", "deepfm"):
             z = [self.mlp(f"dnn/{t}", x, self.parts["bottom"], 1) for t in TASKS]
+            if self.kind == "deepfm":
+                return torch.cat(z, 1) + self.pairs(start, 3)
         elif self.kind == "share_bottom":
             s = self.mlp("bottom", x, self.parts["bottom"])
             z = [self.tower(k, seen) for k, seen in enumerate(self.meet(s))]
@@ -404,7 +451,7 @@ class Case:
         z = self.forward(tables)
         if self.how == "uncertainty":
             self.log_variances()
-        for t in range(2):
+        for t in range(len(tables)):
             put("table", str(t), self.tables[t].flatten().tolist())
         for name, p in self.params.items():
             put("param", name, p.detach().flatten().tolist())
@@ -414,7 +461,7 @@ class Case:
         total.backward()
         for name, p in self.params.items():
             put("grad", name, p.grad.flatten().tolist(), 6)
-        for t in range(2):
+        for t in range(len(tables)):
             put("row_grad", str(t), tables[t].grad.flatten().tolist(), 6)
 
     def report_run(self, run):
@@ -431,11 +478,11 @@ class Case:
                 loss = loss + self.parts.get("l2", 0) / 2 * (used * used).sum()
             loss.backward()
             dense.step()
-            for i in range(2):
-                rows.step(i, tables[i], live[i].grad, touched(i, first, end), t + 1)
+            for i in range(len(tables)):
+                rows.step(i, tables[i], live[i].grad, touched(i % 2, first, end), t + 1)
         for name, p in self.params.items():
             put(f"after_{run}", name, p.detach().flatten().tolist(), 6)
-        for i in range(2):
+        for i in range(len(tables)):
             put(f"rows_after_{run}", str(i), tables[i].flatten().tolist(), 6)
         self.params = saved
 
@@ -485,7 +532,7 @@ class DenseFtrl:
 
 
 def dense_optimizer(run, params):
-    rest = {"b", "gain", "bias", "log_variance"}
+    rest = {"b", "gain", "bias", "log_variance", "fm"}
     weights = [p for n, p in params.items() if not rest & set(n.split("/"))]
     biases = [p for n, p in params.items() if rest & set(n.split("/"))]
     if run == "ftrl":

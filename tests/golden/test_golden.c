@@ -21,7 +21,8 @@ enum {
     B = 6,
     K = 3,
     N_IDS = 4,
-    N_TABLES = 2,
+    N_INPUTS = 6,
+    N_TABLES = 4, /* the last two have the keys of the first two: rows of a wide part */
     MOST_IDS = 5,
     MOST_ITEMS = 24,
     N_STEPS = 3,
@@ -80,7 +81,8 @@ static void part_tables(struct part *p, uint32_t item[N_IDS][MOST_ITEMS], const 
     for (size_t t = 0; t < N_TABLES; t++) {
         uint32_t count[MOST_IDS] = {0};
         for (size_t f = 0; f < N_IDS; f++)
-            for (size_t i = 0; i < n[f] && ids[f].table == t; i++) count[item[f][i]]++;
+            for (size_t i = 0; i < n[f] && ids[f].table == t % 2; i++)
+                count[item[f][i]]++;
         size_t u = 0;
         for (uint32_t v = 0; v < MOST_IDS; v++) {
             if (count[v] == 0) continue;
@@ -160,7 +162,7 @@ struct golden_case {
     const struct golden_file *file;
     size_t at; /* its line */
     bool project;
-    size_t dim[N_TABLES];
+    size_t n_tables, dim[N_TABLES];
     struct model *model;
     struct model_work *work;
     float *params, *grad;
@@ -199,10 +201,8 @@ static size_t number(const struct golden_case *c, const char *name)
 
 static enum model_type type_of(const char *word)
 {
-    static const char *const names[] = {"lr",   "dnn", "share_bottom", "omoe",
-                                        "mmoe", "cgc", "ple",          "two_tower"};
-    for (int i = 0; i < 8; i++)
-        if (strcmp(names[i], word) == 0) return (enum model_type)i;
+    for (enum model_type t = MODEL_LR; t <= MODEL_TWO_TOWER; t++)
+        if (strcmp(model_type_name(t), word) == 0) return t;
     fail_msg("unknown type %s", word);
     return MODEL_LR;
 }
@@ -235,7 +235,42 @@ static void own_parts(const struct golden_case *c, struct model_task *t, size_t 
     }
 }
 
+static const char *const table_names[N_TABLES] = {"0", "1", "2", "3"};
 static const double scale[K] = {0.25, 0.2, 0.25};
+
+/* Features that are not in the wide part alone, then the wide ones; gives their number. */
+static size_t make_inputs(struct golden_case *c, struct model_input *out)
+{
+    const struct model_input inputs[N_INPUTS] = {
+        {"user", INPUT_ID, 0, c->dim[0], 0, POOL_SUM, c->project, false},
+        {"num", INPUT_DENSE, 0, 2, 0, POOL_SUM, false, false},
+        {"seen", INPUT_ID, 1, c->dim[0], 0, POOL_MEAN, c->project, false},
+        {"level", INPUT_ONE_HOT, 0, 3, 0, POOL_SUM, false, false},
+        {"tags", INPUT_ID, 2, c->dim[1], 1, POOL_SUM, c->project, false},
+        {"more", INPUT_ID, 3, c->dim[1], 1, POOL_SQRTN, c->project, false},
+    };
+    static const char *const wide_names[N_INPUTS] = {"wide/user",  "wide/num",
+                                                     "wide/seen",  "wide/level",
+                                                     "wide/tags",  "wide/more"};
+    size_t n = 0;
+    for (size_t i = 0; i < N_INPUTS; i++)
+        if (golden_find(c->file, c->at, "only", inputs[i].name) == NULL)
+            out[n++] = inputs[i];
+    c->n_tables = 2;
+    for (size_t i = 0; i < N_INPUTS; i++) {
+        if (golden_find(c->file, c->at, "wide", inputs[i].name) == NULL) continue;
+        c->n_tables = N_TABLES;
+        out[n] = inputs[i];
+        out[n].name = wide_names[i];
+        out[n].direct = true;
+        if (inputs[i].kind == INPUT_ID) {
+            out[n].table += 2;
+            out[n].width = K;
+        }
+        n++;
+    }
+    return n;
+}
 
 static void make_model(struct golden_case *c)
 {
@@ -252,15 +287,12 @@ static void make_model(struct golden_case *c)
     };
     size_t own_sizes[K][3 * 4];
     for (size_t k = 0; k < K; k++) own_parts(c, &tasks[k], own_sizes[k]);
-    for (size_t t = 0; t < N_TABLES; t++) c->dim[t] = model_row_dim(type, 2 + t, K);
-    struct model_input inputs[] = {
-        {"user", INPUT_ID, 0, c->dim[0], 0, POOL_SUM, c->project, false},
-        {"num", INPUT_DENSE, 0, 2, 0, POOL_SUM, false, false},
-        {"seen", INPUT_ID, 1, c->dim[0], 0, POOL_MEAN, c->project, false},
-        {"level", INPUT_ONE_HOT, 0, 3, 0, POOL_SUM, false, false},
-        {"tags", INPUT_ID, 2, c->dim[1], 1, POOL_SUM, c->project, false},
-        {"more", INPUT_ID, 3, c->dim[1], 1, POOL_SQRTN, c->project, false},
-    };
+    bool pairs = type == MODEL_FM || type == MODEL_DEEPFM;
+    c->dim[0] = model_row_dim(type, pairs ? 3 : 2, K);
+    c->dim[1] = model_row_dim(type, 3, K);
+    c->dim[2] = c->dim[3] = K;
+    struct model_input inputs[2 * N_INPUTS];
+    size_t n_inputs = make_inputs(c, inputs);
     static const enum model_side side[] = {SIDE_USER, SIDE_USER, SIDE_USER,
                                            SIDE_ITEM, SIDE_ITEM, SIDE_ITEM};
     struct model_cfg cfg = {.type = type,
@@ -282,12 +314,13 @@ static void make_model(struct golden_case *c)
     const struct model_attention seen = {2, 0, attention.layers, attention.activation};
     struct model_spec spec = {.cfg = cfg,
                               .inputs = inputs,
-                              .n_inputs = 6,
+                              .n_inputs = n_inputs,
                               .tasks = tasks,
                               .n_tasks = K,
                               .table_dim = c->dim,
-                              .n_tables = N_TABLES,
+                              .n_tables = c->n_tables,
                               .n_dense = 2,
+                              .vector = 3,
                               .seed = SEED,
                               .attention = &seen,
                               .n_attention = attention.layers.n > 0,
@@ -312,8 +345,8 @@ static void load_params(struct golden_case *c)
          i < c->file->n && strcmp(c->file->lines[i].key, "case") != 0; i++)
         lines += strcmp(c->file->lines[i].key, "param") == 0;
     assert_int_equal(lines, n); /* neither side has a tensor that the other lacks */
-    for (size_t t = 0; t < N_TABLES; t++) {
-        const struct golden_line *l = line(c, "table", t == 0 ? "0" : "1");
+    for (size_t t = 0; t < c->n_tables; t++) {
+        const struct golden_line *l = line(c, "table", table_names[t]);
         floats(l, 0, l->n, c->table[t]);
     }
 }
@@ -373,14 +406,26 @@ static void case_close(struct golden_case *c)
     free(c->grad);
 }
 
+/* The tables' rows as the part's distinct ids see them. */
+static struct model_rows rows_of(const struct golden_case *c, const struct part *p,
+                                 const float **rows, const uint32_t **place)
+{
+    for (size_t t = 0; t < N_TABLES; t++) {
+        rows[t] = c->table[t];
+        place[t] = p->codes[t];
+    }
+    return (struct model_rows){rows, place};
+}
+
 static void step(struct golden_case *c, struct part *p, double *loss)
 {
     if (balance_of(c) != BALANCE_FIXED)
         p->batch.step = ascending_step(c, p->batch.row[0]);
-    const float *rows[] = {c->table[0], c->table[1]};
-    const uint32_t *place[] = {p->codes[0], p->codes[1]};
-    struct model_rows r = {rows, place};
-    float *row_grad[] = {c->row_grad[0], c->row_grad[1]};
+    const float *rows[N_TABLES];
+    const uint32_t *place[N_TABLES];
+    float *row_grad[N_TABLES];
+    struct model_rows r = rows_of(c, p, rows, place);
+    for (size_t t = 0; t < N_TABLES; t++) row_grad[t] = c->row_grad[t];
     assert_true(model_step(c->model, c->params, &p->batch, &r, scale, c->work, c->grad,
                            row_grad, loss));
 }
@@ -413,9 +458,9 @@ static void check_logits(const struct golden_case *c, const struct part *p)
     struct infer *f;
     struct infer_work *w;
     struct error err;
-    const float *tables[] = {c->table[0], c->table[1]};
-    const uint32_t *place[] = {p->codes[0], p->codes[1]};
-    struct model_rows rows = {tables, place};
+    const float *tables[N_TABLES];
+    const uint32_t *place[N_TABLES];
+    struct model_rows rows = rows_of(c, p, tables, place);
     const struct golden_line *l = line(c, "logits", NULL);
     model_forward_reference(c->model, c->params, &p->batch, &rows, z);
     for (size_t i = 0; i < l->n; i++) expect(l, i, (double)z[i], TOLERANCE);
@@ -436,10 +481,10 @@ static void check_step(struct golden_case *c)
     step(c, &p, loss);
     for (size_t k = 0; k < K; k++) expect(line(c, "loss", NULL), k, loss[k], TOLERANCE);
     expect_tensors(c, "grad", c->grad, TOLERANCE);
-    for (size_t t = 0; t < N_TABLES; t++)
+    for (size_t t = 0; t < c->n_tables; t++)
         for (size_t u = 0; u < p.tables[t].n; u++)
             for (size_t j = 0; j < c->dim[t]; j++)
-                expect(line(c, "row_grad", t == 0 ? "0" : "1"),
+                expect(line(c, "row_grad", table_names[t]),
                        p.codes[t][u] * c->dim[t] + j,
                        (double)c->row_grad[t][u * c->dim[t] + j], TOLERANCE);
 }
@@ -510,7 +555,7 @@ static void apply(struct golden_case *c, const struct run *r, const struct part 
     struct optim dense = optim_make(&r->dense, r->dense.lr, t);
     struct optim rows = optim_make(&r->rows, r->rows.lr, t);
     optim_dense(&dense, model_n_params(c->model), c->grad, c->params, s->slot, s->decay);
-    for (size_t i = 0; i < N_TABLES; i++)
+    for (size_t i = 0; i < c->n_tables; i++)
         for (size_t u = 0; u < p->tables[i].n; u++) {
             size_t id = p->codes[i][u], dim = c->dim[i];
             float *g = c->row_grad[i] + u * dim;
@@ -538,8 +583,8 @@ static void check_run(struct golden_case *c, const struct run *r)
     snprintf(key, sizeof key, "after_%s", r->name);
     expect_tensors(c, key, c->params, TOLERANCE_AFTER);
     snprintf(key, sizeof key, "rows_after_%s", r->name);
-    for (size_t t = 0; t < N_TABLES; t++) {
-        const struct golden_line *l = line(c, key, t == 0 ? "0" : "1");
+    for (size_t t = 0; t < c->n_tables; t++) {
+        const struct golden_line *l = line(c, key, table_names[t]);
         for (size_t i = 0; i < l->n; i++)
             expect(l, i, (double)c->table[t][i], TOLERANCE_AFTER);
     }
@@ -593,6 +638,10 @@ GOLDEN(dropout)
 GOLDEN(l2)
 GOLDEN(attention)
 GOLDEN(own_parts)
+GOLDEN(fm)
+GOLDEN(wide_deep)
+GOLDEN(deepfm)
+GOLDEN(deepfm_cross)
 
 /* The generator was fed the masks that the model uses: layers by name, steps, rows. */
 static void masks_are_the_models(void **state)
@@ -681,6 +730,10 @@ int main(void)
         cmocka_unit_test(test_mgda_ple),
         cmocka_unit_test(test_two_tower),
         cmocka_unit_test(test_two_tower_cross),
+        cmocka_unit_test(test_fm),
+        cmocka_unit_test(test_wide_deep),
+        cmocka_unit_test(test_deepfm),
+        cmocka_unit_test(test_deepfm_cross),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -198,9 +198,12 @@ static void make(struct bundle_sample *s)
     must(s, settings_parse(config, "sample.yaml", NULL, 0, &s->settings, &s->err));
     must(s, schema_build(s->settings, &columns, false, &s->schema, &s->err));
     fill_fit(s);
-    assemble_table_dims(s->settings, s->schema, s->table_dim);
-    struct assembly a = {s->settings, s->schema, s->fit, s->table_dim, NULL};
+    struct model_tables *tables;
+    must(s, model_tables_make(s->settings, s->schema, &tables, &s->err));
+    memcpy(s->table_dim, tables->dim, tables->n * sizeof *s->table_dim);
+    struct assembly a = {s->settings, s->schema, s->fit, tables, NULL};
     must(s, assemble_model(&a, &s->model, &s->err));
+    model_tables_destroy(tables);
     size_t n;
     const struct model_tensor *t = model_tensors(s->model, &n);
     s->params = mem_zeroed(model_n_params(s->model), sizeof *s->params);

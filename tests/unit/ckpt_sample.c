@@ -169,9 +169,8 @@ static enum status write_dense(const struct sample *s, const char *temp,
                                     {"tower/a/b", DTYPE_F32, 1, 6, 0, bm}};
     const struct named_array v[] = {{"tower/a/w", DTYPE_F32, 5, 6, 0, wv},
                                     {"tower/a/b", DTYPE_F32, 1, 6, 0, bv}};
-    const char *const names[] = {"m", "v"};
-    const struct named_array *const slots[] = {m, v};
-    return ckpt_dense_write(temp, tensors, 2, names, slots, 2, info, err);
+    const struct ckpt_slot slots[] = {{"m", m, 2}, {"v", v, 2}};
+    return ckpt_dense_write(temp, tensors, 2, slots, 2, info, err);
 }
 
 static enum status write_state(const struct sample *s, const char *temp,

@@ -132,10 +132,11 @@ static enum status next(void *arg, size_t table, struct ckpt_rows *rows, struct 
 
 static void describe(const struct session *s, struct ckpt_table *out)
 {
-    for (size_t t = 0; t < s->schema->n_tables; t++) {
-        struct optim_layout l = optim_layout(s->schema->tables[t]->optimizer.kind, s->table_dim[t]);
-        out[t] = (struct ckpt_table){.name = s->schema->table_names[t],
-                                     .dim = s->table_dim[t],
+    for (size_t t = 0; t < s->tables->n; t++) {
+        struct table_cfg cfg = model_tables_cfg(s->spec.settings, s->tables->name[t]);
+        struct optim_layout l = optim_layout(cfg.optimizer.kind, s->tables->dim[t]);
+        out[t] = (struct ckpt_table){.name = s->tables->name[t],
+                                     .dim = s->tables->dim[t],
                                      .n_slots = l.n_slots,
                                      .slot_name = {l.name[0], l.name[1]},
                                      .slot_width = {l.width[0], l.width[1]}};
@@ -151,14 +152,12 @@ static void write_dense(const struct session *s, const char *temp, struct ckpt_f
     check(dense_make(s, &d, &err), &err);
     model_init_params(s->model, 99, d.params);
     struct named_array *views = mem_array(3 * n, sizeof *views);
-    const struct named_array *slots[2] = {views + n, views + 2 * n};
+    struct ckpt_slot slots[2 * OPTIM_MAX_SLOTS];
     dense_views(s->model, d.params, views);
-    for (size_t k = 0; k < d.layout.n_slots; k++) {
+    for (size_t k = 0; k < d.n_slots; k++)
         for (size_t i = 0; i < d.n; i++) d.slots[k][i] = (float)(2 + k) * fabsf(d.params[i]);
-        dense_views(s->model, d.slots[k], views + (k + 1) * n);
-    }
-    check(ckpt_dense_write(temp, views, n, d.layout.name, slots, d.layout.n_slots, info, &err),
-          &err);
+    size_t n_slots = dense_slots(s->model, &d, views + n, slots);
+    check(ckpt_dense_write(temp, views, n, slots, n_slots, info, &err), &err);
     mem_free(views);
     dense_close(&d);
 }
@@ -195,7 +194,7 @@ void hot_sample_save(const struct tmpdir *dir, const char *name, const struct ho
     struct source *source = mem_zeroed(1, sizeof *source);
     source->tables = tables;
     const struct ckpt_row_source rows = {source, next};
-    size_t n_tables = s->session->schema->n_tables;
+    size_t n_tables = s->session->tables->n;
     const char *temp = ckpt_save_path(save);
     check(ckpt_sparse_write(temp, 0, 1, tables, n_tables, &rows, NULL, NULL, &files[0], &err), &err);
     write_dense(s->session, temp, &files[1]);

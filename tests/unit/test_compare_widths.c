@@ -139,6 +139,9 @@ static void only_used_parts_are_scaled(void **state)
                  {"model.experts.layers=[12, 5]", "model.experts.layers", 2, 12, 5},
                  {"model.type=share_bottom", "model.bottom.layers", 1, 459, 0},
                  {"model.type=dnn", "model.bottom.layers", 1, 459, 0},
+                 {"model.type=wide_deep", "model.bottom.layers", 1, 459, 0},
+                 {"model.type=deepfm", "model.bottom.layers", 1, 459, 0},
+                 {"model.type=fm", NULL, 0, 0, 0},
                  {"model.type=lr", NULL, 0, 0, 0}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct settings *s;

@@ -28,12 +28,11 @@ static void a_key_is_explained(void **state)
     (void)state;
     explains("train.batch_size", "value:    whole number, 1 to 16777216 rows\n");
     explains("train.batch_size", "default:  1024\n");
-    explains("model.type", "lr | dnn | share_bottom | omoe | mmoe | cgc | ple");
+    explains("model.type", "lr | fm | dnn | wide_deep | deepfm | share_bottom | omoe | mmoe");
     explains("cluster.threads", "or auto\n");
     explains("features.pool", "only for: features of kind id\n");
-    explains("model.bottom", "used by:  model type dnn, share_bottom\n");
-    explains("model.cross", "used by:  model type dnn, share_bottom, omoe, mmoe, cgc, ple, "
-             "two_tower\n");
+    explains("model.bottom", "used by:  model type dnn, wide_deep, deepfm, share_bottom\n");
+    explains("model.cross", "used by:  model type dnn, wide_deep, deepfm, share_bottom, omoe");
     explains(NULL, "    checkpoint ");
 }
 
@@ -66,7 +65,7 @@ static void an_unknown_key_is_an_error(void **state)
     assert_string_equal(err.text, "there is no key 'train.lane': 'lane' is unknown");
     assert_string_equal(err.hint, "did you mean 'lanes'?");
     assert_int_equal(docs_explain("train.lanes.x", &text, &err), ST_USAGE);
-    assert_int_equal(docs_explain("model.type.fm", &text, &err), ST_USAGE);
+    assert_int_equal(docs_explain("model.type.x", &text, &err), ST_USAGE);
 }
 
 /* docs/configuration.md is what the table gives. */

@@ -85,8 +85,9 @@ static void unknown_words_are_errors(void **state)
     (void)state;
     config_refused("data: {train: {files: a}}\nfeatures: [{name: a}]\ntasks: {t: {label: y}}\n"
                    "model: {type: mmeo}\n", NULL,
-                   "c.yaml:4:15: model.type: 'mmeo' is unknown: expected lr | dnn | share_bottom "
-                   "| omoe | mmoe | cgc | ple | two_tower", "did you mean 'mmoe'?");
+                   "c.yaml:4:15: model.type: 'mmeo' is unknown: expected lr | fm | dnn | wide_deep "
+                   "| deepfm | share_bottom | omoe | mmoe | cgc | ple "
+                   "| two_tower", "did you mean 'mmoe'?");
     config_more_refused("train: {optimizer: {adm: {lr: 1}}}\n",
                         "c.yaml:5:21: train.optimizer: 'adm' is unknown: expected sgd | adagrad "
                         "| adam | ftrl", "did you mean 'adam'?");
@@ -182,6 +183,10 @@ static void missing_parts_of_a_model_are_errors(void **state)
                   "bottom: {layers");
     model_refused("{type: share_bottom, bottom: {layers: [8]}}",
                   "c.yaml:4:8: model type share_bottom needs 'model.towers.layers'", NULL);
+    model_refused("{type: wide_deep, bottom: {layers: [8]}}",
+                  "c.yaml:4:8: model type wide_deep needs 'model.wide.features'", "wide: {features");
+    model_refused("{type: deepfm}", "c.yaml:4:8: model type deepfm needs 'model.bottom.layers'",
+                  NULL);
     model_refused("{type: mmoe, experts: {layers: [8]}}",
                   "c.yaml:4:8: model type mmoe needs 'model.experts.count'", NULL);
     model_refused("{type: omoe, experts: {count: 2}}",

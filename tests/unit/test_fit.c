@@ -333,7 +333,7 @@ static struct ckpt *through_checkpoint(struct data_sample *s, const struct fit *
     const char *temp = ckpt_save_path(save);
     expect_ok(s, ckpt_sparse_write(temp, 0, 1, NULL, 0, &source, NULL, NULL, &info[0],
                                    &s->err));
-    expect_ok(s, ckpt_dense_write(temp, &tensor, 1, NULL, NULL, 0, &info[1], &s->err));
+    expect_ok(s, ckpt_dense_write(temp, &tensor, 1, NULL, 0, &info[1], &s->err));
     expect_ok(s, ckpt_state_write(temp, arrays, n, &info[2], &s->err));
     expect_ok(s, ckpt_commit(save, &meta, NULL, 0, info, 3, NULL, NULL, &path, &s->err));
     struct ckpt *c;

@@ -41,24 +41,26 @@ static void make_server(struct started *s)
     struct error err;
     const struct session *session = s->side.session;
     struct table_spec tables[8];
-    for (size_t t = 0; t < session->schema->n_tables; t++)
-        tables[t] = (struct table_spec){.name = session->schema->table_names[t],
-                                        .dim = session->table_dim[t],
-                                        .init = session->schema->tables[t]->init,
-                                        .optimizer = session->schema->tables[t]->optimizer};
+    for (size_t t = 0; t < session->tables->n; t++) {
+        struct table_cfg cfg = model_tables_cfg(s->side.settings, session->tables->name[t]);
+        tables[t] = (struct table_spec){.name = session->tables->name[t],
+                                        .dim = session->tables->dim[t],
+                                        .init = cfg.init,
+                                        .optimizer = cfg.optimizer};
+    }
     struct server_spec spec = {.n_servers = 1,
                                .n_workers = 1,
                                .n_lanes = 4,
                                .n_shards = 3,
                                .seed = s->side.settings->seed,
                                .tables = tables,
-                               .n_tables = session->schema->n_tables,
+                               .n_tables = session->tables->n,
                                .n_dense = model_n_params(session->model),
                                .dense_optimizer = s->side.settings->train.optimizer};
     check(server_create(&spec, &s->server, &err), &err);
     s->port = server_port(s->server);
     struct client_spec client = {.n_tables = spec.n_tables,
-                                 .dim = session->table_dim,
+                                 .dim = session->tables->dim,
                                  .n_dense = spec.n_dense,
                                  .max_parts = 4};
     check(client_create_local(&client, &s->port, &s->client, &err), &err);
@@ -167,7 +169,7 @@ static uint64_t n_rows(const struct started *s)
     uint64_t rows[8], sum = 0;
     struct error err;
     check(client_digest(s->client, &d, rows, &err), &err);
-    for (size_t t = 0; t < s->side.session->schema->n_tables; t++) sum += rows[t];
+    for (size_t t = 0; t < s->side.session->tables->n; t++) sum += rows[t];
     return sum;
 }
 

@@ -58,6 +58,19 @@ static const struct toy_cfg every_type[] = {
     {MMOE, .cross = 1, .rank = 3},
     {TWO_TOWER},
     {TWO_TOWER, .cross = 1, .norm = NORM_LAYER, .dropout = 0.5},
+    {.type = MODEL_FM, .n_rows = 6, .n_tasks = 2, .seed = 1, .wide = true},
+    {.type = MODEL_WIDE_DEEP,
+     .n_rows = 6,
+     .n_tasks = 2,
+     .seed = 1,
+     .bottom = {5},
+     .wide = true},
+    {.type = MODEL_DEEPFM,
+     .n_rows = 6,
+     .n_tasks = 2,
+     .seed = 1,
+     .bottom = {5, 3},
+     .wide = true},
 };
 enum { N_TYPES = sizeof every_type / sizeof every_type[0] };
 
@@ -414,6 +427,42 @@ static void test_step_repeats_bit_for_bit(void **state)
     }
 }
 
+/* One field has nothing to be multiplied with: fm is then its linear part, to the bit. */
+static void test_fm_of_one_field_is_linear(void **state)
+{
+    (void)state;
+    struct toy t;
+    struct infer *f;
+    struct infer_work *w;
+    struct error err;
+    float z[6 * 2];
+    toy_create(&t, &(struct toy_cfg){
+                       .type = MODEL_FM, .n_rows = 6, .n_tasks = 2, .n_inputs = 1, .seed = 3});
+    toy_randomise(&t);
+    const float *bias = &t.params[tensor(&t, "fm/task0/b")->offset];
+    assert_int_equal(infer_create(t.model, t.params, &f, &err), ST_OK);
+    assert_int_equal(infer_work_create(f, 6, &w, &err), ST_OK);
+    infer_forward(f, &t.batch, &t.rows, w, z);
+    for (size_t i = 0; i < 12; i++) assert_true(z[i] == bias[i % 2]);
+    infer_work_destroy(w);
+    infer_destroy(f);
+    toy_destroy(&t);
+}
+
+/* With one task the factors have no weights: that is the machine of the paper. With more,
+ * every task starts from it. */
+static void test_fm_starts_as_in_the_paper(void **state)
+{
+    (void)state;
+    struct toy t;
+    toy_create(&t, &(struct toy_cfg){.type = MODEL_FM, .n_rows = 6, .n_tasks = 1, .seed = 3});
+    assert_null(toy_tensor(&t, "fm/task0/w"));
+    toy_destroy(&t);
+    toy_create(&t, &(struct toy_cfg){.type = MODEL_FM, .n_rows = 6, .n_tasks = 3, .seed = 3});
+    for (size_t j = 0; j < 3; j++) assert_true(*at(&t, tensor(&t, "fm/task2/w"), j, 0) == 1);
+    toy_destroy(&t);
+}
+
 /* A step of no rows gives zeros. */
 static void test_empty_lane_gives_zeros(void **state)
 {
@@ -742,6 +791,8 @@ int main(void)
         cmocka_unit_test(test_absent_labels_add_nothing),
         cmocka_unit_test(test_losses_are_scaled_per_task),
         cmocka_unit_test(test_step_repeats_bit_for_bit),
+        cmocka_unit_test(test_fm_of_one_field_is_linear),
+        cmocka_unit_test(test_fm_starts_as_in_the_paper),
         cmocka_unit_test(test_empty_lane_gives_zeros),
         cmocka_unit_test(test_non_finite_is_noticed),
         cmocka_unit_test(test_overflowing_gradient_is_noticed),

@@ -96,10 +96,40 @@ static void test_gradient_lr_without_numbers(void **state)
 static void test_gradient_direct_inputs(void **state)
 {
     (void)state;
-    check(&(struct toy_cfg){.type = MODEL_DNN, BASE, .bottom = {4}, .wide = true});
+    check(&(struct toy_cfg){.type = MODEL_WIDE_DEEP, BASE, .bottom = {4}, .wide = true});
+    check(&(struct toy_cfg){.type = MODEL_WIDE_DEEP, BASE, .wide = true});
     check(&(struct toy_cfg){.type = MODEL_LR, BASE, .wide = true});
     check(&(struct toy_cfg){
         .type = MODEL_CGC, BASE, .own = 1, .shared = 1, .experts = {4}, .wide = true});
+}
+
+/* Interactions with and without a linear part; of one field, of one task, of twelve. */
+static void test_gradient_fm(void **state)
+{
+    (void)state;
+    check(&(struct toy_cfg){.type = MODEL_FM, BASE, .wide = true});
+    check(&(struct toy_cfg){.type = MODEL_FM, BASE});
+    check(&(struct toy_cfg){.type = MODEL_FM, BASE, .n_inputs = 1, .wide = true});
+    check(&(struct toy_cfg){.type = MODEL_FM, .n_rows = 5, .n_tasks = 1, .seed = 7});
+    check(&(struct toy_cfg){
+        .type = MODEL_FM, .n_rows = 5, .n_tasks = 12, .seed = 7, .wide = true});
+    check(&(struct toy_cfg){.type = MODEL_FM, .n_rows = 140, .n_tasks = 2, .seed = 7});
+}
+
+/* The same vectors in the interactions and in the networks, with and without layers. */
+static void test_gradient_deepfm(void **state)
+{
+    (void)state;
+    check(&(struct toy_cfg){.type = MODEL_DEEPFM, BASE, .bottom = {6, 5}, .wide = true});
+    check(&(struct toy_cfg){.type = MODEL_DEEPFM, BASE});
+    check(&(struct toy_cfg){.type = MODEL_DEEPFM,
+                            .n_rows = 140,
+                            .n_tasks = 1,
+                            .seed = 7,
+                            .bottom = {4},
+                            .wide = true});
+    check(&(struct toy_cfg){
+        .type = MODEL_DEEPFM, BASE, .bottom = {4}, .cross = 2, .wide = true});
 }
 
 static void test_gradient_dnn(void **state)
@@ -572,6 +602,8 @@ int main(void)
         cmocka_unit_test(test_gradient_lr_without_numbers),
         cmocka_unit_test(test_gradient_direct_inputs),
         cmocka_unit_test(test_gradient_dnn),
+        cmocka_unit_test(test_gradient_fm),
+        cmocka_unit_test(test_gradient_deepfm),
         cmocka_unit_test(test_gradient_share_bottom),
         cmocka_unit_test(test_gradient_omoe),
         cmocka_unit_test(test_gradient_mmoe),

@@ -225,10 +225,16 @@ static enum model_side side_of(const char *name)
     return SIDE_ITEM;
 }
 
+static bool has_pairs(enum model_type type)
+{
+    return type == MODEL_FM || type == MODEL_DEEPFM;
+}
+
 static void make_inputs(struct toy *t)
 {
     size_t d0 = model_row_dim(t->cfg.type, 3, t->cfg.n_tasks);
-    size_t d1 = model_row_dim(t->cfg.type, t->cfg.attends ? 3 : 2, t->cfg.n_tasks);
+    size_t d1 = model_row_dim(t->cfg.type, t->cfg.attends || has_pairs(t->cfg.type) ? 3 : 2,
+                              t->cfg.n_tasks);
     const struct model_input in[TOY_INPUTS] = {
         {"z_user", INPUT_ID, 0, d0, 0, POOL_SUM, false, false},
         {"list_sum", INPUT_ID, 1, d1, 1, POOL_SUM, true, false},
@@ -301,6 +307,7 @@ static void make_spec(struct toy *t)
                                   .table_dim = t->table_dim,
                                   .n_tables = c->wide ? TOY_TABLES : 2,
                                   .n_dense = 2,
+                                  .vector = 3,
                                   .seed = c->seed,
                                   .attention = t->attention,
                                   .n_attention = t->n_attention,

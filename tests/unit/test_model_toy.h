@@ -1,7 +1,7 @@
 /* A small model and a batch for tests: every kind of input, all in memory.
  *
- *   tables  0 dim 3 (features z_user and a_shared), 1 dim 2 (list_sum, list_mean,
- * list_sqrtn) inputs  z_user, list_sum, num (dense, 2), level (one_hot, 4), a_shared,
+ *   tables  0 dim 3 (features z_user and a_shared), 1 dim 2, or 3 for fm and deepfm
+ * (list_sum, list_mean, list_sqrtn) inputs  z_user, list_sum, num (dense, 2), level (one_hot, 4), a_shared,
  * list_mean, list_sqrtn
  *
  * With `wide` there are direct inputs too: num, level, z_user (table 2) and list_mean

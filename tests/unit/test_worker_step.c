@@ -89,7 +89,7 @@ static void job_open(struct job *j, size_t n_threads, const char *const *sets, s
     const struct schema *schema = j->session->schema;
     struct table_spec tables[8];
     for (size_t t = 0; t < schema->n_tables; t++)
-        tables[t] = (struct table_spec){schema->table_names[t], j->session->table_dim[t],
+        tables[t] = (struct table_spec){schema->table_names[t], j->session->tables->dim[t],
                                         schema->tables[t]->init, schema->tables[t]->optimizer,
                                         (float)schema->tables[t]->l2};
     struct server_spec server = {.n_servers = 1,
@@ -107,7 +107,7 @@ static void job_open(struct job *j, size_t n_threads, const char *const *sets, s
     check(server_create(&server, &j->server, &err), &err);
     j->port = server_port(j->server);
     struct client_spec client = {.n_tables = schema->n_tables,
-                                 .dim = j->session->table_dim,
+                                 .dim = j->session->tables->dim,
                                  .n_dense = server.n_dense,
                                  .max_parts = server.n_lanes};
     check(client_create_local(&client, &j->port, &j->client, &err), &err);
