@@ -105,6 +105,14 @@ double fmath_softplus(double z)
     return z > 0 ? z + fmath_log1p(fmath_exp(-z)) : fmath_log1p(fmath_exp(z));
 }
 
+/* Near 0 by Kahan's 1 - u = -x (1 - u) / log(u): what rounding u = e^x lost cancels. */
+double fmath_log1mexp(double x)
+{
+    double u = fmath_exp(x);
+    if (u < 0.5) return fmath_log1p(-u);
+    return fmath_log(u == 1 ? -x : (1 - u) * (x / fmath_log(u)));
+}
+
 static double polynomial(const double *c, int n, double x)
 {
     double p = c[n - 1];

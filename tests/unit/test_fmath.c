@@ -38,6 +38,11 @@ static long double softplus(long double z)
     return z > 0 ? z + log1pl(expl(-z)) : log1pl(expl(z));
 }
 
+static long double log1mexp(long double x)
+{
+    return x > -0.7L ? logl(-expm1l(x)) : log1pl(-expl(x));
+}
+
 /* Each function stays within the error that its header names, over its range and
  * where cancellation would show. */
 static void test_errors_stay_within_the_documented_bounds(void **state)
@@ -62,6 +67,10 @@ static void test_errors_stay_within_the_documented_bounds(void **state)
         {fmath_sigmoid, sigmoid, -1, 1, 1.6},
         {fmath_softplus, softplus, -700, 50, 2},
         {fmath_softplus, softplus, -2, 2, 2},
+        {fmath_log1mexp, log1mexp, -700, -1e-3, 4},
+        {fmath_log1mexp, log1mexp, -1, -0.3, 4},
+        {fmath_log1mexp, log1mexp, -1e-6, -1e-12, 4},
+        {fmath_log1mexp, log1mexp, -1e-15, -1e-18, 4},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         double error = worst(cases[i].f, cases[i].want, cases[i].low, cases[i].high);
