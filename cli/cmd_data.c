@@ -432,11 +432,22 @@ static json_t *feature_stats_json(const struct schema *s, size_t f,
     return doc;
 }
 
-static json_t *task_stats_json(const struct task_stats *t)
+static bool is_later_step(const struct settings *s, size_t task)
 {
-    return json_pack("{s:I, s:f, s:f, s:f, s:f}", "rows", (json_int_t)t->present, "sum",
-                     t->sum, "rate", share(t->sum, t->weight), "low", t->low, "high",
-                     t->high);
+    size_t step = funnel_step(s, task);
+    return step != SIZE_MAX && step > 0;
+}
+
+static json_t *task_stats_json(const struct settings *s, size_t task,
+                               const struct task_stats *t)
+{
+    json_t *o = json_pack("{s:I, s:f, s:f, s:f, s:f}", "rows", (json_int_t)t->present,
+                          "sum", t->sum, "rate", share(t->sum, t->weight), "low", t->low,
+                          "high", t->high);
+    if (o && is_later_step(s, task))
+        json_object_set_new(o, "violations",
+                            json_integer((json_int_t)t->funnel.violations));
+    return o;
 }
 
 static json_t *totals_json(const struct dataset_stats *d)
@@ -452,7 +463,7 @@ static void stats_json(const struct schema *s, const struct dataset_stats *d,
     json_t *tasks = json_object(), *features = json_object();
     for (size_t k = 0; k < s->settings->n_tasks; k++)
         json_object_set_new(tasks, s->settings->tasks[k].name,
-                            task_stats_json(&d->tasks[k]));
+                            task_stats_json(s->settings, k, &d->tasks[k]));
     for (size_t f = 0; f < s->n_features; f++)
         json_object_set_new(features, s->features[f].name, feature_stats_json(s, f, d));
     print_json(json_pack(
@@ -482,6 +493,9 @@ static void stats_text(const struct schema *s, const struct dataset_stats *d,
         const struct task_stats *t = &d->tasks[k];
         printf("task %s: label on %" PRIu64 " rows, sum %g, rate %.6g\n",
                s->settings->tasks[k].name, t->present, t->sum, share(t->sum, t->weight));
+        if (is_later_step(s->settings, k))
+            printf("task %s: without the step before on %" PRIu64 " rows, which count as 0\n",
+                   s->settings->tasks[k].name, t->funnel.violations);
     }
     printf("%-28s %-8s %8s %12s\n", "feature", "kind", "filled", "values");
     for (size_t f = 0; f < s->n_features; f++) print_feature(s, f, d);

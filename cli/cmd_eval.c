@@ -74,15 +74,15 @@ static const struct argp argp = {
 static json_t *tasks_json(const struct settings *s, const struct metric_result *results)
 {
     json_t *tasks = json_object();
-    for (size_t k = 0; k < s->n_tasks; k++)
-        json_object_set_new(tasks, s->tasks[k].name, report_metric_json(&results[k]));
+    for (size_t k = 0; k < s->n_scores; k++)
+        json_object_set_new(tasks, s->scores[k].name, report_metric_json(&results[k]));
     return tasks;
 }
 
 static void print_tasks(const struct settings *s, const struct metric_result *results, const char *indent)
 {
-    for (size_t k = 0; k < s->n_tasks; k++) {
-        char *line = report_metric_line(s->tasks[k].name, &results[k]);
+    for (size_t k = 0; k < s->n_scores; k++) {
+        char *line = report_metric_line(s->scores[k].name, &results[k]);
         if (line) printf("%s%s\n", indent, line);
         mem_free(line);
     }
@@ -121,7 +121,7 @@ static struct dataset *data_of(const struct args *a, const struct session *s)
 static enum status measure(const struct args *a, struct job *j, const struct text_cfg *by,
                            struct error *err)
 {
-    struct metric_result *results = mem_zeroed(j->settings->n_tasks, sizeof *results);
+    struct metric_result *results = mem_zeroed(j->settings->n_scores, sizeof *results);
     if (!results) return mem_error(err, "results", sizeof *results);
     struct scorer_spec scorer = {.session = j->session,
                                  .data = data_of(a, j->session),

@@ -144,7 +144,7 @@ static enum status make_groups(const struct args *a, const struct schema *s,
 struct row {
     const char *name;
     double worth;
-    const struct importance *drops; /* [n_tasks] */
+    const struct importance *drops; /* [n_scores] */
 };
 
 static int by_worth(const void *a, const void *b)
@@ -155,13 +155,13 @@ static int by_worth(const void *a, const void *b)
 }
 
 static void sort_rows(const struct groups *g, const struct importance *drops,
-                      size_t n_tasks, struct row *rows)
+                      size_t n_scores, struct row *rows)
 {
     for (size_t i = 0; i < g->n; i++) {
         double sum = 0;
-        for (size_t k = 0; k < n_tasks; k++)
-            if (isfinite(drops[i * n_tasks + k].drop)) sum += drops[i * n_tasks + k].drop;
-        rows[i] = (struct row){g->v[i].name, sum / (double)n_tasks, drops + i * n_tasks};
+        for (size_t k = 0; k < n_scores; k++)
+            if (isfinite(drops[i * n_scores + k].drop)) sum += drops[i * n_scores + k].drop;
+        rows[i] = (struct row){g->v[i].name, sum / (double)n_scores, drops + i * n_scores};
     }
     qsort(rows, g->n, sizeof *rows, by_worth);
 }
@@ -170,15 +170,15 @@ static void print_text(const struct settings *s, const struct metric_result *who
                        const struct row *rows, size_t n)
 {
     printf("%-28s", "drop when moved");
-    for (size_t k = 0; k < s->n_tasks; k++) printf(" %20s", s->tasks[k].name);
+    for (size_t k = 0; k < s->n_scores; k++) printf(" %20s", s->scores[k].name);
     printf("\n%-28s", "(nothing moved)");
-    for (size_t k = 0; k < s->n_tasks; k++)
+    for (size_t k = 0; k < s->n_scores; k++)
         printf("%5s%9s %.4f", "", isnan(whole[k].auc) ? "xauc" : "auc",
                importance_figure(&whole[k]));
     putchar('\n');
     for (size_t i = 0; i < n; i++) {
         printf("%-28s", rows[i].name);
-        for (size_t k = 0; k < s->n_tasks; k++) {
+        for (size_t k = 0; k < s->n_scores; k++) {
             const struct importance *d = &rows[i].drops[k];
             if (isfinite(d->deviation))
                 printf("   %+8.4f ± %.4f", d->drop, d->deviation);
@@ -197,11 +197,11 @@ static void set_number(json_t *object, const char *name, double v)
 static json_t *row_json(const struct settings *s, const struct row *row)
 {
     json_t *tasks = json_object();
-    for (size_t k = 0; k < s->n_tasks; k++) {
+    for (size_t k = 0; k < s->n_scores; k++) {
         json_t *o = json_object();
         set_number(o, "drop", row->drops[k].drop);
         set_number(o, "deviation", row->drops[k].deviation);
-        json_object_set_new(tasks, s->tasks[k].name, o);
+        json_object_set_new(tasks, s->scores[k].name, o);
     }
     return json_pack("{s:s, s:o}", "feature", row->name, "tasks", tasks);
 }
@@ -211,10 +211,10 @@ static void print_json(const struct settings *s, uint64_t n_rows, size_t repeats
                        size_t n)
 {
     json_t *tasks = json_object(), *list = json_array();
-    for (size_t k = 0; k < s->n_tasks; k++) {
+    for (size_t k = 0; k < s->n_scores; k++) {
         json_t *o = json_object();
         set_number(o, isnan(whole[k].auc) ? "xauc" : "auc", importance_figure(&whole[k]));
-        json_object_set_new(tasks, s->tasks[k].name, o);
+        json_object_set_new(tasks, s->scores[k].name, o);
     }
     for (size_t i = 0; i < n; i++) json_array_append_new(list, row_json(s, &rows[i]));
     json_t *doc = json_pack("{s:I, s:I, s:o, s:o}", "rows", (json_int_t)n_rows, "repeats",
@@ -237,9 +237,9 @@ static void on_progress(void *arg, size_t done, size_t total)
 static enum status measure(const struct args *a, struct job *j, const struct groups *g,
                            struct error *err)
 {
-    size_t n_tasks = j->settings->n_tasks, shown = 0;
-    struct metric_result *whole = mem_zeroed(n_tasks, sizeof *whole);
-    struct importance *drops = mem_zeroed(g->n * n_tasks, sizeof *drops);
+    size_t n_scores = j->settings->n_scores, shown = 0;
+    struct metric_result *whole = mem_zeroed(n_scores, sizeof *whole);
+    struct importance *drops = mem_zeroed(g->n * n_scores, sizeof *drops);
     struct row *rows = mem_zeroed(g->n, sizeof *rows);
     struct importance_spec spec = {
         .scorer = {j->session, j->session->eval, j->client, &j->crew, j->threads, NULL, NULL},
@@ -251,10 +251,10 @@ static enum status measure(const struct args *a, struct job *j, const struct gro
         .arg = &shown};
     enum status st = whole && drops && rows
                          ? ST_OK
-                         : mem_error(err, "importance", g->n * n_tasks * sizeof *drops);
+                         : mem_error(err, "importance", g->n * n_scores * sizeof *drops);
     if (st == ST_OK) st = importance_measure(&spec, whole, drops, err);
     if (st == ST_OK && j->leader) {
-        sort_rows(g, drops, n_tasks, rows);
+        sort_rows(g, drops, n_scores, rows);
         if (a->scoring.common.json)
             print_json(j->settings, dataset_rows(j->session->eval), a->repeats, whole,
                        rows, g->n);

@@ -162,8 +162,8 @@ static enum status check_keep(const struct args *a, const struct settings *s, st
         for (size_t k = 0; k < i; k++)
             if (!strcmp(a->keep[i], a->keep[k]))
                 return error_set(err, ST_USAGE, "--keep: column \"%s\" stands twice", a->keep[i]);
-        for (size_t k = 0; k < s->n_tasks; k++) {
-            if (strcmp(a->keep[i], s->tasks[k].name) != 0) continue;
+        for (size_t k = 0; k < s->n_scores; k++) {
+            if (strcmp(a->keep[i], s->scores[k].name) != 0) continue;
             error_set(err, ST_USAGE, "--keep: column \"%s\" has the name of a task, whose scores are in the output",
                       a->keep[i]);
             return error_hint(err, ST_USAGE, "leave it out of --keep");

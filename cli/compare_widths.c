@@ -18,6 +18,24 @@ static bool is_used(const char *key, enum model_type type)
     return o && (!o->models || o->models & FOR(type));
 }
 
+/* A part that the type uses and that has layers. */
+static enum status add_part(const struct settings *s, const char *part, const char *layers,
+                            struct widths *out, struct error *err)
+{
+    const struct node *list = config_node(s, layers);
+    if (!is_used(part, s->model.type) || !list || list->kind != NODE_LIST || !list->n)
+        return ST_OK;
+    if (list->n > WIDTHS_MAX_LAYERS)
+        return error_set(err, ST_USAGE, "--equal-params: %s has more than %d layers", layers,
+                         WIDTHS_MAX_LAYERS);
+    size_t k = out->n++;
+    out->part[k].key = layers;
+    out->part[k].n = list->n;
+    for (size_t l = 0; l < list->n; l++)
+        out->part[k].v[l] = strtoul(list->items[l]->text, NULL, 10);
+    return ST_OK;
+}
+
 enum status widths_of(const struct settings *s, struct widths *out, struct error *err)
 {
     static const char *const parts[][2] = {{"model.experts", "model.experts.layers"},
@@ -26,21 +44,9 @@ enum status widths_of(const struct settings *s, struct widths *out, struct error
                                            {"model.item", "model.item.layers"}};
     _Static_assert(sizeof parts / sizeof *parts == WIDTHS_MAX_PARTS, "a place for each");
     *out = (struct widths){0};
-    for (size_t i = 0; i < WIDTHS_MAX_PARTS; i++) {
-        const struct node *list = config_node(s, parts[i][1]);
-        if (!is_used(parts[i][0], s->model.type) || !list || list->kind != NODE_LIST ||
-            !list->n)
-            continue;
-        if (list->n > WIDTHS_MAX_LAYERS)
-            return error_set(err, ST_USAGE, "--equal-params: %s has more than %d layers",
-                             parts[i][1], WIDTHS_MAX_LAYERS);
-        size_t k = out->n++;
-        out->part[k].key = parts[i][1];
-        out->part[k].n = list->n;
-        for (size_t l = 0; l < list->n; l++)
-            out->part[k].v[l] = strtoul(list->items[l]->text, NULL, 10);
-    }
-    return ST_OK;
+    for (size_t i = 0; i < WIDTHS_MAX_PARTS; i++)
+        TRY(add_part(s, parts[i][0], parts[i][1], out, err));
+    return out->n ? ST_OK : add_part(s, "model.towers", "model.towers.layers", out, err);
 }
 
 /* ---- solving ---- */

@@ -18,7 +18,8 @@ struct widths {
 };
 
 /* The parts that these settings' model type uses and that may be scaled: experts,
- * bottom, the two towers of user and item. ST_USAGE with too many layers. */
+ * bottom, the two towers of user and item; the tasks' towers (model.towers) where there
+ * is nothing else. ST_USAGE with too many layers. */
 enum status widths_of(const struct settings *s, struct widths *out,
                       struct error *err) MUST_USE;
 

@@ -16,6 +16,7 @@
 #include "common/config/settings.h"
 #include "common/store/ckpt.h"
 #include "data/batch.h"
+#include "data/funnel.h"
 #include "data/raw.h"
 
 /* ---- schema: what the configuration and the header line say together ---- */
@@ -130,10 +131,12 @@ struct fit; /* transforms, borders, levels, base and presence rates */
 enum status fit_compute(struct dataset *train, size_t lane_rows, struct fit **out,
                         struct error *err) MUST_USE;
 void fit_destroy(struct fit *f);
-/* r: sum of row weights over present labels / rows. */
+/* r: sum of row weights over present labels (data/funnel.h) / rows. */
 double fit_presence(const struct fit *f, size_t task);
 /* Mean target (common/math/target.h), weighted: a rate, or the mean label. */
 double fit_base(const struct fit *f, size_t task);
+/* Rows of a later step of the funnel, as fit_compute met them; 0 in a fit that was read. */
+const struct funnel_rows *fit_funnel(const struct fit *f, size_t task);
 size_t fit_levels(const struct fit *f, size_t one_hot);
 double fit_distinct_share(const struct fit *f, size_t id); /* U_f / B in a lane batch */
 double fit_mean_per_row(const struct fit *f, size_t id);   /* N / B */

@@ -139,11 +139,14 @@ static void count_numbers(struct counting *c, size_t i)
 
 static void count_labels(struct counting *c, size_t i)
 {
-    size_t n = c->d->schema->settings->n_tasks;
+    const struct settings *settings = c->d->schema->settings;
+    size_t n = settings->n_tasks;
     const float *weights = block_f32(c->block, COL_WEIGHTS);
+    const float *labels = block_f32(c->block, COL_LABELS) + i * n;
     for (size_t k = 0; k < n; k++) {
         struct task_stats *t = &c->out->tasks[k];
-        double y = block_f32(c->block, COL_LABELS)[i * n + k];
+        double y = funnel_label(settings, labels, k);
+        funnel_count(settings, labels, k, &t->funnel);
         double w = weights ? weights[i * n + k] : 1;
         if (isnan(y)) continue;
         if (!t->present || y < t->low) t->low = y;

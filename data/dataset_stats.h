@@ -3,11 +3,13 @@
 #define MTPS_DATA_DATASET_STATS_H
 
 #include "data/dataset.h"
+#include "data/funnel.h"
 
 struct task_stats {
     uint64_t present;   /* rows with a label */
     double weight, sum; /* of row weights, of weighted labels */
     double low, high;   /* of labels; 0 when there is none */
+    struct funnel_rows funnel;
 };
 
 struct feature_stats {

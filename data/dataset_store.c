@@ -395,9 +395,13 @@ static void load_numbers(struct cursor *c, size_t i, uint32_t *to)
 static void load_rest(struct cursor *c, size_t i, uint64_t row, uint32_t *to)
 {
     const struct record *r = &c->s->loading->record;
-    size_t tasks = c->s->file->schema->settings->n_tasks;
-    memcpy(to + r->labels, block_f32(c->b, COL_LABELS) + i * tasks,
-           tasks * sizeof(float));
+    const struct settings *settings = c->s->file->schema->settings;
+    size_t tasks = settings->n_tasks;
+    const float *labels = block_f32(c->b, COL_LABELS) + i * tasks;
+    for (size_t k = 0; k < tasks; k++) {
+        float y = funnel_label(settings, labels, k);
+        memcpy(to + r->labels + k, &y, sizeof y);
+    }
     if (r->has_weights)
         memcpy(to + r->weights, block_f32(c->b, COL_WEIGHTS) + i * tasks,
                tasks * sizeof(float));

@@ -61,10 +61,11 @@ enum status fit_create(const struct schema *s, struct fit **out, struct error *e
     f->n_levels = arena_take(f->arena, s->n_one_hot + 1, sizeof *f->n_levels);
     f->presence = arena_take(f->arena, tasks, sizeof *f->presence);
     f->base = arena_take(f->arena, tasks, sizeof *f->base);
+    f->funnel = arena_take(f->arena, tasks, sizeof *f->funnel);
     f->distinct_share = arena_take(f->arena, s->n_ids + 1, sizeof *f->distinct_share);
     f->mean_per_row = arena_take(f->arena, s->n_ids + 1, sizeof *f->mean_per_row);
     if (!f->columns || !f->borders || !f->levels || !f->n_levels || !f->presence ||
-        !f->base || !f->distinct_share || !f->mean_per_row) {
+        !f->base || !f->funnel || !f->distinct_share || !f->mean_per_row) {
         fit_destroy(f);
         return no_memory(err);
     }
@@ -95,6 +96,11 @@ double fit_presence(const struct fit *f, size_t task)
 double fit_base(const struct fit *f, size_t task)
 {
     return f->base[task];
+}
+
+const struct funnel_rows *fit_funnel(const struct fit *f, size_t task)
+{
+    return &f->funnel[task];
 }
 
 size_t fit_levels(const struct fit *f, size_t one_hot)

@@ -182,19 +182,21 @@ static enum status check_logs(const struct fitting *g, size_t i, struct error *e
 
 static void count_labels(struct fitting *g, size_t i)
 {
-    size_t n = g->fit->schema->settings->n_tasks;
+    const struct settings *settings = g->fit->schema->settings;
+    size_t n = settings->n_tasks;
     const float *label = block_f32(g->block, COL_LABELS) + i * n;
     const float *weight = block_f32(g->block, COL_WEIGHTS);
     const float *duration = block_f32(g->block, COL_DURATIONS);
     for (size_t k = 0; k < n; k++) {
-        float y = label[k];
+        float y = funnel_label(settings, label, k);
         double w = weight ? weight[i * n + k] : 1;
+        funnel_count(settings, label, k, &g->fit->funnel[k]);
         if (isnan(y)) continue;
         if (g->label_low[k] > y) g->label_low[k] = y;
         if (g->label_high[k] < y) g->label_high[k] = y;
         g->weight[k] += w;
         g->weighted_label[k] +=
-            w * target_of_label(g->fit->schema->settings->tasks[k].loss, y,
+            w * target_of_label(settings->tasks[k].loss, y,
                                 duration ? duration[i * n + k] : 0);
     }
 }

@@ -2,6 +2,7 @@
 #ifndef MTPS_DATA_FIT_IMPL_H
 #define MTPS_DATA_FIT_IMPL_H
 
+#include "data/funnel.h"
 #include "data/schema.h"
 
 /* A dense column: what stands for missing, and per transform mean and deviation
@@ -19,6 +20,7 @@ struct fit {
     uint64_t **levels;          /* [n_one_hot] keys, most frequent first */
     size_t *n_levels;
     double *presence, *base;               /* [n_tasks] */
+    struct funnel_rows *funnel;            /* [n_tasks] counted by fit_compute alone */
     double *distinct_share, *mean_per_row; /* [n_ids] */
     struct named_array *arrays;
     size_t n_arrays;

@@ -71,7 +71,7 @@ static void put_tasks_head(const struct synth_options *o, FILE *f)
             f,
             "# Made by `mtps data synth funnel`: clicks at rate %g, of which %g buy.\n"
             "# The columns true_ctr and true_cvr hold the probabilities that click,\n"
-            "# and buy after a click, were drawn with:\n"
+            "# and buy after a click, were drawn with; buy|click predicts the second:\n"
             "#\n"
             "#   mtps predict --ckpt runs/synth-funnel --keep true_ctr,true_cvr -o "
             "p.csv\n"
@@ -94,10 +94,7 @@ static void put_task(const struct synth_options *o, size_t k, FILE *f)
 {
     char label[32], truth[32];
     synth_task_names(o, k, label, truth);
-    fprintf(f, "  %s: {label: %s", label, label);
-    if (o->kind == SYNTH_KIND_FUNNEL && k == 1)
-        fputs(", present: \"click == 1\"", f); /* the rate after a click */
-    fputs("}\n", f);
+    fprintf(f, "  %s: {label: %s}\n", label, label);
 }
 
 static void put_tasks(const struct synth_options *o, FILE *f)
@@ -113,9 +110,10 @@ static void put_tasks(const struct synth_options *o, FILE *f)
           "initial_accumulator: 1e-6}}}\n\ntasks:\n",
           f);
     for (size_t k = 0; k < s->n_tasks; k++) put_task(o, k, f);
+    bool funnel = o->kind == SYNTH_KIND_FUNNEL;
+    fprintf(f, "\nmodel:\n  type: %s\n%s", funnel ? "esmm" : "mmoe",
+            funnel ? "  funnel: [click, buy]            # buy follows a click\n" : "");
     fprintf(f,
-            "\nmodel:\n"
-            "  type: mmoe\n"
             "  experts: {count: %zu, own: 1, shared: 2, levels: 1, layers: [64]}\n"
             "  gates: {layers: []}\n"
             "  towers: {layers: [32]}\n"

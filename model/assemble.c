@@ -54,6 +54,21 @@ static const char **make_wide_names(struct arena *arena, const struct assembly *
     return names;
 }
 
+/* Last bias of a task. A later step of esmm says how many of those who got to the step
+ * before go on: the ratio of the rates, kept below 1 where all of them did. */
+static double task_base(const struct assembly *a, size_t task)
+{
+    const struct settings *settings = a->settings;
+    const struct sizes_cfg *steps = &settings->model.steps;
+    double rate = fit_base(a->fit, task);
+    for (size_t i = 1; settings->model.type == MODEL_ESMM && i < steps->n; i++) {
+        if (steps->v[i] != task) continue;
+        rate /= fit_base(a->fit, steps->v[i - 1]);
+        if (rate > 0.999) rate = 0.999;
+    }
+    return target_logit(settings->tasks[task].loss, rate);
+}
+
 static void fill_tasks(const struct assembly *a, struct model_task *tasks)
 {
     for (size_t k = 0; k < a->settings->n_tasks; k++) {
@@ -65,7 +80,7 @@ static void fill_tasks(const struct assembly *a, struct model_task *tasks)
                                        .tower = t->tower,
                                        .gate = t->gate,
                                        .own = t->own,
-                                       .base = target_logit(t->loss, fit_base(a->fit, k))};
+                                       .base = task_base(a, k)};
     }
 }
 

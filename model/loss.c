@@ -53,6 +53,30 @@ double loss_value(enum loss_kind kind, double delta, double z, double y, double 
     return (z - y) * (z - y);
 }
 
+double loss_constraint_value(double z, double z_before, double *dz, double *dz_before)
+{
+    double p = fmath_sigmoid(z), before = fmath_sigmoid(z_before);
+    *dz = *dz_before = 0;
+    if (!(p > before)) return p - p; /* 0, or NaN */
+    *dz = p * (1 - p);
+    *dz_before = -before * (1 - before);
+    return p - before;
+}
+
+void loss_constraint(double alpha, const struct loss_rows *rows, const float *z_before,
+                     size_t ld_before, double scale, double task_weight, double *sum,
+                     float *dz, float *dz_before)
+{
+    for (size_t r = 0; r < rows->n; r++) {
+        if (isnan(rows->label[r * rows->ld])) continue;
+        double w = alpha * (double)rows->weight[r * rows->ld] * scale, d, d_before;
+        *sum += w * loss_constraint_value((double)rows->z[r * rows->ldz],
+                                          (double)z_before[r * ld_before], &d, &d_before);
+        dz[r * rows->ldz] += (float)(w * task_weight * d);
+        dz_before[r * ld_before] += (float)(w * task_weight * d_before);
+    }
+}
+
 void loss_forward_backward(enum loss_kind kind, double delta,
                            const struct loss_rows *rows, double scale, double task_weight,
                            double *sum, float *dz)

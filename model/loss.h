@@ -31,6 +31,16 @@ void loss_forward_backward(enum loss_kind kind, double delta,
                            const struct loss_rows *rows, double scale, double task_weight,
                            double *sum, float *dz);
 
+/* AITM's label constraint: a step of a funnel is not more likely than the one before.
+ * Adds weight * alpha * max(p - p_before, 0) * scale to *sum for the rows that have the
+ * later step's label, and its derivatives, with task_weight, to dz and dz_before. z_before
+ * and dz_before have strides of their own. */
+void loss_constraint(double alpha, const struct loss_rows *rows, const float *z_before,
+                     size_t ld_before, double scale, double task_weight, double *sum,
+                     float *dz, float *dz_before);
+/* max(p - p_before, 0) of one row, and its derivatives by both logits. */
+double loss_constraint_value(double z, double z_before, double *dz, double *dz_before);
+
 /* Loss and derivative of one row with target y. */
 double loss_value(enum loss_kind kind, double delta, double z, double y, double *dz);
 

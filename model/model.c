@@ -67,6 +67,55 @@ static enum status check_experts(const struct model_spec *s, struct error *err)
     return ST_OK;
 }
 
+/* The steps are tasks, once each, with the one loss that a probability has. */
+static enum status check_steps(const struct model_spec *s, struct error *err)
+{
+    const struct sizes_cfg *steps = &s->cfg.steps;
+    if (steps->n < 2) return missing("esmm or aitm", "model.funnel", err);
+    for (size_t i = 0; i < steps->n; i++) {
+        size_t k = steps->v[i];
+        if (k >= s->n_tasks)
+            return error_set(err, ST_USAGE, "model.funnel: task %zu of %zu", k, s->n_tasks);
+        if (s->tasks[k].loss != LOSS_BCE)
+            return error_set(err, ST_USAGE, "model.funnel: the loss of task %s is not bce",
+                             s->tasks[k].name);
+        for (size_t j = 0; j < i; j++)
+            if (steps->v[j] == k)
+                return error_set(err, ST_USAGE, "model.funnel: task %s stands twice",
+                                 s->tasks[k].name);
+    }
+    for (size_t i = 0; i < s->n_inputs; i++)
+        if (s->inputs[i].direct)
+            return error_set(err, ST_USAGE,
+                             "feature %s: esmm and aitm take no direct inputs",
+                             s->inputs[i].name);
+    enum balance_kind balance = s->cfg.balance.kind;
+    if (balance == BALANCE_PCGRAD || balance == BALANCE_MGDA)
+        return error_set(err, ST_USAGE,
+                         "model.balance: pcgrad and mgda do not fit esmm and aitm: a step's "
+                         "loss reaches the towers of others");
+    return ST_OK;
+}
+
+static enum status check_aitm(const struct model_spec *s, struct error *err)
+{
+    TRY(check_steps(s, err));
+    for (size_t k = 0; k < s->n_tasks; k++)
+        if (s->tasks[k].tower.layers.n == 0)
+            return error_set(err, ST_USAGE, "task %s: a tower of aitm needs a layer",
+                             s->tasks[k].name);
+    const struct sizes_cfg *steps = &s->cfg.steps;
+    const struct sizes_cfg *first = &s->tasks[steps->v[0]].tower.layers;
+    for (size_t i = 1; i < steps->n; i++) {
+        const struct sizes_cfg *t = &s->tasks[steps->v[i]].tower.layers;
+        if (t->v[t->n - 1] != first->v[first->n - 1])
+            return error_set(err, ST_USAGE,
+                             "towers of aitm end with %zu and %zu units: they must be equal",
+                             first->v[first->n - 1], t->v[t->n - 1]);
+    }
+    return ST_OK;
+}
+
 static enum status check_parts(const struct model_spec *s, struct error *err)
 {
     const struct model_cfg *c = &s->cfg;
@@ -94,6 +143,10 @@ static enum status check_parts(const struct model_spec *s, struct error *err)
         return ST_OK;
     case MODEL_TWO_TOWER:
         return check_sides(s, err);
+    case MODEL_ESMM:
+        return check_steps(s, err);
+    case MODEL_AITM:
+        return check_aitm(s, err);
     default:
         return check_experts(s, err);
     }
@@ -167,12 +220,12 @@ static enum status check_inputs(const struct model_spec *s, struct error *err)
 
 /* ---- building ---- */
 
-static bool copy_sizes(struct arena *a, struct mlp_cfg *mlp)
+static bool copy_sizes(struct arena *a, struct sizes_cfg *sizes)
 {
-    size_t *v = arena_take(a, mlp->layers.n + 1, sizeof *v);
+    size_t *v = arena_take(a, sizes->n + 1, sizeof *v);
     if (v == NULL) return false;
-    if (mlp->layers.n > 0) memcpy(v, mlp->layers.v, mlp->layers.n * sizeof *v);
-    mlp->layers.v = v;
+    if (sizes->n > 0) memcpy(v, sizes->v, sizes->n * sizeof *v);
+    sizes->v = v;
     return true;
 }
 
@@ -182,14 +235,18 @@ static bool copy_tasks(struct model *m, const struct model_spec *s)
         struct model_task *t = &m->tasks[k];
         *t = s->tasks[k];
         t->name = arena_strdup(m->arena, t->name);
-        if (!t->name || !copy_sizes(m->arena, &t->tower) ||
-            !copy_sizes(m->arena, &t->gate))
+        if (!t->name || !copy_sizes(m->arena, &t->tower.layers) ||
+            !copy_sizes(m->arena, &t->gate.layers))
             return false;
     }
-    return copy_sizes(m->arena, &m->cfg.bottom) &&
-           copy_sizes(m->arena, &m->cfg.experts) && copy_sizes(m->arena, &m->cfg.gates) &&
-           copy_sizes(m->arena, &m->cfg.towers) &&
-           copy_sizes(m->arena, &m->cfg.user.mlp) && copy_sizes(m->arena, &m->cfg.item.mlp);
+    struct sizes_cfg *const sizes[] = {&m->cfg.bottom.layers, &m->cfg.experts.layers,
+                                       &m->cfg.gates.layers, &m->cfg.towers.layers,
+                                       &m->cfg.user.mlp.layers, &m->cfg.item.mlp.layers,
+                                       &m->cfg.steps};
+    bool ok = true;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        ok = ok && copy_sizes(m->arena, sizes[i]);
+    return ok;
 }
 
 static bool copy_inputs(struct model *m, const struct model_spec *s)

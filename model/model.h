@@ -15,6 +15,11 @@
  *   cgc, ple      own and shared experts, gates per task (and shared), levels
  *   two_tower     z_k = <u_k, v_k> / temperature + b_k: vectors of unit length of the
  *                 user's and of the item's inputs, hidden layers shared by the tasks
+ *   esmm          a tower per task; those of a funnel's steps are conditional logits
+ *   aitm          the same, and every step hands on what its tower knows
+ *
+ * z_k of a step of model.steps is the joint logit of all steps up to it, for every type,
+ * and its label says whether all of them happened (data/funnel.h).
  *
  * Of any type but lr, the layers above may read what cross layers (cross_layers of the
  * configuration) make of x.
@@ -63,7 +68,8 @@ struct model_task {
     double weight;
     struct mlp_cfg tower, gate;
     size_t own;
-    double base; /* last bias: logit of the base rate (bce) or mean label */
+    double base; /* last bias: logit of the base rate (bce; of a later step of esmm the
+                    rate after the step before) or mean label */
 };
 
 struct model_spec {
@@ -111,7 +117,8 @@ size_t model_layer1_width(const struct model *m);
  * Together they cover each float that matters exactly once; padding floats are
  * in none, start at 0 and keep a zero gradient. Names (DESIGN section 9):
  * bottom/layer0/w, expert/level0/{shared|TASK}/2/layer0/b,
- * gate/level0/{TASK|shared}/layer0/w, tower/TASK/layer0/w, dnn/TASK/..., lr/TASK/... (no
+ * gate/level0/{TASK|shared}/layer0/w, tower/TASK/layer0/w, transfer/TASK/{info/w|info/b|
+ * value/w|query/w|key/w} and head/TASK/layer0/w (aitm), dnn/TASK/..., lr/TASK/... (no
  * weights for id features), cross/layer0/{w/IN/OUT, v/IN, u/OUT, b/OUT} of features IN and
  * OUT, {user|item}/layer0/w/FEATURE, {user|item}/TASK/layer0/w, match/TASK/b,
  * wide/TASK/w/FEATURE (of direct inputs that are no ids, where FEATURE is the input's name

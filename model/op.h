@@ -82,4 +82,23 @@ enum status op_match_add(struct plan *p, size_t user, size_t item,
 extern const struct op_kind op_fm;
 enum status op_fm_add(struct plan *p, bool bias, struct net_head *heads) MUST_USE;
 
+/* ESMM: joint logits of the funnel's steps from conditional ones, common/math/funnel.h;
+ * other tasks' logits stay. Nothing else reads the heads, which then point at the
+ * results, side by side. */
+extern const struct op_kind op_joint;
+enum status op_joint_add(struct plan *p) MUST_USE;
+
+/* AITM sec. 3.2: what every step's tower makes of x, and what it is told by the step
+ * before. In order of the funnel, for the steps after the first:
+ *
+ *   u = relu(g'_{k-1} info_k + b_k)                         handed on
+ *   g'_k = sum of a_v (v value_k) over v in {u, g_k},
+ *   a = softmax of <v query_k, v key_k> / sqrt(dim)
+ *
+ * The first step's g' is its g, and so is that of tasks outside of the funnel. from:
+ * [K] where the towers leave g; nothing else reads them. Points p->branch at the
+ * buffers of g'. */
+extern const struct op_kind op_transfer;
+enum status op_transfer_add(struct plan *p, const struct net_head *from) MUST_USE;
+
 #endif

@@ -19,12 +19,13 @@ static void heads_of(const struct plan *p, size_t first, struct net_head *heads)
     }
 }
 
-/* A level of towers. Those that read one buffer share a block. */
-static enum status towers_add(struct plan *p, const char *prefix,
-                              const struct mlp_cfg *mlp)
+enum status plan_towers(struct plan *p, const char *prefix, const struct mlp_cfg *mlp,
+                        enum unit_role role)
 {
     struct model *m = p->m;
     size_t first_unit = p->net->n_units;
+    /* Losses of later steps of a funnel reach the towers of others. */
+    bool apart = m->cfg.type != MODEL_ESMM && m->cfg.type != MODEL_AITM;
     plan_level_begin(p);
     for (size_t k = 0; k < m->n_tasks; k++) {
         bool first = true;
@@ -36,15 +37,22 @@ static enum status towers_add(struct plan *p, const char *prefix,
             if (p->branch[j] != p->branch[k]) continue;
             const char *name = arena_printf(m->arena, "%s/%s", prefix, m->tasks[j].name);
             if (name == NULL) return plan_nomem(p);
-            struct plan_stack s = {mlp != NULL ? mlp : &m->tasks[j].tower, 1};
-            plan_unit(p, name, UNIT_TOWER, j, s, p->width[k]);
+            struct plan_stack s = {mlp != NULL ? mlp : &m->tasks[j].tower,
+                                   role == UNIT_TOWER};
+            plan_unit(p, name, role, j, s, p->width[k]);
         }
         block->meeting =
-            block->n_units > 1 && block->src != p->x[0] && block->src != NET_X;
+            apart && block->n_units > 1 && block->src != p->x[0] && block->src != NET_X;
         TRY(plan_block_end(p));
     }
     heads_of(p, first_unit, p->net->heads);
     return ST_OK;
+}
+
+static enum status towers_add(struct plan *p, const char *prefix,
+                              const struct mlp_cfg *mlp)
+{
+    return plan_towers(p, prefix, mlp, UNIT_TOWER);
 }
 
 /* ---- architectures ---- */
@@ -83,11 +91,9 @@ static enum status plan_deepfm(struct plan *p)
     return op_sum_add(p, terms, 2);
 }
 
-/* Caruana: one stack for all, then a tower per task. A stack without a layer is its
- * input. */
-static enum status plan_share_bottom(struct plan *p)
+enum status plan_bottom(struct plan *p)
 {
-    if (p->m->cfg.bottom.layers.n == 0) return towers_add(p, "tower", NULL);
+    if (p->m->cfg.bottom.layers.n == 0) return ST_OK;
     plan_level_begin(p);
     plan_block_begin(p, p->x[0], p->m->n_x);
     plan_unit(p, "bottom", UNIT_BOTTOM, NET_NONE,
@@ -98,6 +104,13 @@ static enum status plan_share_bottom(struct plan *p)
         p->branch[k] = l->dst;
         p->width[k] = l->out;
     }
+    return ST_OK;
+}
+
+/* Caruana: one stack for all, then a tower per task. */
+static enum status plan_share_bottom(struct plan *p)
+{
+    TRY(plan_bottom(p));
     return towers_add(p, "tower", NULL);
 }
 
@@ -153,6 +166,10 @@ static enum status plan_type(struct plan *p)
         return plan_ple(p, c->expert_levels);
     case MODEL_TWO_TOWER:
         return plan_two_tower(p);
+    case MODEL_ESMM:
+        return plan_esmm(p);
+    case MODEL_AITM:
+        return plan_aitm(p);
     }
     return error_set(p->err, ST_USAGE, "model.type: unknown type %d", (int)c->type);
 }
@@ -190,7 +207,7 @@ static enum status plan_reserve(struct plan *p)
     net->units = arena_take(m->arena, units, sizeof *net->units);
     net->layers = arena_take(m->arena, layers, sizeof *net->layers);
     net->blocks = arena_take(m->arena, blocks, sizeof *net->blocks);
-    net->buffers = arena_take(m->arena, layers + 2 * blocks + 2 + OPS + 3 * cross,
+    net->buffers = arena_take(m->arena, layers + 2 * blocks + 2 + OPS + 3 * cross + 4 * K,
                               sizeof *net->buffers);
     net->mixes = arena_take(m->arena, blocks, sizeof *net->mixes);
     net->experts = arena_take(m->arena, levels * experts + 1, sizeof *net->experts);

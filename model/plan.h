@@ -41,6 +41,21 @@ enum status plan_block_end(struct plan *p) MUST_USE;
 /* A node of op.h, in the level begun last. */
 enum status plan_op(struct plan *p, struct net_op op) MUST_USE;
 
+/* ---- towers, plan.c ---- */
+
+/* A level of units PREFIX/TASK over the tasks' branches; those that read one buffer
+ * share a block. mlp NULL: each task's tower. UNIT_TOWER: they end with a logit, which
+ * net->heads points at; UNIT_BOTTOM: with their last hidden layer. */
+enum status plan_towers(struct plan *p, const char *prefix, const struct mlp_cfg *mlp,
+                        enum unit_role role) MUST_USE;
+/* The bottom becomes every task's branch; one without a layer is its input. */
+enum status plan_bottom(struct plan *p) MUST_USE;
+
+/* ---- funnels, plan_funnel.c ---- */
+
+enum status plan_esmm(struct plan *p) MUST_USE;
+enum status plan_aitm(struct plan *p) MUST_USE;
+
 /* ---- levels, plan_level.c ---- */
 
 /* Group g is task g for g < K, and the shared group for g = K. */

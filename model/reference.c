@@ -341,6 +341,56 @@ static void fm(const struct ref *r, double *z)
     pairs(r, z);
 }
 
+/* The op of that kind. */
+static const struct net_op *op_of(const struct model *m, const struct op_kind *kind)
+{
+    size_t i = 0;
+    while (m->net.ops[i].kind != kind) i++;
+    return &m->net.ops[i];
+}
+
+static void esmm(const struct ref *r, double *z)
+{
+    double *a = take(r->m->n_tasks);
+    share_bottom(r, a);
+    op_joint.reference(r->m, op_of(r->m, &op_joint), r->params,
+                       (const double *const[]){a}, &z);
+    mem_free(a);
+}
+
+/* Hidden layers of the towers, the transfer, linear heads. */
+static void aitm(const struct ref *r, double *z)
+{
+    const struct mlp_cfg linear = {0};
+    const struct model *m = r->m;
+    char name[NAME];
+    size_t K = m->n_tasks;
+    double *s = take(r->width), *memory = take(2 * K * r->width), *t = take(r->width);
+    const double **g = mem_array(K, sizeof *g);
+    double **told = mem_array(K, sizeof *told);
+    if (g == NULL || told == NULL) abort();
+    bool none = m->cfg.bottom.layers.n == 0;
+    if (!none) stack(r, "bottom", &m->cfg.bottom, false, r->x, s);
+    for (size_t k = 0; k < K; k++) {
+        double *to = memory + k * r->width;
+        snprintf(name, sizeof name, "tower/%s", m->tasks[k].name);
+        stack(r, name, &m->tasks[k].tower, false, none ? r->x : s, to);
+        g[k] = to;
+        told[k] = memory + (K + k) * r->width;
+    }
+    op_transfer.reference(m, op_of(m, &op_transfer), r->params, g, told);
+    for (size_t k = 0; k < K; k++) {
+        snprintf(name, sizeof name, "head/%s", m->tasks[k].name);
+        stack(r, name, &linear, true, told[k], t);
+        z[k] = t[0];
+    }
+    mem_free(told);
+    mem_free(g);
+    mem_free(t);
+    mem_free(memory);
+    mem_free(s);
+}
+
 static void forward_row(const struct ref *r, double *z)
 {
     const struct mlp_cfg none = {0};
@@ -376,6 +426,12 @@ static void forward_row(const struct ref *r, double *z)
         break;
     case MODEL_TWO_TOWER:
         two_tower(r, z);
+        break;
+    case MODEL_ESMM:
+        esmm(r, z);
+        break;
+    case MODEL_AITM:
+        aitm(r, z);
         break;
     }
 }

@@ -154,24 +154,53 @@ static void input_backward(const struct model *m, const float *params,
     }
 }
 
+static struct loss_rows task_rows(const struct model *m, const struct batch *b,
+                                  size_t first, const struct level_chunk *c, size_t k)
+{
+    const struct net_head *h = &m->net.heads[k];
+    size_t at = first * m->n_tasks + k;
+    return (struct loss_rows){.n = c->n,
+                              .z = c->act[h->buf] + h->col,
+                              .ldz = m->net.buffers[h->buf].width,
+                              .label = b->labels + at,
+                              .weight = b->weights + at,
+                              .duration = b->durations ? b->durations + at : NULL,
+                              .ld = m->n_tasks};
+}
+
+static float *task_grad(const struct model *m, const struct level_chunk *c, size_t k)
+{
+    return c->grad[m->net.heads[k].buf] + m->net.heads[k].col;
+}
+
+/* A step of aitm is not more likely than the one before. */
+static void chunk_constraints(const struct model *m, const struct batch *b, size_t first,
+                              const double *scale, const double *factor,
+                              struct level_chunk *c, double *loss)
+{
+    const struct sizes_cfg *steps = &m->cfg.steps;
+    if (m->cfg.type != MODEL_AITM || !(m->cfg.aitm_constraint > 0)) return;
+    for (size_t i = 1; i < steps->n; i++) {
+        size_t k = steps->v[i], before = steps->v[i - 1];
+        struct loss_rows rows = task_rows(m, b, first, c, k),
+                         above = task_rows(m, b, first, c, before);
+        loss_constraint(m->cfg.aitm_constraint, &rows, above.z, above.ldz, scale[k],
+                        factor[k], &loss[k], task_grad(m, c, k),
+                        task_grad(m, c, before));
+    }
+}
+
 void step_losses(const struct model *m, const struct batch *b, size_t first,
                  const double *scale, const double *factor, struct level_chunk *c,
                  double *loss)
 {
     for (size_t k = 0; k < m->n_tasks; k++) {
         const struct model_task *t = &m->tasks[k];
-        const struct net_head *h = &m->net.heads[k];
-        size_t at = first * m->n_tasks + k;
-        struct loss_rows rows = {.n = c->n,
-                                 .z = c->act[h->buf] + h->col,
-                                 .ldz = m->net.buffers[h->buf].width,
-                                 .label = b->labels + at,
-                                 .weight = b->weights + at,
-                                 .duration = b->durations ? b->durations + at : NULL,
-                                 .ld = m->n_tasks};
+        struct loss_rows rows = task_rows(m, b, first, c, k);
         loss_forward_backward(t->loss, t->huber_delta, &rows, scale[k], factor[k],
-                              &loss[k], c->grad[h->buf] + h->col);
+                              &loss[k], task_grad(m, c, k));
     }
+    chunk_constraints(m, b, first, scale, factor, c, loss);
 }
 
 /* One chunk, there and back: its rows of x, the levels, of which the last is the towers,

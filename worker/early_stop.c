@@ -20,9 +20,11 @@ double early_stop_value(const struct settings *s, const struct metric_result *re
     bool mean = !strcmp(s->train.early_stop_task, "mean");
     double sum = 0;
     size_t n = 0;
-    for (size_t k = 0; k < s->n_tasks; k++) {
+    for (size_t k = 0; k < s->n_scores; k++) {
+        const struct score_cfg *c = &s->scores[k];
         undefined[k] = false;
-        if (!mean && strcmp(s->train.early_stop_task, s->tasks[k].name) != 0) continue;
+        if (mean ? c->given != SCORE_OF_TASK : strcmp(s->train.early_stop_task, c->name) != 0)
+            continue;
         double value = metric_of(&results[k], s->train.early_stop_metric);
         undefined[k] = !isfinite(value);
         if (undefined[k]) continue;

@@ -5,10 +5,10 @@
 #include "common/config/settings.h"
 #include "model/metric.h"
 
-/* The watched metric: of one task, or the mean over the tasks that have it. A task
- * has none when it is not defined on these rows (an AUC of labels that are all
- * alike); undefined[n_tasks] tells which watched tasks these are. NAN when no
- * watched task has it. */
+/* The watched metric of results[n_scores]: of one score, or the mean over the tasks that
+ * have it. A score has none when it is not defined on these rows (an AUC of labels that
+ * are all alike); undefined[n_scores] tells which watched ones these are. NAN when no
+ * watched one has it. */
 double early_stop_value(const struct settings *s, const struct metric_result *results,
                         bool *undefined);
 /* True for metrics of which more is better. */

@@ -7,20 +7,21 @@
 
 struct evaluation {
     const struct session *session;
-    size_t n_tasks;
-    float *scores; /* [SCORE_BLOCK, n_tasks] */
+    size_t n_scores;
+    float *scores, *logits, *labels; /* [SCORE_BLOCK, n_scores] */
     struct metric *metric;
 };
 
-static enum status add_block(void *arg, uint64_t block, const struct batch *b, const float *logits,
+static enum status add_block(void *arg, uint64_t block, const struct batch *b, const float *z,
                              struct error *err)
 {
     struct evaluation *e = arg;
-    for (size_t i = 0; i < b->n_rows; i++)
-        for (size_t k = 0; k < e->n_tasks; k++)
-            e->scores[i * e->n_tasks + k] =
-                scorer_value(e->session, b, i, k, logits[i * e->n_tasks + k]);
-    return metric_add(e->metric, block, b->n_rows, e->scores, logits, b->labels, b->group, err);
+    for (size_t i = 0; i < b->n_rows; i++) {
+        size_t at = i * e->n_scores;
+        scorer_scores(e->session, b, i, z + i * b->n_tasks, e->scores + at, e->logits + at);
+        scorer_labels(e->session->spec.settings, b->labels + i * b->n_tasks, e->labels + at);
+    }
+    return metric_add(e->metric, block, b->n_rows, e->scores, e->logits, e->labels, b->group, err);
 }
 
 static enum status merge(void *arg, size_t worker, const struct message *m, struct error *err)
@@ -64,14 +65,15 @@ static enum status gather_health(const struct crew *crew, struct health *h, stru
 
 void evaluator_drop_meaningless(const struct settings *s, struct metric_result *results)
 {
-    for (size_t k = 0; k < s->n_tasks; k++) {
-        struct metric_result *r = &results[k];
-        if (s->tasks[k].loss == LOSS_BCE) {
+    for (size_t i = 0; i < s->n_scores; i++) {
+        struct metric_result *r = &results[i];
+        enum loss_kind loss = s->tasks[s->scores[i].task].loss;
+        if (loss == LOSS_BCE) {
             r->mae = r->rmse = r->xauc = r->gxauc = NAN;
             continue;
         }
         r->auc = r->logloss = r->gauc = NAN;
-        if (!target_is_time(s->tasks[k].loss)) r->pcoc = NAN;
+        if (!target_is_time(loss)) r->pcoc = NAN;
     }
 }
 
@@ -84,18 +86,23 @@ enum status evaluate_exchanged(const struct scorer_spec *spec, const struct scan
                                struct metric_result *results, struct error *err)
 {
     const struct settings *settings = spec->session->spec.settings;
-    struct evaluation e = {.session = spec->session, .n_tasks = settings->n_tasks};
+    struct evaluation e = {.session = spec->session, .n_scores = settings->n_scores};
+    size_t n = SCORE_BLOCK * e.n_scores;
     enum status st = ST_OK;
-    e.scores = mem_array(SCORE_BLOCK * e.n_tasks, sizeof *e.scores);
-    if (!e.scores) st = mem_error(err, "scores", SCORE_BLOCK * sizeof *e.scores);
-    if (st == ST_OK) st = metric_create(e.n_tasks, &e.metric, err);
+    e.scores = mem_array(n, sizeof *e.scores);
+    e.logits = mem_array(n, sizeof *e.logits);
+    e.labels = mem_array(n, sizeof *e.labels);
+    if (!e.scores || !e.logits || !e.labels) st = mem_error(err, "scores", n * sizeof *e.scores);
+    if (st == ST_OK) st = metric_create(e.n_scores, &e.metric, err);
     if (st == ST_OK) st = scorer_run_exchanged(spec, what, add_block, &e, err);
     if (st == ST_OK) st = gather(spec->crew, &e, err);
     if (st == ST_OK) st = gather_health(spec->crew, spec->health, err);
     if (st == ST_OK && spec->crew->worker == 0) st = metric_finalize(e.metric, results, err);
     metric_destroy(e.metric);
     mem_free(e.scores);
+    mem_free(e.logits);
+    mem_free(e.labels);
     if (st != ST_OK) return st;
     evaluator_drop_meaningless(settings, results);
-    return crew_tell(spec->crew, results, e.n_tasks * sizeof *results, "metrics", err);
+    return crew_tell(spec->crew, results, e.n_scores * sizeof *results, "metrics", err);
 }

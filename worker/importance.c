@@ -19,19 +19,19 @@ static uint64_t seed_of(const struct importance_spec *spec, size_t group, size_t
     return hash_pair(hash_bytes(name, strlen(name), spec->seed), repeat);
 }
 
-/* drop[repeat * n_tasks + k] of one group. */
+/* drop[repeat * n_scores + k] of one group. */
 static enum status measure_group(const struct importance_spec *spec, size_t group,
                                  const struct metric_result *whole,
                                  struct metric_result *moved, double *drop,
                                  struct error *err)
 {
-    size_t n_tasks = spec->scorer.session->spec.settings->n_tasks;
+    size_t n_scores = spec->scorer.session->spec.settings->n_scores;
     const struct importance_group *g = &spec->groups[group];
     for (size_t r = 0; r < spec->repeats; r++) {
         struct scan_exchange what = {g->features, g->n, seed_of(spec, group, r)};
         TRY(evaluate_exchanged(&spec->scorer, &what, moved, err));
-        for (size_t k = 0; k < n_tasks; k++)
-            drop[r * n_tasks + k] =
+        for (size_t k = 0; k < n_scores; k++)
+            drop[r * n_scores + k] =
                 importance_figure(&whole[k]) - importance_figure(&moved[k]);
         if (spec->progress)
             spec->progress(spec->arg, group * spec->repeats + r + 1,
@@ -55,17 +55,17 @@ enum status importance_measure(const struct importance_spec *spec,
                                struct metric_result *whole, struct importance *drops,
                                struct error *err)
 {
-    size_t n_tasks = spec->scorer.session->spec.settings->n_tasks;
-    struct metric_result *moved = mem_zeroed(n_tasks, sizeof *moved);
-    double *drop = mem_array(spec->repeats * n_tasks, sizeof *drop);
+    size_t n_scores = spec->scorer.session->spec.settings->n_scores;
+    struct metric_result *moved = mem_zeroed(n_scores, sizeof *moved);
+    double *drop = mem_array(spec->repeats * n_scores, sizeof *drop);
     enum status st = ST_OK;
     if (!moved || !drop)
-        st = mem_error(err, "importance", spec->repeats * n_tasks * sizeof *drop);
+        st = mem_error(err, "importance", spec->repeats * n_scores * sizeof *drop);
     if (st == ST_OK) st = evaluate(&spec->scorer, whole, err);
     for (size_t g = 0; st == ST_OK && g < spec->n_groups; g++) {
         st = measure_group(spec, g, whole, moved, drop, err);
-        for (size_t k = 0; st == ST_OK && k < n_tasks; k++)
-            drops[g * n_tasks + k] = summary(drop + k, spec->repeats, n_tasks);
+        for (size_t k = 0; st == ST_OK && k < n_scores; k++)
+            drops[g * n_scores + k] = summary(drop + k, spec->repeats, n_scores);
     }
     mem_free(moved);
     mem_free(drop);

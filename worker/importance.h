@@ -31,8 +31,8 @@ struct importance {
 /* What is compared: the AUC of a bce task, the XAUC of the others. */
 double importance_figure(const struct metric_result *m);
 
-/* Collective over the workers, equal on all: whole[n_tasks], the figures of untouched
- * rows; drops[n_groups, n_tasks] of untouched minus moved. */
+/* Collective over the workers, equal on all: whole[n_scores], the figures of untouched
+ * rows; drops[n_groups, n_scores] of untouched minus moved. */
 enum status importance_measure(const struct importance_spec *spec,
                                struct metric_result *whole, struct importance *drops,
                                struct error *err) MUST_USE;

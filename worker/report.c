@@ -254,8 +254,8 @@ void report_metrics(struct report *r, const char *kind, uint64_t step,
 {
     if (!r) return;
     json_t *line = json_object(), *tasks = json_object();
-    for (size_t k = 0; k < r->settings->n_tasks; k++) {
-        const char *task = r->settings->tasks[k].name;
+    for (size_t k = 0; k < r->settings->n_scores; k++) {
+        const char *task = r->settings->scores[k].name;
         json_object_set_new(tasks, task, report_metric_json(&results[k]));
         char *text = report_metric_line(task, &results[k]);
         log_line(LOG_INFO, kind, "%s", text ? text : task);

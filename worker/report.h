@@ -46,7 +46,7 @@ void report_end(struct report *r, enum status st, const char *message);
  * is that of the leader's last report. Does nothing before there is one. */
 void report_failed(const char *run_dir, const char *message);
 void report_progress(struct report *r, const struct progress *p);
-/* kind: "valid" or "eval". results[n_tasks]; health of the same rows. */
+/* kind: "valid" or "eval". results[n_scores]; health of the same rows. */
 void report_metrics(struct report *r, const char *kind, uint64_t step,
                     const struct metric_result *results, const struct health_result *health);
 void report_commit(struct report *r, uint64_t step, const char *path, double seconds);

@@ -29,8 +29,8 @@ struct run {
     double last_commit_s, last_valid_s, started_s, train_s, reported_s;
     uint64_t reported_rows;
     size_t failed_saves, skipped_in_row;
-    struct metric_result *results; /* [n_tasks] of the last evaluation */
-    bool *undefined;               /* [n_tasks] scratch of early stopping */
+    struct metric_result *results; /* [n_scores] of the last evaluation */
+    bool *undefined;               /* [n_scores] scratch of early stopping */
     bool said_undefined;
 };
 
@@ -205,14 +205,14 @@ static enum status commit(struct run *r, bool must, struct error *err)
 
 /* ---- validation and early stopping ---- */
 
-/* Names of the tasks that are marked, for a message. */
+/* Names of the scores that are marked, for a message. */
 static void put_names(const struct settings *s, const bool *marked, char *out, size_t size)
 {
     size_t n = 0;
     *out = 0;
-    for (size_t k = 0; k < s->n_tasks && n < size; k++)
+    for (size_t k = 0; k < s->n_scores && n < size; k++)
         if (marked[k])
-            n += (size_t)snprintf(out + n, size - n, "%s%s", n ? ", " : "", s->tasks[k].name);
+            n += (size_t)snprintf(out + n, size - n, "%s%s", n ? ", " : "", s->scores[k].name);
 }
 
 /* The watched value. Tasks without one are left out of a mean, and named once. */
@@ -375,8 +375,8 @@ static enum status load_best(struct run *r, struct error *err)
 static json_t *eval_json(const struct run *r)
 {
     json_t *eval = json_object();
-    for (size_t k = 0; k < r->settings->n_tasks; k++)
-        json_object_set_new(eval, r->settings->tasks[k].name, report_metric_json(&r->results[k]));
+    for (size_t k = 0; k < r->settings->n_scores; k++)
+        json_object_set_new(eval, r->settings->scores[k].name, report_metric_json(&r->results[k]));
     return eval;
 }
 
@@ -437,8 +437,8 @@ static enum status prepare_run(struct run *r, struct error *err)
     r->total_steps = session_total_steps(s);
     r->steps_per_epoch = stream_steps_per_epoch(
         dataset_rows(s->train), r->settings->train.batch_size, r->settings->train.lanes);
-    r->results = mem_zeroed(r->settings->n_tasks, sizeof *r->results);
-    r->undefined = mem_zeroed(r->settings->n_tasks, sizeof *r->undefined);
+    r->results = mem_zeroed(r->settings->n_scores, sizeof *r->results);
+    r->undefined = mem_zeroed(r->settings->n_scores, sizeof *r->undefined);
     if (!r->results || !r->undefined) return mem_error(err, "results", sizeof *r->results);
     if (r->spec->start_path && !(r->path = mem_strdup(r->spec->start_path)))
         return mem_error(err, "path", strlen(r->spec->start_path));

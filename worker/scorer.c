@@ -1,6 +1,9 @@
 #include "worker/scorer.h"
 
+#include <math.h>
+
 #include "common/base/mem.h"
+#include "common/math/funnel.h"
 
 /* What one thread owns. */
 struct hand {
@@ -37,12 +40,34 @@ size_t scorer_width(const struct scorer_spec *spec)
     return model_n_tasks(m) * (spec->vectors ? model_vector_width(m) : 1);
 }
 
-float scorer_value(const struct session *s, const struct batch *b, size_t row, size_t task,
-                   float z)
+static float task_value(const struct session *s, const struct batch *b, size_t row, size_t task,
+                        float z)
 {
     float value = model_link(s->model, task, z);
     if (s->spec.settings->tasks[task].loss != LOSS_COMPLETION) return value;
     return value * b->durations[row * b->n_tasks + task];
+}
+
+void scorer_scores(const struct session *s, const struct batch *b, size_t row, const float *z,
+                   float *values, float *logits)
+{
+    const struct settings *settings = s->spec.settings;
+    for (size_t i = 0; i < settings->n_scores; i++) {
+        const struct score_cfg *c = &settings->scores[i];
+        logits[i] = z[c->task];
+        if (c->given != SCORE_OF_TASK)
+            logits[i] = (float)funnel_conditional((double)z[c->given], (double)z[c->task]);
+        values[i] = task_value(s, b, row, c->task, logits[i]);
+    }
+}
+
+void scorer_labels(const struct settings *s, const float *labels, float *out)
+{
+    for (size_t i = 0; i < s->n_scores; i++) {
+        const struct score_cfg *c = &s->scores[i];
+        bool counts = c->given == SCORE_OF_TASK || labels[c->given] == 1;
+        out[i] = counts ? labels[c->task] : NAN;
+    }
 }
 
 /* ---- making ---- */

@@ -27,9 +27,13 @@ struct scorer_spec {
 /* Floats of a row's result: a logit per task, or a vector per task. */
 size_t scorer_width(const struct scorer_spec *spec);
 
-/* What users see of output z of a task on row `row` of the batch. */
-float scorer_value(const struct session *s, const struct batch *b, size_t row, size_t task,
-                   float z);
+/* The scores (settings.scores) of row `row` of the batch from the outputs z[n_tasks]:
+ * what users see and its logit, [n_scores]. */
+void scorer_scores(const struct session *s, const struct batch *b, size_t row, const float *z,
+                   float *values, float *logits);
+/* Their labels from those of the tasks: of a conditional score that of its task on rows
+ * where the step before happened, absent elsewhere. */
+void scorer_labels(const struct settings *s, const float *labels, float *out);
 
 /* Blocks [first, end) of the data that a worker scores. */
 struct range scorer_blocks(const struct dataset *d, size_t worker, size_t n_workers);

@@ -215,6 +215,28 @@ static enum status fit_from(struct session *s, struct ckpt *ckpt, struct error *
     return st == ST_OK ? ST_OK : error_wrap(err, st, "checkpoint");
 }
 
+/* What the training rows say against the funnel; once, by the first rank. */
+static void warn_funnel(const struct session *s)
+{
+    const struct settings *settings = s->spec.settings;
+    const struct sizes_cfg *steps = &settings->model.steps;
+    if (s->spec.net && transport_rank(s->spec.net) > 0) return;
+    for (size_t i = 1; i < steps->n; i++) {
+        const char *name = settings->tasks[steps->v[i]].name;
+        const char *before = settings->tasks[steps->v[i - 1]].name;
+        const struct funnel_rows *f = fit_funnel(s->fit, steps->v[i]);
+        if (f->violations)
+            log_line(LOG_WARN, "data",
+                     "model.funnel: %llu training rows have %s without %s: they count as no %s",
+                     (unsigned long long)f->violations, name, before, name);
+        if (f->ended && f->unlabelled == f->ended)
+            log_line(LOG_WARN, "data",
+                     "model.funnel: no training row without %s has a label of %s, so they say "
+                     "nothing about it; if it did not happen there, write label: "
+                     "\"coalesce(COLUMN, 0)\"", before, name);
+    }
+}
+
 enum status session_model(struct session *s, struct ckpt *ckpt, struct error *err)
 {
     const struct schema *schema = s->schema;
@@ -228,6 +250,7 @@ enum status session_model(struct session *s, struct ckpt *ckpt, struct error *er
         TRY(forms_from(s, ckpt, err));
     } else {
         TRY(fit_compute(s->train, session_lane_rows(settings), &s->fit, err));
+        warn_funnel(s);
         if (s->hot) TRY(hot_statistics_keep(settings, s->hot, s->fit, err));
         TRY(choose_forms(s, err));
     }

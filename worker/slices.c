@@ -15,10 +15,10 @@ struct bin {
 struct slicing {
     const struct scorer_spec *spec;
     struct row_values *by;
-    size_t n_tasks, n;
+    size_t n_scores, n;
     struct bin bins[MAX_SLICES];
     size_t of_row[SCORE_BLOCK];
-    float *scores, *logits, *labels; /* [SCORE_BLOCK, n_tasks] rows of one bin, packed */
+    float *scores, *logits, *labels; /* [SCORE_BLOCK, n_scores] rows of one bin, packed */
     uint64_t group[SCORE_BLOCK];
 };
 
@@ -36,21 +36,19 @@ static enum status bin_of(struct slicing *s, struct text value, size_t *bin, str
     b->value = mem_strndup(value.s, value.n);
     if (!b->value) return mem_error(err, "--by", value.n);
     s->n++;
-    return metric_create(s->n_tasks, &b->metric, err);
+    return metric_create(s->n_scores, &b->metric, err);
 }
 
 static enum status add_bin(struct slicing *s, size_t bin, uint64_t block, const struct batch *b,
-                           const float *logits, struct error *err)
+                           const float *z, struct error *err)
 {
-    size_t n = 0, K = s->n_tasks;
+    const struct session *session = s->spec->session;
+    size_t n = 0, K = b->n_tasks;
     for (size_t i = 0; i < b->n_rows; i++) {
         if (s->of_row[i] != bin) continue;
-        for (size_t k = 0; k < K; k++) {
-            float z = logits[i * K + k];
-            s->logits[n * K + k] = z;
-            s->scores[n * K + k] = scorer_value(s->spec->session, b, i, k, z);
-            s->labels[n * K + k] = b->labels[i * K + k];
-        }
+        size_t at = n * s->n_scores;
+        scorer_scores(session, b, i, z + i * K, s->scores + at, s->logits + at);
+        scorer_labels(session->spec.settings, b->labels + i * K, s->labels + at);
         s->group[n++] = b->group ? b->group[i] : 0;
     }
     if (!n) return ST_OK;
@@ -134,7 +132,7 @@ static enum status results(struct slicing *s, struct slice **out, size_t *n, str
     if (!*out) return mem_error(err, "--by", s->n * sizeof **out);
     for (; *n < s->n; ++*n) {
         struct slice *slice = &(*out)[*n];
-        slice->results = mem_zeroed(s->n_tasks, sizeof *slice->results);
+        slice->results = mem_zeroed(s->n_scores, sizeof *slice->results);
         slice->value = mem_strdup(s->bins[*n].value);
         if (!slice->results || !slice->value) return mem_error(err, "--by", sizeof *slice->results);
         TRY(metric_finalize(s->bins[*n].metric, slice->results, err));
@@ -145,7 +143,7 @@ static enum status results(struct slicing *s, struct slice **out, size_t *n, str
 
 static enum status make(struct slicing *s, const struct text_cfg *by, struct error *err)
 {
-    size_t n = SCORE_BLOCK * s->n_tasks;
+    size_t n = SCORE_BLOCK * s->n_scores;
     s->scores = mem_array(n, sizeof *s->scores);
     s->logits = mem_array(n, sizeof *s->logits);
     s->labels = mem_array(n, sizeof *s->labels);
@@ -161,7 +159,7 @@ enum status evaluate_slices(const struct scorer_spec *spec, const struct text_cf
     *n = 0;
     if (!s) return mem_error(err, "--by", sizeof *s);
     s->spec = spec;
-    s->n_tasks = spec->session->spec.settings->n_tasks;
+    s->n_scores = spec->session->spec.settings->n_scores;
     enum status st = make(s, by, err);
     if (st == ST_OK) st = scorer_run(spec, add_block, s, err);
     if (st == ST_OK) st = gather(s, err);

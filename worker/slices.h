@@ -10,7 +10,7 @@ enum { MAX_SLICES = 1000 };
 
 struct slice {
     char *value;
-    struct metric_result *results; /* [n_tasks] */
+    struct metric_result *results; /* [n_scores] */
 };
 
 /* Collective over the workers. The columns of `by` must be kept in the data set

@@ -179,6 +179,7 @@ static enum status check_model(struct settings *s, struct error *err)
     unsigned type = FOR(m->type);
     unsigned one_pool = FOR(MODEL_OMOE) | FOR(MODEL_MMOE);
     unsigned own = FOR(MODEL_CGC) | FOR(MODEL_PLE);
+    unsigned funnels = FOR(MODEL_ESMM) | FOR(MODEL_AITM);
     unsigned bottom = FOR(MODEL_DNN) | FOR(MODEL_WIDE_DEEP) | FOR(MODEL_DEEPFM) |
                       FOR(MODEL_SHARE_BOTTOM);
     if ((type & bottom) && !m->bottom.given)
@@ -192,7 +193,7 @@ static enum status check_model(struct settings *s, struct error *err)
     if ((type & (one_pool | own)) && !m->experts.given)
         return missing_part(s, "model.experts.layers", "experts: {layers: [64]}", err);
     if ((type & (one_pool | own)) && !m->experts.layers.n) return empty_expert(s, err);
-    if (type & (one_pool | own | FOR(MODEL_SHARE_BOTTOM))) TRY(check_towers(s, err));
+    if (type & (one_pool | own | funnels | FOR(MODEL_SHARE_BOTTOM))) TRY(check_towers(s, err));
     TRY(check_balance(s, err));
     if (m->type == MODEL_TWO_TOWER) TRY(check_sides(s, err));
     return warn_rank(s, err);
@@ -307,7 +308,7 @@ static enum status unknown_task(const struct settings *s, struct error *err)
 {
     const char *known[MAX_KNOWN + 1];
     size_t n = 0;
-    for (; n < s->n_tasks && n < MAX_KNOWN; n++) known[n] = s->tasks[n].name;
+    for (; n < s->n_scores && n < MAX_KNOWN; n++) known[n] = s->scores[n].name;
     known[n++] = "mean";
     bool is_default;
     struct origin at = config_origin(s, "train.early_stop.task", &is_default);
@@ -335,12 +336,13 @@ static enum status check_metric(const struct settings *s, struct error *err)
         return nearest ? error_hint(err, ST_USAGE, "did you mean '%s'?", nearest) : ST_USAGE;
     }
     bool mean = !strcmp(task, "mean"), found = false;
-    for (size_t k = 0; k < s->n_tasks; k++) {
-        if (!mean && strcmp(task, s->tasks[k].name) != 0) continue;
+    for (size_t i = 0; i < s->n_scores; i++) {
+        const struct task_cfg *t = &s->tasks[s->scores[i].task];
+        if (!mean && strcmp(task, s->scores[i].name) != 0) continue;
         found = true;
-        if (metric_fits(metric, &s->tasks[k])) continue;
+        if (metric_fits(metric, t)) continue;
         config_fail(err, at, "train.early_stop.metric: %s is no metric of the loss of task %s",
-                    metric, s->tasks[k].name);
+                    metric, t->name);
         return error_hint(err, ST_USAGE, "auc, logloss and gauc are for bce; mae, rmse, xauc and "
                                          "gxauc for the other losses%s",
                           mean ? "; name one task in train.early_stop.task" : "");
@@ -380,6 +382,7 @@ enum status check_settings(struct settings *s, struct error *err)
     TRY(check_tasks(s, err));
     TRY(check_model(s, err));
     TRY(check_wide(s, err));
+    TRY(check_funnel(s, err));
     TRY(check_train(s, err));
     TRY(check_hot_start(s, err));
     return check_columns(s, err);

@@ -70,6 +70,8 @@ enum status check_hot_start(struct settings *s, struct error *err) MUST_USE;
 /* The parts of two_tower (sides.c): both are there, with vectors of one width, and share
  * out the features. Expands ranges. */
 enum status check_sides(struct settings *s, struct error *err) MUST_USE;
+/* check_funnel.c: model.funnel; fills in model.steps and the scores. */
+enum status check_funnel(struct settings *s, struct error *err) MUST_USE;
 /* Warn about features that read what a label reads (check_columns.c). */
 enum status check_columns(struct settings *s, struct error *err) MUST_USE;
 

@@ -15,11 +15,12 @@ _Static_assert(sizeof(enum model_type) == sizeof(int), "OPTION_ENUM fills an int
 
 #define DNN (FOR(MODEL_DNN) | FOR(MODEL_WIDE_DEEP) | FOR(MODEL_DEEPFM))
 #define WIDE (FOR(MODEL_FM) | FOR(MODEL_WIDE_DEEP) | FOR(MODEL_DEEPFM))
-#define BOTTOM (DNN | FOR(MODEL_SHARE_BOTTOM))
+#define FUNNELS (FOR(MODEL_ESMM) | FOR(MODEL_AITM))
+#define BOTTOM (DNN | FOR(MODEL_SHARE_BOTTOM) | FUNNELS)
 #define ONE_POOL (FOR(MODEL_OMOE) | FOR(MODEL_MMOE))
 #define OWN_EXPERTS (FOR(MODEL_CGC) | FOR(MODEL_PLE))
 #define EXPERTS (ONE_POOL | OWN_EXPERTS)
-#define TOWERS (EXPERTS | FOR(MODEL_SHARE_BOTTOM))
+#define TOWERS (EXPERTS | FOR(MODEL_SHARE_BOTTOM) | FUNNELS)
 #define TWO_TOWER FOR(MODEL_TWO_TOWER)
 #define DEEP (BOTTOM | EXPERTS | TWO_TOWER)
 
@@ -33,13 +34,14 @@ static const char *const losses[] = {"bce",        "mse",     "huber", "weighted
                                      "completion", "log_mse", NULL};
 static const char *const activations[] = {"relu", "gelu", "silu", "tanh", NULL};
 static const char *const norms[] = {"none", "layer", NULL};
-static const char *const model_types[MODEL_TWO_TOWER + 2] = { /* ends with NULL */
+static const char *const model_types[MODEL_AITM + 2] = { /* ends with NULL */
     [MODEL_LR] = "lr",         [MODEL_FM] = "fm",
     [MODEL_DNN] = "dnn",       [MODEL_WIDE_DEEP] = "wide_deep",
     [MODEL_DEEPFM] = "deepfm", [MODEL_SHARE_BOTTOM] = "share_bottom",
     [MODEL_OMOE] = "omoe",     [MODEL_MMOE] = "mmoe",
     [MODEL_CGC] = "cgc",       [MODEL_PLE] = "ple",
-    [MODEL_TWO_TOWER] = "two_tower"};
+    [MODEL_TWO_TOWER] = "two_tower", [MODEL_ESMM] = "esmm",
+    [MODEL_AITM] = "aitm"};
 static const char *const forms[] = {"auto", "gather", "project", NULL};
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
 
@@ -481,6 +483,16 @@ static const struct option side_rows[] = {
 };
 static const struct option_group side = {ROWS(side_rows), .shared = &side_mlp,
                                          .shared_offset = offsetof(struct side_cfg, mlp)};
+static const struct option aitm_rows[] = {
+    {"constraint", OPTION_REAL, .def = "0.6", .min = 0, .max = 1e6,
+     AT(model_cfg, aitm_constraint),
+     .help = "Weight of the label constraint: how far a step's probability is above that of "
+             "the step before is added to the step's loss."},
+    {"stop_gradient", OPTION_BOOL, .def = "false", AT(model_cfg, aitm_stop_gradient),
+     .help = "A step learns nothing from the later ones: what is handed on to them passes "
+             "no gradient back. Their towers' input is shared all the same."},
+};
+static const struct option_group aitm = {ROWS(aitm_rows)};
 
 static const struct option wide_rows[] = {
     {"features", OPTION_STRINGS, .def_text = "none; an error for wide_deep",
@@ -505,12 +517,14 @@ static const struct option model_rows[] = {
              "share_bottom: one network, then a tower per task. omoe, mmoe: shared experts "
              "mixed by one gate, by one gate per task. cgc, ple: own and shared experts, on "
              "one level, on several. two_tower: a vector of the user's and one of the item's "
-             "features; a task's output is their cosine. Parts that a type does not use are checked and left "
+             "features; a task's output is their cosine. "
+             "esmm, aitm: a tower per step of `funnel`; esmm's say how many go on from step to "
+             "step, aitm's hand on what they know. Parts that a type does not use are checked and left "
              "alone, so that one file serves several types."},
     {"bottom", OPTION_GROUP, .group = &mlp, AT(model_cfg, bottom), .models = BOTTOM,
-     .help = "The shared network of share_bottom; the network of each task of dnn, "
-             "wide_deep and deepfm. Without layers the towers read the inputs, and dnn is "
-             "linear."},
+     .help = "The shared network of share_bottom, esmm and aitm; the network of each task of "
+             "dnn, wide_deep and deepfm. Without layers the towers read the inputs, and dnn is "
+             "linear. esmm and aitm do without it."},
     {"wide", OPTION_GROUP, .group = &wide, .models = WIDE,
      .help = "Weights, one per task, that go straight into the outputs: of some features in "
              "wide_deep, of all in fm and deepfm."},
@@ -519,7 +533,8 @@ static const struct option model_rows[] = {
     {"gates", OPTION_GROUP, .group = &gates, AT(model_cfg, gates), .models = EXPERTS,
      .help = "Networks that mix experts."},
     {"towers", OPTION_GROUP, .group = &mlp, AT(model_cfg, towers), .models = TOWERS,
-     .help = "Networks from the shared part to a task's output."},
+     .help = "Networks from the shared part to a task's output. With aitm they need a layer, "
+             "and the last ones of the funnel's steps are equally wide."},
     {"cross", OPTION_GROUP, .group = &cross, .models = DEEP,
      .help = "Cross layers of DCN-v2 between the inputs and everything that reads them; each "
              "side of two_tower has its own."},
@@ -536,6 +551,15 @@ static const struct option model_rows[] = {
      AT(model_cfg, temperature), .models = TWO_TOWER,
      .help = "Divides the cosine of two_tower: outputs are within the bias plus and minus one "
              "by this."},
+    {"funnel", OPTION_STRINGS, .def_text = "none; an error when the model type needs it",
+     AT(model_cfg, funnel), .flags = OPTION_NOT_EMPTY,
+     .help = "Names of two or more bce tasks, each of which can happen only after the one "
+             "before: [click, buy]. The label of a later step is its own and those of all "
+             "steps before; a row where one of them is missing has none. Predictions and "
+             "metrics gain the step given the one before, \"buy|click\". For every model "
+             "type; esmm and aitm need it."},
+    {"aitm", OPTION_GROUP, .group = &aitm, .models = FOR(MODEL_AITM),
+     .help = "How the steps of aitm are tied together."},
 };
 static const struct option_group model = {ROWS(model_rows)};
 

@@ -224,7 +224,9 @@ enum model_type {
     MODEL_MMOE,
     MODEL_CGC,
     MODEL_PLE,
-    MODEL_TWO_TOWER
+    MODEL_TWO_TOWER,
+    MODEL_ESMM,
+    MODEL_AITM
 };
 /* As it is written: "lr". */
 const char *model_type_name(enum model_type type);
@@ -246,7 +248,7 @@ struct balance_cfg {
 
 struct model_cfg {
     enum model_type type;
-    struct mlp_cfg bottom;  /* share_bottom, dnn and what builds on it */
+    struct mlp_cfg bottom;  /* share_bottom, esmm, aitm, dnn and what builds on it */
     size_t expert_count;    /* omoe, mmoe */
     size_t expert_own;      /* cgc, ple */
     size_t expert_shared;   /* cgc, ple */
@@ -264,6 +266,19 @@ struct model_cfg {
     struct balance_cfg balance;
     struct side_cfg user, item; /* two_tower */
     double temperature;         /* two_tower: divides the cosine */
+    struct list_cfg funnel; /* names of tasks in order, two or more; empty: none */
+    struct sizes_cfg steps; /* the same as indices of tasks, filled in */
+    double aitm_constraint; /* weight of the label constraint */
+    bool aitm_stop_gradient;
+};
+
+/* What is predicted and measured: a task, or a later step of the funnel given the step
+ * before it ("buy|click"). */
+enum { SCORE_OF_TASK = -1 };
+struct score_cfg {
+    const char *name;
+    size_t task;
+    ptrdiff_t given; /* task of the step before; SCORE_OF_TASK: the task itself */
 };
 
 /* ---- training ---- */
@@ -298,7 +313,7 @@ struct train_cfg {
     enum layer1_form form;
     struct every_cfg eval_every; /* on data.valid */
     bool early_stop;
-    const char *early_stop_task; /* a task's name or "mean" */
+    const char *early_stop_task; /* a score's name or "mean" (of the tasks) */
     const char *early_stop_metric; /* auc | logloss | gauc | mae | rmse | xauc | gxauc */
     size_t early_stop_patience;
 };
@@ -384,6 +399,8 @@ struct settings {
     size_t n_tables;
     struct task_cfg *tasks;
     size_t n_tasks;
+    struct score_cfg *scores; /* the tasks in their order, then conditional ones */
+    size_t n_scores;
     struct model_cfg model;
     struct train_cfg train;
     struct checkpoint_cfg checkpoint;

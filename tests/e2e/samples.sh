@@ -22,6 +22,9 @@ trains() {
 }
 
 trains ali-ccp ali-ccp-sample 50 click buy
+trains ali-ccp-esmm ali-ccp-sample 50 click buy
+[ ! -d "$work/ali-ccp-esmm" ] || check "ali-ccp-esmm evaluates buy after a click on the two rows with one" \
+    grep -qE '"buy\|click": ?\{[^}]*"rows": ?2[,}]' "$work/result.json"
 trains aliexpress aliexpress-sample 100 click conversion
 trains icme2019 icme2019-sample 43 finish like
 trains movielens-1m movielens-1m 100135 like love rating

@@ -29,8 +29,10 @@ check "three tenths of the rows have the third label" awk -v n="$(sed 's/.*"task
 expect_exit 0 "a funnel" "$MTPS" data synth funnel -o f --rows 60000 --format tsv
 expect_exit 0 "trains" "$MTPS" train -c f/config.yaml --json
 expect_exit 0 "predict beside the known rates" "$MTPS" predict --ckpt runs/synth-funnel --keep true_cvr,true_ctr -o f.csv
+same "beside the rates of clicks, of buys, and of buys after a click" \
+    "true_cvr,true_ctr,click,buy,buy|click" "$(head -n 1 f.csv)"
 check "the predicted rate after a click goes with the known one on all rows, clicked or not" \
-    awk -F, 'NR > 1 { a = log($1 + 1e-7); b = log($4); n++; x += a; y += b; xx += a * a; yy += b * b; xy += a * b }
+    awk -F, 'NR > 1 { a = log($1 + 1e-7); b = log($5); n++; x += a; y += b; xx += a * a; yy += b * b; xy += a * b }
              END { exit !((xy / n - x / n * y / n) / sqrt((xx / n - x / n * x / n) * (yy / n - y / n * y / n)) > 0.4) }' f.csv
 
 # ---- mmoe

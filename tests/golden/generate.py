@@ -79,7 +79,11 @@ CASES = [  # name, type, activation, parts
                                         "seed": 2003}),
     ("two_tower_cross", "two_tower", "silu", {"user": [3, 2], "item": [4, 2],
                                               "temperature": 0.5, "cross": 1, "seed": 2004}),
+    ("esmm", "esmm", "tanh", {"towers": [4, 3], "funnel": [0, 1], "seed": 2011}),
+    ("aitm", "aitm", "relu", {"bottom": [5], "towers": [3], "funnel": [1, 0],
+                              "seed": 2012}),
 ]
+CONSTRAINT = 0.6
 # Values that dropout keeps: of each layer, in steps 0, 1 and 2, the columns of rows 0 to 5.
 # They are what model/dropout.h says for seed 9; the test checks that.
 MASKS = {
@@ -186,7 +190,7 @@ class Case:
         self.how = parts.get("balance", "fixed")
         print("activation", activation, 0)
         print("balance", self.how, 0)
-        for part in ("bottom", "experts", "gates", "towers", "attention"):
+        for part in ("bottom", "experts", "gates", "towers", "attention", "funnel"):
             put("sizes", part, parts.get(part, []))
         for feature in self.wide:
             print("wide", feature, 0)
@@ -370,6 +374,36 @@ class Case:
         p = sum(v[a] * v[b] for a in range(len(v)) for b in range(a + 1, len(v)))
         return p @ torch.cat([self.param(f"fm/{t}/w", d, 1) for t in TASKS], 1)
 
+    def esmm(self, x):
+        """ESMM in log space: log P of all steps up to one, log(1 - P) = log1mexp(log P)."""
+        a = [self.tower(k, x) for k in range(K)]
+        log_p, self.logs = torch.zeros(()), {}
+        for k in self.parts["funnel"]:
+            log_p = log_p + torch.nn.functional.logsigmoid(a[k])
+            log_q = torch.where(log_p > -math.log(2), torch.log(-torch.expm1(log_p)),
+                                torch.log1p(-torch.exp(log_p)))
+            self.logs[k] = (log_p, log_q)
+            a[k] = log_p - log_q
+        return a
+
+    def project(self, k, part, v):
+        return v @ self.param(f"transfer/{TASKS[k]}/{part}/w", v.shape[1], v.shape[1])
+
+    def aitm(self, x):
+        """AITM: g' of a step is attention over what it is told and what its tower says."""
+        s = self.mlp("bottom", x, self.parts["bottom"])
+        g = [self.mlp(f"tower/{TASKS[k]}", s, self.parts["towers"]) for k in range(K)]
+        dim = self.parts["towers"][-1]
+        for before, k in zip(self.parts["funnel"], self.parts["funnel"][1:]):
+            u = torch.relu(self.project(k, "info", g[before]) +
+                           self.param(f"transfer/{TASKS[k]}/info/b", 1, dim))
+            pair = [u, g[k]]
+            scores = [(self.project(k, "query", v) * self.project(k, "key", v)).sum(1) / dim ** 0.5
+                      for v in pair]
+            a = torch.softmax(torch.stack(scores), 0)
+            g[k] = sum(a[i, :, None] * self.project(k, "value", v) for i, v in enumerate(pair))
+        return [self.linear(f"head/{TASKS[k]}", 0, g[k], 1) for k in range(K)]
+
     def forward(self, tables, first=0, end=B):
         z = self.main_part(tables, first, end)
         return z + self.wide_part(tables, first, end) if self.wide else z
@@ -401,6 +435,10 @@ class Case:
         elif self.kind == "mmoe":
             e = self.meet(self.experts(0, "shared", self.parts["count"], x))
             z = [self.tower(k, self.mixture(0, TASKS[k], x, [e[k]])) for k in range(K)]
+        elif self.kind == "esmm":
+            z = self.esmm(x)
+        elif self.kind == "aitm":
+            z = self.aitm(x)
         else:
             z = self.ple(x, self.parts.get("levels", 1))
         return torch.cat(z, 1)
@@ -417,13 +455,24 @@ class Case:
                 if math.isnan(y):
                     continue
                 p, target = z[r - first, k], torch.tensor(float(y))
-                if LOSSES[k] == "bce":
+                if self.kind == "esmm" and k in self.logs:
+                    log_p, log_q = self.logs[k]
+                    loss = -(y * log_p[r - first, 0] + (1 - y) * log_q[r - first, 0])
+                elif LOSSES[k] == "bce":
                     loss = torch.nn.functional.binary_cross_entropy_with_logits(p, target)
                 else:
                     loss = torch.nn.functional.huber_loss(p, target, delta=HUBER_DELTA)
-                total = total + WEIGHTS[r, k] * loss
+                total = total + WEIGHTS[r, k] * (loss + self.constraint(z[r - first], k))
             out.append(total * SCALES[k])
         return out
+
+    def constraint(self, z, k):
+        """AITM: how far a step is more likely than the one before."""
+        steps = self.parts.get("funnel", [])
+        if self.kind != "aitm" or k not in steps[1:]:
+            return 0
+        before = steps[steps.index(k) - 1]
+        return CONSTRAINT * torch.relu(torch.sigmoid(z[k]) - torch.sigmoid(z[before]))
 
     def total(self, tables, first=0, end=B, step=0):
         self.training = (step, first, end)

@@ -201,7 +201,7 @@ static size_t number(const struct golden_case *c, const char *name)
 
 static enum model_type type_of(const char *word)
 {
-    for (enum model_type t = MODEL_LR; t <= MODEL_TWO_TOWER; t++)
+    for (enum model_type t = MODEL_LR; t <= MODEL_AITM; t++)
         if (strcmp(model_type_name(t), word) == 0) return t;
     fail_msg("unknown type %s", word);
     return MODEL_LR;
@@ -274,7 +274,7 @@ static size_t make_inputs(struct golden_case *c, struct model_input *out)
 
 static void make_model(struct golden_case *c)
 {
-    size_t memory[7][4];
+    size_t memory[8][4];
     struct error err;
     enum model_type type = type_of(c->file->lines[c->at].word);
     struct mlp_cfg tower = sizes(c, "towers", memory[0]),
@@ -309,7 +309,9 @@ static void make_model(struct golden_case *c)
                             .experts = sizes(c, "experts", memory[3]),
                             .gates = gate,
                             .towers = tower,
-                            .balance = {.kind = balance_of(c)}};
+                            .balance = {.kind = balance_of(c)},
+                            .steps = sizes(c, "funnel", memory[7]).layers,
+                            .aitm_constraint = 0.6};
     struct mlp_cfg attention = sizes(c, "attention", memory[4]);
     const struct model_attention seen = {2, 0, attention.layers, attention.activation};
     struct model_spec spec = {.cfg = cfg,

@@ -127,28 +127,36 @@ static void a_failing_count_is_passed_on(void **state)
     }
 }
 
-/* The parts that the type reads are scaled: experts of experts' types, bottom of others.
- */
+#define FUNNEL "model.funnel=[click, like]"
+
+/* The parts that the type reads are scaled: experts of experts' types, bottom of others;
+ * towers where there is no other. */
 static void only_used_parts_are_scaled(void **state)
 {
     (void)state;
     const struct {
         const char *set, *key;
         size_t n, first, second;
-    } cases[] = {{"model.type=mmoe", "model.experts.layers", 1, 64, 0},
-                 {"model.experts.layers=[12, 5]", "model.experts.layers", 2, 12, 5},
-                 {"model.type=share_bottom", "model.bottom.layers", 1, 459, 0},
-                 {"model.type=dnn", "model.bottom.layers", 1, 459, 0},
-                 {"model.type=wide_deep", "model.bottom.layers", 1, 459, 0},
-                 {"model.type=deepfm", "model.bottom.layers", 1, 459, 0},
-                 {"model.type=fm", NULL, 0, 0, 0},
-                 {"model.type=lr", NULL, 0, 0, 0}};
+        const char *also;
+    } cases[] = {{"model.type=mmoe", "model.experts.layers", 1, 64, 0, NULL},
+                 {"model.experts.layers=[12, 5]", "model.experts.layers", 2, 12, 5, NULL},
+                 {"model.type=share_bottom", "model.bottom.layers", 1, 459, 0, NULL},
+                 {"model.type=dnn", "model.bottom.layers", 1, 459, 0, NULL},
+                 {"model.type=esmm", "model.bottom.layers", 1, 459, 0, FUNNEL},
+                 {"model.type=share_bottom", "model.towers.layers", 1, 32, 0,
+                  "model.bottom.layers=[]"},
+                 {"model.type=wide_deep", "model.bottom.layers", 1, 459, 0, NULL},
+                 {"model.type=deepfm", "model.bottom.layers", 1, 459, 0, NULL},
+                 {"model.type=fm", NULL, 0, 0, 0, NULL},
+                 {"model.type=lr", NULL, 0, 0, 0, NULL}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct settings *s;
         struct error err;
         struct widths w;
-        assert_int_equal(
-            settings_load("configs/kuairand-w2.yaml", &cases[i].set, 1, &s, &err), ST_OK);
+        const char *sets[] = {cases[i].set, cases[i].also};
+        assert_int_equal(settings_load("configs/kuairand-w2.yaml", sets,
+                                       1 + (cases[i].also != NULL), &s, &err),
+                         ST_OK);
         assert_int_equal(widths_of(s, &w, &err), ST_OK);
         assert_int_equal(w.n, cases[i].key != NULL);
         if (w.n) {

@@ -31,7 +31,7 @@ static void a_key_is_explained(void **state)
     explains("model.type", "lr | fm | dnn | wide_deep | deepfm | share_bottom | omoe | mmoe");
     explains("cluster.threads", "or auto\n");
     explains("features.pool", "only for: features of kind id\n");
-    explains("model.bottom", "used by:  model type dnn, wide_deep, deepfm, share_bottom\n");
+    explains("model.bottom", "used by:  model type dnn, wide_deep, deepfm, share_bottom, esmm, aitm\n");
     explains("model.cross", "used by:  model type dnn, wide_deep, deepfm, share_bottom, omoe");
     explains(NULL, "    checkpoint ");
 }

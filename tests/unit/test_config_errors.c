@@ -87,7 +87,7 @@ static void unknown_words_are_errors(void **state)
                    "model: {type: mmeo}\n", NULL,
                    "c.yaml:4:15: model.type: 'mmeo' is unknown: expected lr | fm | dnn | wide_deep "
                    "| deepfm | share_bottom | omoe | mmoe | cgc | ple "
-                   "| two_tower", "did you mean 'mmoe'?");
+                   "| two_tower | esmm | aitm", "did you mean 'mmoe'?");
     config_more_refused("train: {optimizer: {adm: {lr: 1}}}\n",
                         "c.yaml:5:21: train.optimizer: 'adm' is unknown: expected sgd | adagrad "
                         "| adam | ftrl", "did you mean 'adam'?");

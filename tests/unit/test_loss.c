@@ -161,6 +161,43 @@ static void test_non_finite_shows(void **state)
     }
 }
 
+/* The constraint is what a step's probability has above the one before, and nothing
+ * where it has not; its derivatives are the differences'. */
+static void test_constraint_values_and_derivatives(void **state)
+{
+    (void)state;
+    for (double z = -6; z <= 6; z += 0.75)
+        for (double before = -5.9; before <= 6; before += 0.75) {
+            double d, d_before, x, h = 1e-6;
+            double p = 1 / (1 + exp(-z)), q = 1 / (1 + exp(-before));
+            assert_true(fabs(loss_constraint_value(z, before, &d, &d_before) -
+                             (p > q ? p - q : 0)) < 1e-15);
+            double by_z = (loss_constraint_value(z + h, before, &x, &x) -
+                           loss_constraint_value(z - h, before, &x, &x)) / (2 * h);
+            double by_before = (loss_constraint_value(z, before + h, &x, &x) -
+                                loss_constraint_value(z, before - h, &x, &x)) / (2 * h);
+            assert_true(fabs(d - by_z) < 1e-8 && fabs(d_before - by_before) < 1e-8);
+        }
+}
+
+/* Rows without a label of the later step have no constraint; others are weighted as its
+ * loss is, and both gradients are added to. */
+static void test_constraint_over_rows(void **state)
+{
+    (void)state;
+    const float z[] = {2, 1, -1}, before[] = {0, 7, -1, 7, 0, 7};
+    const float label[] = {1, NAN, 0}, weight[] = {0.5f, 1, 1};
+    struct loss_rows rows = {.n = 3, .z = z, .ldz = 1, .label = label, .weight = weight, .ld = 1};
+    float dz[] = {1, 1, 1}, dz_before[] = {2, 9, 2, 9, 2, 9};
+    double sum = 3, p = 1 / (1 + exp(-2.0));
+    loss_constraint(0.6, &rows, before, 2, 0.1, 4, &sum, dz, dz_before);
+    assert_true(near(sum, 3 + 0.6 * 0.5 * 0.1 * (p - 0.5)));
+    assert_true(fabs((double)dz[0] - (1 + 0.6 * 0.5 * 0.1 * 4 * p * (1 - p))) < 1e-6);
+    assert_true(fabs((double)dz_before[0] - (2 - 0.6 * 0.5 * 0.1 * 4 * 0.25)) < 1e-6);
+    assert_true(dz[1] == 1 && dz[2] == 1 && dz_before[2] == 2 && dz_before[4] == 2);
+    assert_true(dz_before[1] == 9);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -175,6 +212,8 @@ int main(void)
         cmocka_unit_test(test_rows_are_weighted_and_absent_ones_skipped),
         cmocka_unit_test(test_strides_are_followed),
         cmocka_unit_test(test_non_finite_shows),
+        cmocka_unit_test(test_constraint_values_and_derivatives),
+        cmocka_unit_test(test_constraint_over_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -71,6 +71,21 @@ static const struct toy_cfg every_type[] = {
      .seed = 1,
      .bottom = {5, 3},
      .wide = true},
+    {.type = MODEL_ESMM,
+     .n_rows = 6,
+     .n_tasks = 2,
+     .seed = 1,
+     .towers = {4},
+     .funnel = {1, 0},
+     .n_funnel = 2},
+    {.type = MODEL_AITM,
+     .n_rows = 6,
+     .n_tasks = 2,
+     .seed = 1,
+     .bottom = {5},
+     .towers = {4},
+     .funnel = {1, 0},
+     .n_funnel = 2},
 };
 enum { N_TYPES = sizeof every_type / sizeof every_type[0] };
 

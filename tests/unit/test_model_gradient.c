@@ -339,6 +339,40 @@ static void test_gradient_two_tower_corners(void **state)
                             .act = ACT_TANH});
 }
 
+/* Two steps, three of them against the order of tasks, and a task outside of the funnel;
+ * over x, over a bottom, towers of one layer (a column of a block) and of none. */
+static void test_gradient_esmm(void **state)
+{
+    (void)state;
+    struct toy_cfg c = {
+        .type = MODEL_ESMM, BASE, .towers = {5, 4}, .funnel = {1, 0}, .n_funnel = 2};
+    check(&c);
+    c.bottom[0] = 6;
+    check(&c);
+    c = (struct toy_cfg){
+        .type = MODEL_ESMM, BASE, .towers = {5}, .funnel = {2, 0, 1}, .n_funnel = 3};
+    check(&c);
+    c.towers[0] = 0;
+    check(&c);
+}
+
+/* The same, and with widths that fill their padding and do not. */
+static void test_gradient_aitm(void **state)
+{
+    (void)state;
+    struct toy_cfg c = {
+        .type = MODEL_AITM, BASE, .towers = {5, 4}, .funnel = {1, 0}, .n_funnel = 2};
+    check(&c);
+    c.bottom[0] = 6;
+    check(&c);
+    c = (struct toy_cfg){
+        .type = MODEL_AITM, BASE, .towers = {8}, .funnel = {2, 0, 1}, .n_funnel = 3};
+    check(&c);
+    c.act = ACT_GELU;
+    c.n_rows = 140; /* more than go through the levels at once */
+    check(&c);
+}
+
 /* Each activation in experts, gates and towers at once. */
 static void test_gradient_activations(void **state)
 {
@@ -613,6 +647,8 @@ int main(void)
         cmocka_unit_test(test_gradient_cross_corners),
         cmocka_unit_test(test_gradient_two_tower),
         cmocka_unit_test(test_gradient_two_tower_corners),
+        cmocka_unit_test(test_gradient_esmm),
+        cmocka_unit_test(test_gradient_aitm),
         cmocka_unit_test(test_gradient_activations),
         cmocka_unit_test(test_gradient_gates_with_their_own_activation),
         cmocka_unit_test(test_gradient_losses),

@@ -279,7 +279,11 @@ static void make_spec(struct toy *t)
                           .experts = mlp_of(t, c->experts),
                           .gates = mlp_of(t, c->gates),
                           .towers = mlp_of(t, c->towers),
-                          .balance = c->balance};
+                          .balance = c->balance,
+                          .steps = {keep(t, c->n_funnel, sizeof(size_t)), c->n_funnel},
+                          .aitm_constraint = c->no_constraint ? 0 : 0.6,
+                          .aitm_stop_gradient = c->stop_gradient};
+    if (c->n_funnel > 0) memcpy(m.steps.v, c->funnel, c->n_funnel * sizeof(size_t));
     if (c->own_gate_act) m.gates.activation = c->gate_act;
     for (size_t k = 0; k < c->n_tasks; k++) {
         snprintf(t->names[k], sizeof t->names[k], "task%zu", k);
@@ -409,6 +413,15 @@ double toy_reference_loss(struct toy *t)
                  cost(t, i % K,
                       loss_value(task->loss, task->huber_delta, z[i], y, &unused));
     }
+    for (size_t r = 0; r < B && t->cfg.type == MODEL_AITM; r++)
+        for (size_t i = 1; i < t->cfg.n_funnel; i++) {
+            size_t k = t->cfg.funnel[i], at = r * K + k;
+            if (isnan(t->batch.labels[at])) continue;
+            total += t->tasks[k].weight * t->scale[k] * (double)t->batch.weights[at] *
+                     t->spec.cfg.aitm_constraint *
+                     loss_constraint_value(z[at], z[r * K + t->cfg.funnel[i - 1]], &unused,
+                                           &unused);
+        }
     mem_free(z);
     return total;
 }

@@ -48,6 +48,8 @@ struct toy_cfg {
     size_t cross, rank; /* cross layers, their rank */
     struct balance_cfg balance;
     size_t user[TOY_SIZES], item[TOY_SIZES]; /* layers of two_tower */
+    size_t funnel[TOY_SIZES], n_funnel; /* tasks of the steps */
+    bool stop_gradient, no_constraint; /* of aitm */
     uint64_t seed;
 };
 
