@@ -77,7 +77,7 @@ overlay() {
 
 article() { compare article auc -c configs/census-article.yaml --vary model.type=share_bottom,mmoe,ple --on eval,train; }
 article_embedded() { compare article_embedded auc -c configs/census-mmoe.yaml --vary model.type=share_bottom,mmoe,ple --on eval,train; }
-road() { compare road auc -c configs/kuairand-road.yaml --vary model.type=lr,two_tower,dnn,fm,wide_deep,deepfm,share_bottom,mmoe,cgc,ple; }
+road() { compare road auc -c configs/kuairand-road.yaml --equal-params --vary model.type=mmoe,lr,two_tower,dnn,fm,wide_deep,deepfm,share_bottom,cgc,ple; }
 
 # ---- its advice ----
 
@@ -92,6 +92,27 @@ claims_synthetic() {
     "$mtps" data synth tasks -q -o "$out/synth" --tasks 4 --correlation 0.5 --present 1,1,1,0.3 >/dev/null
     claims claims_synthetic "$out/synth/config.yaml"
 }
+
+# ---- options, one at a time, on the same model ----
+
+options() {
+    local files=()
+    files+=("$(overlay dropout kuairand-mmoe <<<'model: {experts: {dropout: 0.1}}')")
+    files+=("$(overlay norm kuairand-mmoe <<<'model: {experts: {norm: layer}}')")
+    files+=("$(overlay l2 kuairand-mmoe <<<'tables: {default: {l2: 1e-6}}')")
+    files+=("$(overlay attention kuairand-mmoe <<<'features: [{name: watched, pool: {attention: {target: video_id, layers: [36]}}}]')")
+    files+=("$(overlay cross kuairand-mmoe <<<'model: {cross: {layers: 1, rank: 64}}')")
+    files+=("$(overlay gate-2 kuairand-mmoe <<<'model: {gates: {layers: [64]}}')")
+    files+=("$(overlay towers-own kuairand-mmoe <<<'tasks: {like: {tower: {layers: [64, 32]}}}')")
+    files+=("$(overlay ftrl kuairand-mmoe <<<'tables: {default: {optimizer: {ftrl: {lr: 0.1}}}}')")
+    compare options auc -c configs/kuairand-mmoe.yaml "${files[@]}"
+}
+balance() { compare balance auc -c configs/kuairand-mmoe.yaml --vary 'model.balance=fixed,uncertainty,{dwa: {window: 25}},pcgrad,mgda'; }
+
+# ---- the best shipped configurations ----
+
+best_kuairand() { compare best_kuairand auc -c configs/kuairand-mmoe.yaml configs/kuairand-best.yaml; }
+best_census() { compare best_census auc -c configs/census-mmoe.yaml configs/census-best.yaml; }
 
 # ---- multi-task against single-task models ----
 
