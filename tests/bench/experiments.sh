@@ -36,7 +36,7 @@ table() {
                 | "\(digits(mean; 4)) ± \(digits(sd / (length | sqrt); 4))") | join(" | ")) + " |",
              if $i > 0 and $on == $doc.on[0] then
                 "| | | " + ($tasks | map(. as $t | $c.tasks[$t][$metric]
-                    | "\(if .diff >= 0 then "+" else "" end)\(digits(.diff; 4)), p \(if .p then digits(.p; 3) else "-" end)") | join(" | ")) + " |"
+                    | "\(if .diff >= 0 then "+" else "" end)\(digits(.diff; 4)), p \(if .p == null then "-" elif .p < 0.001 then "< 0.001" else digits(.p; 3) end)") | join(" | ")) + " |"
              else empty end)'
 }
 
