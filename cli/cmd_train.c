@@ -148,14 +148,14 @@ static enum status take_place(const struct args *a, const struct settings *s, st
     return ST_OK;
 }
 
-/* A rank that gives up while servers serve ends the whole job, perhaps before the
- * leader has noticed anything: then it writes the status. */
+/* A rank that ends the whole job does so perhaps before the leader has noticed
+ * anything: then it writes the status. */
 static void leave_place(const struct job *j, struct place *p, enum status st,
                         const struct error *err)
 {
-    bool ends_job = j->net && j->serving && st != ST_OK && st != ST_STOPPED;
     if (st != ST_OK) report_end(p->report, st, err->text);
-    if (ends_job && !p->report) report_failed(j->settings->run_dir, err->text);
+    if (job_aborts(j, st) && !p->report && j->settings)
+        report_failed(j->settings->run_dir, err->text);
     report_close(p->report);
     lock_release(p->lock);
     mem_free(p->resume);

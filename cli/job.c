@@ -301,6 +301,33 @@ enum status job_serve(struct job *j, struct error *err)
 
 /* ---- the end ---- */
 
+static bool orderly(enum status st)
+{
+    return st == ST_OK || st == ST_STOPPED;
+}
+
+bool job_aborts(const struct job *j, enum status st)
+{
+    return j->net && (st == ST_PEER || (j->serving && !orderly(st)));
+}
+
+/* One rank says why. */
+NORETURN static void give_up(struct job *j, enum status st, const struct error *err)
+{
+    transport_take_word(j->net);
+    transport_abort(j->net, cli_finish(st, err));
+}
+
+static enum status say_bye(struct job *j, enum status st, struct error *err)
+{
+    if (!j->serving || j->is_server || !orderly(st)) return st;
+    struct error why;
+    enum status left = client_bye(j->client, &why);
+    if (left == ST_OK) return st;
+    *err = why;
+    return left;
+}
+
 static void free_all(struct job *j)
 {
     client_destroy(j->client);
@@ -308,30 +335,31 @@ static void free_all(struct job *j)
     server_destroy(j->server);
     threads_destroy(j->threads);
     topology_close(&j->topology);
-    if (j->net) transport_close(j->net);
+}
+
+/* The exit code that all have agreed on. Servers come with ST_OK: a stop is known
+ * to workers only. */
+static int leave_together(struct job *j, enum status st, int code)
+{
+    struct error err;
+    if (j->serving) {
+        st = transport_agree(j->net, st, "leaving", &err);
+        if (st == ST_PEER) give_up(j, st, &err);
+        code = status_exit_code(st);
+    }
+    free_all(j);
+    if (transport_close(j->net, &err) == ST_OK) return code;
+    if (!orderly(st)) transport_abort(j->net, code); /* the reason has been said */
+    give_up(j, ST_PEER, &err);
 }
 
 int job_close(struct job *j, enum status st, struct error *err)
 {
-    bool orderly = st == ST_OK || st == ST_STOPPED;
-    if (j->serving && orderly && !j->is_server) {
-        struct error bye;
-        enum status left = client_bye(j->client, &bye);
-        if (left != ST_OK) {
-            st = left;
-            *err = bye;
-            orderly = false;
-        }
-    }
+    st = say_bye(j, st, err);
     if (j->leader) st = cli_flush(st, err);
-    bool says = j->leader || !j->net || (j->serving && !orderly);
-    int code = says ? cli_finish(st, err) : status_exit_code(st);
-    if (j->net && j->serving && !orderly) transport_abort(j->net, code);
-    if (j->net && j->serving) {
-        /* Servers leave with ST_OK; a stop is known to workers only. */
-        struct error ignored;
-        code = status_exit_code(transport_agree(j->net, st, "leaving", &ignored));
-    }
+    if (job_aborts(j, st)) give_up(j, st, err);
+    int code = j->leader || !j->net ? cli_finish(st, err) : status_exit_code(st);
+    if (j->net) return leave_together(j, st, code);
     free_all(j);
     return code;
 }

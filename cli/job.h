@@ -8,8 +8,8 @@
  *   job_close     servers leave, all ranks agree on one exit code
  *
  * Every call is collective over all ranks until the servers serve. A failure on
- * any rank before that is agreed on by all; afterwards it ends the job at once
- * with its exit code (the others cannot be in a state to agree). */
+ * any rank before that is agreed on by all; afterwards, and whenever a rank is
+ * lost, it ends the job at once with its exit code: see job_aborts. */
 #ifndef MTPS_CLI_JOB_H
 #define MTPS_CLI_JOB_H
 
@@ -53,6 +53,10 @@ enum status job_model(struct job *j, struct ckpt *ckpt, struct error *err) MUST_
 /* Its two halves, for what comes between them. */
 enum status job_make_model(struct job *j, struct ckpt *ckpt, struct error *err) MUST_USE;
 enum status job_serve(struct job *j, struct error *err) MUST_USE;
+
+/* Does this rank's outcome end the whole job at once? When servers serve, or a rank
+ * is lost, the others are in no state to agree on anything. */
+bool job_aborts(const struct job *j, enum status st);
 
 /* End of the job with this rank's outcome: prints the error, gives the exit code
  * that all ranks agreed on. Frees everything but the settings. */

@@ -15,6 +15,10 @@ static const double MAX_BEAT_GAP = 1.0;     /* s */
 static const double CHECK_GAP = 0.02;       /* s between looks at who is alive */
 static const double IDLE_GAP = 0.003;       /* s between calls of the idle function */
 static const double DEFAULT_DEADLINE = 120; /* s */
+/* Last words: for others' to arrive; between looks; at most until a job has ended (s). */
+static const double WORD_WAIT = 0.25, WORD_GAP = 0.02, MAX_END_WAIT = 10;
+
+#define ENDS UINT64_MAX /* as progress in a sign of life: this rank ends the job */
 
 static double monotonic(void)
 {
@@ -122,7 +126,7 @@ static void send_beats(struct transport *t)
 {
     double gap = t->deadline / BEATS_PER_DEADLINE;
     t->next_beat = t->now + (gap < MAX_BEAT_GAP ? gap : MAX_BEAT_GAP);
-    uint64_t progress = own_progress(t);
+    uint64_t progress = t->ends ? ENDS : own_progress(t);
     for (int r = 0; r < t->size; r++) {
         if (r == t->rank || !t->ops->sent(t, r, CHANNEL_BEAT)) continue;
         struct error err;
@@ -148,6 +152,7 @@ static void take_beats(struct transport *t)
             if (m.bytes == sizeof counter) memcpy(&counter, m.data, sizeof counter);
             t->ops->release(t, r, CHANNEL_BEAT);
             t->peers[r].sign = t->now;
+            if (counter == ENDS) t->peers[r].ends = true;
             if (counter == t->peers[r].counter) continue;
             t->peers[r].counter = counter;
             t->changed = t->now;
@@ -350,18 +355,47 @@ void transport_release(struct transport *t, int peer, enum channel ch)
 
 /* ---- end ---- */
 
+/* Does one of the ranks below `end` end the job? Looks at all signs of life. */
+static bool others_end(struct transport *t, int end)
+{
+    t->ops->poll(t);
+    tick(t);
+    take_beats(t);
+    for (int r = 0; r < end; r++)
+        if (t->peers[r].ends) return true;
+    return false;
+}
+
+static void hear_others(struct transport *t, double seconds)
+{
+    for (double end = t->now + seconds; t->now < end;) {
+        if (t->ends) send_beats(t);
+        nanosleep(&(struct timespec){.tv_nsec = (long)(1e9 * WORD_GAP)}, NULL);
+        (void)others_end(t, 0);
+    }
+}
+
+void transport_take_word(struct transport *t)
+{
+    bool mine = !others_end(t, t->size);
+    if (mine) {
+        t->ends = true;
+        hear_others(t, WORD_WAIT);
+        mine = !others_end(t, t->rank);
+    }
+    if (!mine) hear_others(t, t->deadline < MAX_END_WAIT ? t->deadline : MAX_END_WAIT);
+}
+
 void transport_abort(struct transport *t, int code)
 {
     t->ops->abort(t, code);
 }
 
-void transport_close(struct transport *t)
+enum status transport_close(struct transport *t, struct error *err)
 {
-    if (!t) return;
-    struct error err;
-    bool orderly = t->broken == ST_OK && transport_flush(t, &err) == ST_OK &&
-                   transport_barrier(t, "the end of the job", &err) == ST_OK &&
-                   transport_flush(t, &err) == ST_OK;
-    (void)orderly;
+    TRY(transport_flush(t, err));
+    TRY(transport_barrier(t, "the end of the job", err));
+    TRY(transport_flush(t, err));
     t->ops->close(t);
+    return ST_OK;
 }

@@ -127,10 +127,17 @@ struct handshake_item {
 enum status transport_handshake(struct transport *t, const struct handshake_item *items,
                                 size_t n, struct error *err) MUST_USE;
 
+/* Before a rank says why it ends the job: returns when it is the one to say so.
+ * Several may give up at the same time, all that waited for a lost rank. The first
+ * one speaks, of those that do not know of each other yet the lowest; the others
+ * are kept here until the job has ended, and speak after all if it does not. */
+void transport_take_word(struct transport *t);
 /* End the job now with this exit code (MPI_Abort); does not return. */
 NORETURN void transport_abort(struct transport *t, int code);
-/* Orderly end; collective. */
-void transport_close(struct transport *t);
+/* Orderly end; collective, frees t. ST_PEER when not all ranks come to it: then t
+ * lives on and transport_abort is what is left. MPI's own end, which waits for
+ * everybody, is limited to the deadline (exit code 76). */
+enum status transport_close(struct transport *t, struct error *err) MUST_USE;
 
 /* MPI. launched: true when this process was started by mpirun/srun with more
  * than one rank (looks at the environment, before MPI_Init). */

@@ -36,6 +36,7 @@ struct transport_peer {
     double sign;           /* time of the last sign of life, on this transport's clock */
     uint64_t counter;      /* progress it reported last */
     unsigned char beat[8]; /* the sign of life on its way to it */
+    bool ends;             /* it gives up and ends the job */
 };
 
 struct transport {
@@ -54,6 +55,7 @@ struct transport {
      * larger than MAX_TICK, so that a long stop does not look like silent peers. */
     double now, clock;
     double next_beat, next_check, next_idle;
+    bool ends;         /* this rank gives up: beats say so */
     bool checked;      /* the last poll looked at signs of life */
     double changed;    /* when any rank's progress last grew */
     uint64_t progress; /* ours, at that time */

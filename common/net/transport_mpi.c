@@ -29,6 +29,7 @@ enum {
     MAX_SEGMENTS = HEAD_BYTES / 8 - HEAD_WORDS,
     BIG_PIECE = 32 * 1024, /* sent from where it stands */
     FEW_SPINS = 50,        /* when ranks outnumber the cores */
+    MAX_END = 24 * 3600,   /* s for leaving MPI */
 };
 
 #define HEAD_MAGIC UINT64_C(0x444145485350544d) /* "MTPSHEAD" */
@@ -502,15 +503,36 @@ static void free_all(struct mpi_transport *m)
     mem_free(m);
 }
 
+/* MPI_Finalize waits for all ranks, for ever if need be. */
+NORETURN static void on_late_end(int sig)
+{
+    static const char text[] =
+        "error: the end of the job: not all ranks have left MPI within cluster.deadline\n";
+    (void)sig;
+    ssize_t said = write(STDERR_FILENO, text, sizeof text - 1);
+    (void)said;
+    _exit(status_exit_code(ST_PEER));
+}
+
+static void limit_end(const struct transport *t)
+{
+    struct sigaction act = {.sa_handler = on_late_end};
+    sigemptyset(&act.sa_mask);
+    sigaction(SIGALRM, &act, NULL);
+    alarm(t->deadline < MAX_END ? (unsigned)t->deadline + 1 : MAX_END);
+}
+
 static void mpi_close(struct transport *t)
 {
     struct mpi_transport *m = mpi_of(t);
+    limit_end(t);
     for (int i = 0; i < t->size * CHANNEL_ALL; i++) {
         if (m->heads[i] == MPI_REQUEST_NULL) continue;
         MPI_Cancel(&m->heads[i]);
         MPI_Request_free(&m->heads[i]);
     }
     MPI_Finalize();
+    alarm(0);
     free_all(m);
 }
 

@@ -47,6 +47,7 @@ for rank in 1 2; do # rank 1 is a worker, rank 2 the server
     ended_within 15
     same "a stopped rank $rank ends the job with 76" 76 "$code"
     check "one line names the rank and what it waited for" grep -qE "^error: .*(rank $rank.*step|step.*rank $rank)" "$err"
+    same "only one line, whoever waited for it" 1 "$(grep -c '^error: ' "$err")"
     check "no rank is left" gone "$pid"
     same "status.json says failed" failed "$(json state <"runs/stopped-$rank/status.json")"
     check "at the step that was reported last, or later" test "$(json step <"runs/stopped-$rank/status.json")" -gt 0
@@ -59,6 +60,46 @@ for rank in 1 2; do
     ended_within 15
     same "a killed rank $rank ends the job (mpirun's 137, or our 76)" yes \
         "$(case $code in 137 | 76) echo yes ;; *) echo "$code" ;; esac)"
+done
+
+# ---- before the first step, and without steps: nobody serves yet
+rows 1 150000 >many.csv
+quiet=(-c small.yaml --servers 1 --set 'cluster.deadline=2 s' --set "data.train={files: [many.csv]}")
+begin() { # command...: three ranks; pid of mpirun in $job
+    "$TOP/launch/local.sh" 3 "$MTPS" "$@" >"$out" 2>"$err" </dev/null &
+    job=$!
+    children+=("$job")
+}
+until_true() { # command...: at most 10 s
+    for _ in $(seq 500); do
+        if "$@" >/dev/null 2>&1; then return; fi
+        sleep 0.02
+    done
+    verdict 1 "it begins: $*"
+}
+stopped_rank() { # RANK SENTENCE
+    pid=$(rank_pid "$1")
+    kill -STOP "$pid"
+    ended_within 15
+    same "$2 ends the job with 76" 76 "$code"
+    same "in one line" 1 "$(grep -c '^error: ' "$err")"
+    check "that names rank, host and what was awaited" \
+        grep -qE "^error: .*rank $1 on host .*waited for [a-z]" "$err"
+    check "no rank is left" gone "$pid"
+}
+for rank in 0 1 2; do
+    run_dir=runs/prepare-$rank
+    begin train "${quiet[@]}" --run-dir "$run_dir" --set data.cache=".cache/$rank"
+    until_true grep -q preparing "$run_dir/status.json"
+    stopped_rank "$rank" "rank $rank stopped while data is prepared"
+    same "and status.json says failed" failed "$(json state <"$run_dir/status.json")"
+done
+expect_exit 0 "(a checkpoint)" "$MTPS" train -c small.yaml --run-dir runs/whole --set data.eval=null
+for rank in 0 2; do
+    begin eval --ckpt runs/whole --set "data.eval={files: [many.csv]}" --set data.cache=".cache/eval-$rank" \
+        --servers 1 --set 'cluster.deadline=2 s'
+    until_true grep -q ' job ' "$err"
+    stopped_rank "$rank" "rank $rank stopped in an evaluation"
 done
 
 two_kinds() { # program and seed of rank 0, of rank 1: a worker and a server

@@ -24,7 +24,7 @@ static void *run_rank(void *arg)
     struct transport *t = loop_rank(r->loop, r->number);
     transport_deadline(t, 20);
     r->outcome.st = toy_job_rank(r->job, t, r->out, &r->outcome.err);
-    if (r->outcome.st == ST_OK) transport_close(t);
+    if (r->outcome.st == ST_OK) r->outcome.st = transport_close(t, &r->outcome.err);
     return NULL;
 }
 

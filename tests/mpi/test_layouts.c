@@ -112,6 +112,8 @@ int main(int argc, char **argv)
         st = error_set(&err, ST_INTERNAL, "a message went through shared memory");
     st = transport_agree(net, st, "the result", &err);
     if (leader && st != ST_OK) fprintf(stderr, "error: %s\n", err.text);
-    transport_close(net);
-    return status_exit_code(st);
+    int code = status_exit_code(st);
+    if (transport_close(net, &err) == ST_OK) return code;
+    fprintf(stderr, "rank %d: error: %s\n", transport_rank(net), err.text);
+    transport_abort(net, status_exit_code(ST_PEER));
 }

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -298,6 +299,58 @@ static void test_idle_function(void **state)
     all_ok(ranks, 2);
 }
 
+static double seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* How long until this rank may speak; the highest rank comes last. */
+static double word_after[3];
+
+static enum status take_word(struct transport *t, struct error *err)
+{
+    double start = seconds();
+    (void)err;
+    transport_deadline(t, 2);
+    if (transport_rank(t) == 2) usleep(100 * 1000);
+    transport_take_word(t);
+    word_after[transport_rank(t)] = seconds() - start;
+    return ST_OK;
+}
+
+/* Of ranks that give up together the lowest speaks; the others would, had the job not ended
+ * by then: all that wait for a lost rank make one error. */
+static void test_one_rank_has_the_last_word(void **state)
+{
+    (void)state;
+    struct rank ranks[3];
+    run_all(3, 0, take_word, ranks);
+    all_ok(ranks, 3);
+    assert_true(word_after[0] < 1.5);
+    assert_true(word_after[1] > 2);
+    assert_true(word_after[2] > 2);
+}
+
+static enum status close_without(struct transport *t, struct error *err)
+{
+    transport_deadline(t, 0.3);
+    return transport_rank(t) == 2 ? ST_OK : transport_close(t, err);
+}
+
+/* An end that a rank does not come to is an error of the others, not a hang. */
+static void test_end_without_a_rank(void **state)
+{
+    (void)state;
+    struct rank ranks[3];
+    run_all(3, 0, close_without, ranks);
+    assert_int_equal(ranks[0].st, ST_PEER);
+    assert_non_null(strstr(ranks[0].err.text, "rank 2"));
+    assert_non_null(strstr(ranks[0].err.text, "the end of the job"));
+    assert_int_equal(ranks[1].st, ST_PEER);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -310,6 +363,8 @@ int main(void)
         cmocka_unit_test(test_slow_peer_is_waited_for),
         cmocka_unit_test(test_deadlock_is_found),
         cmocka_unit_test(test_idle_function),
+        cmocka_unit_test(test_one_rank_has_the_last_word),
+        cmocka_unit_test(test_end_without_a_rank),
     };
     return cmocka_run_group_tests_name("transport_loop", tests, NULL, NULL);
 }
