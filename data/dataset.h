@@ -182,6 +182,8 @@ uint64_t stream_steps_per_epoch(uint64_t rows, size_t batch_size, size_t n_lanes
 enum { STREAM_SLOTS = 3 };
 enum status stream_next(struct stream *s, size_t lane, size_t slot,
                         const struct batch **out, struct error *err) MUST_USE;
+/* Seconds in which callers have waited for windows, those of several at once counted
+ * once: never more than have passed. Between calls only. */
 double stream_wait_s(const struct stream *s);
 
 /* ---- scanning in input order: eval, predict ---- */

@@ -67,7 +67,9 @@ struct stream {
     bool stop;
     enum status status;
     struct error err;
-    double wait_s;
+    /* Time in which at least one caller waits for a window. */
+    size_t n_waiting;
+    double wait_s, wait_start;
 };
 
 uint64_t stream_steps_per_epoch(uint64_t rows, size_t batch_size, size_t n_lanes)
@@ -352,6 +354,15 @@ static double now_s(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+/* Several threads that wait at once wait for the same seconds. */
+static void wait_for_window(struct stream *s, const struct window *w)
+{
+    if (w->ready) return;
+    if (!s->n_waiting++) s->wait_start = now_s();
+    while (!w->ready && s->status == ST_OK) pthread_cond_wait(&s->changed, &s->lock);
+    if (!--s->n_waiting) s->wait_s += now_s() - s->wait_start;
+}
+
 /* Wait for the lane's window, the one before it is given back, and for a builder. */
 static enum status take_window(struct stream *s, struct lane *l, uint64_t window,
                                struct window **out, struct builder **builder,
@@ -364,12 +375,7 @@ static enum status take_window(struct stream *s, struct lane *l, uint64_t window
         pthread_cond_broadcast(&s->changed);
     }
     *out = &l->window[window % 2];
-    if (!(*out)->ready) {
-        double start = now_s();
-        while (!(*out)->ready && s->status == ST_OK)
-            pthread_cond_wait(&s->changed, &s->lock);
-        s->wait_s += now_s() - start;
-    }
+    wait_for_window(s, *out);
     enum status st = (*out)->ready ? ST_OK : s->status;
     if (st != ST_OK && err) *err = s->err;
     while (st == ST_OK && !s->n_free) pthread_cond_wait(&s->changed, &s->lock);

@@ -29,6 +29,16 @@ check "the checkpoint that the JSON names is there" test -f "$checkpoint/MANIFES
 check "the log says that it is committed" grep -qr "committed" runs/small/logs
 
 check "times in metrics.jsonl have milliseconds" grep -qE '"t":[0-9]{10}\.[0-9]{2,3}[,}]' runs/small/metrics.jsonl
+parts() { # FILE: the parts of the time of every line, one a line
+    grep -o '"times":{[^}]*}' "$1" | grep -oE ':-?[0-9][0-9.e+-]*' | tr -d ':'
+}
+expect_exit 0 "a run on two threads that waits for its rows" "$MTPS" train -c small.yaml --run-dir runs/split --json \
+    --set cluster.threads=2 --set data.shuffle_window=64 --set 'log.every=1 step'
+cp "$out" split.json
+check "every line has the parts of the time" test "$(parts runs/split/metrics.jsonl | wc -l)" -ge 100
+check "no part is negative" awk '$1 < 0 { exit 1 }' <(parts runs/split/metrics.jsonl)
+check "together they are not more than the time that passed" \
+    awk -v wall="$(json wall_s <split.json)" '{ s += $1 } END { exit !(NR == 5 && s > 0 && s <= wall) }' <(parts split.json)
 # Weights hardly move at this rate, so every row's loss is that of the base rate,
 # in the short batch at the end (4,000 = 31 x 128 + 32) as in the others.
 last_loss() { grep '"kind":"train"' "$1/metrics.jsonl" | tail -n 1 | json click; }

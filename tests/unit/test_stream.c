@@ -302,6 +302,30 @@ static void test_closing_early(void **state)
     }
 }
 
+/* Threads that wait for rows at the same time do not wait longer than the time that passes. */
+static void test_waiting_time(void **state)
+{
+    struct data_sample *s = *state;
+    data_sample_rows(s, "a.csv", 0, ROWS);
+    data_sample_train(s, BODY, SETS("data.shuffle_window=64"));
+    struct worker w[8];
+    pthread_t thread[8];
+    struct timespec start, end;
+    uint64_t steps = stream_steps_per_epoch(ROWS, 512, 8);
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    struct stream *stream = open_stream(s, (struct stream_spec){5, 8, 0, 8, 512, 0, steps});
+    for (size_t l = 0; l < 8; l++) {
+        w[l] = (struct worker){s, stream, l, steps, 0, ST_OK};
+        assert_int_equal(pthread_create(&thread[l], NULL, read_lane, &w[l]), 0);
+    }
+    for (size_t l = 0; l < 8; l++) pthread_join(thread[l], NULL);
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    double passed = (double)(end.tv_sec - start.tv_sec) + 1e-9 * (double)(end.tv_nsec - start.tv_nsec);
+    assert_true(stream_wait_s(stream) > 0);
+    assert_true(stream_wait_s(stream) <= passed);
+    stream_close(stream);
+}
+
 /* Tables without a dictionary: windows have their own, and batches are the same. */
 static void test_without_dictionary(void **state)
 {
@@ -351,6 +375,7 @@ int main(void)
         TEST(test_slots),
         TEST(test_no_allocation),
         TEST(test_threads),
+        TEST(test_waiting_time),
         TEST(test_closing_early),
         TEST(test_without_dictionary),
         TEST(test_failing_allocations),
