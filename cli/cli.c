@@ -230,6 +230,12 @@ enum status cli_settings(const struct common_args *args, struct settings **out, 
     return ST_OK;
 }
 
+void cli_warn(void *unused, const char *text)
+{
+    (void)unused;
+    if (is_first_rank()) log_line(LOG_WARN, "ckpt", "%s", text);
+}
+
 enum status cli_flush(enum status st, struct error *err)
 {
     if (st != ST_OK) return st;

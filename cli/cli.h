@@ -31,6 +31,10 @@ enum status cli_parse(const struct argp *argp, int argc, char **argv, void *inpu
 /* Load settings of common args (ST_USAGE without -c), log its warnings. */
 enum status cli_settings(const struct common_args *args, struct settings **out, struct error *err) MUST_USE;
 
+/* Log a warning, on one rank of a job whose ranks all meet it before they know of each
+ * other; fits ckpt_newest and ckpt_resolve. */
+void cli_warn(void *unused, const char *text);
+
 /* ST_OK is ST_IO when standard output did not take all that was printed. */
 enum status cli_flush(enum status st, struct error *err) MUST_USE;
 

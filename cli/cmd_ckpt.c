@@ -40,12 +40,12 @@ static const struct argp argp = {
     parse,
     "ls DIR\nshow PATH\nverify PATH\ndigest PATH",
     "Look at checkpoints. PATH is a checkpoint or a run directory (its best checkpoint "
-    "when "
-    "one is named, else the newest); DIR is a run directory or its folder of checkpoints."
+    "when one is named, else the newest); DIR is a run directory or its folder of checkpoints."
     "\v"
     "ls      every checkpoint with its step, rows, bytes, and what is wrong with it\n"
     "show    tables, tensors and files of a checkpoint\n"
-    "verify  read all of it and check every hash, row and number: exit 0, or 66\n"
+    "verify  read all of it and check every hash, row and number: exit 0, or 66; of a run "
+    "directory every checkpoint\n"
     "digest  a number that depends on the contents only, not on the number of servers",
     children,
     NULL,
@@ -262,18 +262,88 @@ static enum status print_digest(const struct ckpt_args *a, const struct ckpt *c,
     return ST_OK;
 }
 
+static json_t *verified_json(const struct ckpt *c, const char *path)
+{
+    return json_pack("{s:s, s:b, s:o, s:o, s:o}", "path", path, "valid", 1, "step",
+                     number(ckpt_meta(c)->step), "rows", number(total_rows(c)), "bytes",
+                     number(total_bytes(c)));
+}
+
+static void print_valid(const struct ckpt *c, const char *path)
+{
+    printf("%s: valid, step %" PRIu64 ", %" PRIu64 " rows, %" PRIu64 " bytes\n", path,
+           ckpt_meta(c)->step, total_rows(c), total_bytes(c));
+}
+
 static enum status print_verified(const struct ckpt_args *a, const struct ckpt *c,
                                   const char *path, struct error *err)
 {
-    if (a->common.json)
-        return print_json(json_pack("{s:s, s:b, s:o, s:o, s:o}", "path", path, "valid", 1,
-                                    "step", number(ckpt_meta(c)->step), "rows",
-                                    number(total_rows(c)), "bytes",
-                                    number(total_bytes(c))),
-                          err);
-    printf("%s: valid, step %" PRIu64 ", %" PRIu64 " rows, %" PRIu64 " bytes\n", path,
-           ckpt_meta(c)->step, total_rows(c), total_bytes(c));
+    if (a->common.json) return print_json(verified_json(c, path), err);
+    print_valid(c, path);
     return ST_OK;
+}
+
+/* ---- verify a run directory ---- */
+
+/* One line, or one object added to the list. A failure that is not the file's ends it. */
+static enum status verify_one(const char *path, json_t *list, struct error *err)
+{
+    struct ckpt *c;
+    enum status st = ckpt_verify(path, err);
+    if (st == ST_OK) st = ckpt_open(path, false, &c, err);
+    if (st != ST_OK) {
+        if (list)
+            json_array_append_new(list, json_pack("{s:s, s:b, s:s}", "path", path, "valid", 0,
+                                                  "error", err->text));
+        else
+            printf("%s: damaged\n", path);
+        return st;
+    }
+    if (list)
+        json_array_append_new(list, verified_json(c, path));
+    else
+        print_valid(c, path);
+    ckpt_close(c);
+    return ST_OK;
+}
+
+/* The first failure is the error; the others are said where they are found. */
+static enum status verify_all(const char *dir, json_t *list, struct error *err)
+{
+    const char **names;
+    size_t n, n_seen = 0, n_bad = 0;
+    enum status worst = ST_OK;
+    TRY(file_list(dir, &names, &n, err));
+    for (size_t i = 0; i < n; i++) {
+        char path[4096 + 300];
+        struct error why;
+        if (strncmp(names[i], "step-", 5)) continue;
+        snprintf(path, sizeof path, "%s/%s", dir, names[i]);
+        n_seen++;
+        enum status st = verify_one(path, list, &why);
+        if (st != ST_OK && !n_bad++) {
+            worst = st;
+            *err = why;
+        }
+    }
+    mem_free(names);
+    if (!n_seen) return error_set(err, ST_NOINPUT, "%s: holds no checkpoint", dir);
+    if (n_bad) error_hint(err, worst, "%zu of %zu checkpoints are damaged", n_bad, n_seen);
+    return worst;
+}
+
+static enum status run_verify(const struct ckpt_args *a, struct error *err)
+{
+    char dir[4096];
+    TRY(folder_of(a->path, dir, sizeof dir, err));
+    json_t *list = a->common.json ? json_array() : NULL;
+    enum status st = verify_all(dir, list, err);
+    if (!list) return st;
+    struct error ignored;
+    enum status printed = print_json(json_pack("{s:s, s:b, s:o}", "path", a->path, "valid",
+                                               st == ST_OK, "checkpoints", list),
+                                     st == ST_OK ? err : &ignored);
+    return st == ST_OK ? printed : st;
 }
 
 struct verb {
@@ -294,7 +364,7 @@ static enum status run_on_checkpoint(const struct ckpt_args *a, const struct ver
 {
     char *path;
     struct ckpt *c;
-    TRY(ckpt_resolve(a->path, &path, err));
+    TRY(ckpt_resolve(a->path, cli_warn, NULL, &path, err));
     enum status st = verb->verify ? ckpt_verify(path, err) : ST_OK;
     if (st == ST_OK) st = ckpt_open(path, verb->hashes, &c, err);
     if (st == ST_OK) {
@@ -314,6 +384,8 @@ static enum status run(const struct ckpt_args *a, struct error *err)
                   "ckpt %s: give the path of a checkpoint or run directory", a->verb);
     } else {
         if (!strcmp(a->verb, "ls")) return run_ls(a, err);
+        if (!strcmp(a->verb, "verify") && file_is_dir(a->path) && !ckpt_is(a->path))
+            return run_verify(a, err);
         for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
             if (!strcmp(a->verb, verbs[i].name))
                 return run_on_checkpoint(a, &verbs[i], err);

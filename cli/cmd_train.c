@@ -73,9 +73,9 @@ struct place {
     struct hot_start hot;
 };
 
-static void warn_skipped(void *arg, const char *text)
+static void warn_skipped(void *n_skipped, const char *text)
 {
-    (void)arg;
+    ++*(size_t *)n_skipped;
     log_line(LOG_WARN, "ckpt", "%s", text);
 }
 
@@ -91,17 +91,23 @@ static void make_uuid(char out[40])
     }
 }
 
-/* The newest valid checkpoint, when the run may and must go on from it. */
+/* The newest valid checkpoint, when the run may and must go on from it. Checkpoints
+ * that are all damaged are somebody's work too: no run starts afresh over them. */
 static enum status find_checkpoint(const struct args *a, const char *dir, char **path, struct error *err)
 {
+    size_t skipped = 0;
     *path = NULL;
     if (file_is_dir(dir)) {
         TRY(ckpt_sweep(dir, err));
-        TRY(ckpt_newest(dir, warn_skipped, NULL, path, err));
+        TRY(ckpt_newest(dir, warn_skipped, &skipped, path, err));
     }
-    if (*path && a->resume == RESUME_NEVER) {
+    if ((*path || skipped) && a->resume == RESUME_NEVER) {
         error_set(err, ST_CANTCREATE, "--resume never: %s holds checkpoints already", dir);
         return error_hint(err, ST_CANTCREATE, "name another folder with --run-dir");
+    }
+    if (!*path && skipped) {
+        error_set(err, ST_NOINPUT, "%s: none of %zu checkpoints is usable", dir, skipped);
+        return error_hint(err, ST_NOINPUT, "bring a copy back, or start afresh with --run-dir NEW");
     }
     if (!*path && a->resume == RESUME_REQUIRE)
         return error_set(err, ST_NOINPUT, "--resume require: no usable checkpoint in %s", dir);

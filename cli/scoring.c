@@ -69,7 +69,7 @@ enum status scoring_settings(const struct scoring_args *a, char **path, struct s
                              struct error *err)
 {
     struct ckpt *ckpt;
-    TRY(ckpt_resolve(a->ckpt, path, err));
+    TRY(ckpt_resolve(a->ckpt, cli_warn, NULL, path, err));
     TRY(ckpt_open(*path, false, &ckpt, err));
     enum status st = scoring_settings_from(&a->common, ckpt_meta(ckpt)->config, *path, out, err);
     ckpt_close(ckpt);

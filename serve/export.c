@@ -97,7 +97,7 @@ static enum status check_tables(const struct export *e, struct error *err)
 static enum status open_export(struct export *e, struct error *err)
 {
     char *path;
-    TRY(ckpt_resolve(e->spec->ckpt, &path, err));
+    TRY(ckpt_resolve(e->spec->ckpt, e->spec->warn, NULL, &path, err));
     enum status st = ckpt_open(path, true, &e->ckpt, err);
     if (st == ST_OK) st = settings_parse(ckpt_meta(e->ckpt)->config, path, NULL, 0, &e->settings, err);
     mem_free(path);

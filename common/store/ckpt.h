@@ -110,16 +110,21 @@ enum status ckpt_commit(struct ckpt_save *s, const struct ckpt_meta *meta,
                         const struct ckpt_file_info *files, size_t n_files,
                         bool (*still_ours)(void *), void *arg, char **path, struct error *err) MUST_USE;
 void ckpt_abandon(struct ckpt_save *s);
-/* Keep the newest `keep` (at least 2 valid ones) and the folder named best (may be NULL). */
+/* Keep the newest `keep` (at least 2 valid ones) and the one named best (its path or name,
+ * or NULL). */
 enum status ckpt_retire(const char *dir, size_t keep, const char *best, struct error *err) MUST_USE;
 /* Remove temp and trash folders of dead attempts. */
 enum status ckpt_sweep(const char *dir, struct error *err) MUST_USE;
 
 /* ---- reading ---- */
 struct ckpt; /* an open, verified checkpoint; read-only */
+/* Is this path a checkpoint's (has a manifest, or the name of one)? Else it may be a
+ * run directory. */
+bool ckpt_is(const char *path);
 /* Path of a checkpoint folder, or of a run directory (then its best checkpoint
- * when one is named in best.json, else the newest valid one). */
-enum status ckpt_resolve(const char *path, char **ckpt_path, struct error *err) MUST_USE;
+ * when one is named in best.json, else the newest valid one; warn as below). */
+enum status ckpt_resolve(const char *path, void (*warn)(void *, const char *), void *arg,
+                         char **ckpt_path, struct error *err) MUST_USE;
 /* Newest valid checkpoint below DIR; *path NULL when there is none. Each one
  * skipped is reported through warn (NULL = silent). */
 enum status ckpt_newest(const char *dir, void (*warn)(void *, const char *), void *arg, char **path,

@@ -132,7 +132,8 @@ static enum status read_best(const char *dir, const char *ckpt_dir, char **path,
     return st;
 }
 
-static enum status resolve_in(const char *run, const char *dir, char **out,
+static enum status resolve_in(const char *run, const char *dir,
+                              void (*warn)(void *, const char *), void *arg, char **out,
                               struct error *err)
 {
     char *best = NULL;
@@ -142,27 +143,40 @@ static enum status resolve_in(const char *run, const char *dir, char **out,
         *out = best;
         return ST_OK;
     }
-    TRY(ckpt_newest(dir, NULL, NULL, out, err));
+    TRY(ckpt_newest(dir, warn, arg, out, err));
     if (*out) return ST_OK;
     error_set(err, ST_NOINPUT, "%s: holds no usable checkpoint", dir);
     return error_hint(err, ST_NOINPUT, "`mtps ckpt ls %s` says what is wrong with each",
                       run);
 }
 
-enum status ckpt_resolve(const char *path, char **ckpt_path, struct error *err)
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+bool ckpt_is(const char *path)
 {
     char inner[CKPT_PATH];
     uint64_t step;
+    if (manifest_path(path, MANIFEST_NAME, inner, sizeof inner, NULL) != ST_OK)
+        return false;
+    return file_exists(inner) || ckpt_parse_name(base_name(path), &step);
+}
+
+enum status ckpt_resolve(const char *path, void (*warn)(void *, const char *), void *arg,
+                         char **ckpt_path, struct error *err)
+{
+    char inner[CKPT_PATH];
     *ckpt_path = NULL;
     if (!file_is_dir(path)) return error_set(err, ST_NOINPUT, "%s: no such folder", path);
-    TRY(manifest_path(path, MANIFEST_NAME, inner, sizeof inner, err));
-    const char *slash = strrchr(path, '/');
-    if (file_exists(inner) || ckpt_parse_name(slash ? slash + 1 : path, &step)) {
+    if (ckpt_is(path)) {
         *ckpt_path = mem_strdup(path);
         return *ckpt_path ? ST_OK : mem_error(err, path, strlen(path));
     }
     TRY(manifest_path(path, "checkpoints", inner, sizeof inner, err));
-    return resolve_in(path, file_is_dir(inner) ? inner : path, ckpt_path, err);
+    return resolve_in(path, file_is_dir(inner) ? inner : path, warn, arg, ckpt_path, err);
 }
 
 /* ---- retention ---- */
@@ -207,7 +221,7 @@ enum status ckpt_retire(const char *dir, size_t keep, const char *best, struct e
     for (size_t i = 0; i < l.n && st == ST_OK; i++) {
         if (valid < keep)
             valid += looks_valid(dir, l.v[i].name);
-        else if (!best || strcmp(best, l.v[i].name))
+        else if (!best || strcmp(base_name(best), l.v[i].name))
             st = remove_checkpoint(dir, l.v[i].name, err);
     }
     listing_close(&l);

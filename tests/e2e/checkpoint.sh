@@ -45,6 +45,25 @@ rm copy/MANIFEST.json
 expect_error 66 'copy' "a folder without a manifest is no checkpoint" "$MTPS" ckpt verify copy
 expect_error 66 'empty-run' "nor is an empty folder" bash -c 'mkdir -p empty-run && exec "$MTPS" ckpt digest empty-run'
 expect_error 66 'nowhere' "nor a folder that is not there" "$MTPS" ckpt ls nowhere
+# ---- a whole run
+expect_exit 0 "verify of a run directory" "$MTPS" ckpt verify $run_dir
+same "reads every checkpoint" "$(find $run_dir/checkpoints -maxdepth 1 -name 'step-*' | wc -l)" "$(grep -c ': valid' "$out")"
+rm -rf hurt && cp -r $run_dir hurt && truncate -s 1000 "hurt/checkpoints/$(basename "$newest")/dense.h5"
+expect_error 66 "$(basename "$newest")/dense.h5" "and names the file of a damaged one, be there older valid ones" \
+    "$MTPS" ckpt verify hurt
+check "with how many there are" grep -q '^hint: 1 of ' "$err"
+check "the others are said to be valid" grep -q ': valid' "$out"
+expect_error 66 "$(basename "$newest")/dense.h5" "(as JSON)" "$MTPS" ckpt verify hurt/checkpoints --json
+same "the JSON lists the same" "$(find $run_dir/checkpoints -maxdepth 1 -name 'step-*' | wc -l)" \
+    "$(grep -o '"path":"[^"]*step-' "$out" | wc -l)"
+check "with the reason" grep -q '"valid":false,"error":"[^"]*dense.h5' "$out"
+for command in "ckpt digest hurt" "ckpt show hurt" "eval --ckpt hurt" "predict --ckpt hurt -o scores.csv"; do
+    # shellcheck disable=SC2086
+    expect_exit 0 "a damaged newest checkpoint is passed over: $command" "$MTPS" $command
+    check "and that is said" grep -q "W .*$(basename "$newest") skipped" "$err"
+done
+expect_exit 0 "(on several ranks)" ranks 3 "$MTPS" eval --ckpt hurt --servers 1
+same "once" 1 "$(grep -c "$(basename "$newest") skipped" "$err")"
 mkdir -p $run_dir/checkpoints/.tmp-step-000000099999-a0001-x && touch $run_dir/checkpoints/.tmp-step-000000099999-a0001-x/dense.h5
 expect_exit 0 "an unfinished checkpoint" "$MTPS" ckpt ls $run_dir
 check "is never the newest" test "$(digest $run_dir)" = "$(digest runs/one)"

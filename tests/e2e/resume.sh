@@ -109,4 +109,17 @@ printf '\377\377' | dd of="$file" bs=1 seek=$((size / 2)) conv=notrunc 2>/dev/nu
 expect_exit 0 "resumes from the older valid one" "$MTPS" train "${common[@]}" --run-dir runs/damaged
 check "and says which was passed over" grep -q "$(basename "$newest")" "$err"
 same "to the same model" "$want" "$(digest runs/damaged)"
+
+# ---- nor does a run whose checkpoints are all damaged start afresh over them
+for file in runs/damaged/checkpoints/step-*/MANIFEST.json; do truncate -s 10 "$file"; done
+left=$(find runs/damaged/checkpoints | sort)
+expect_error 66 'runs/damaged/checkpoints: none of [0-9]+' "a run without a usable checkpoint ends" \
+    "$MTPS" train "${common[@]}" --run-dir runs/damaged
+check "naming each" grep -q "$(basename "$newest").*MANIFEST" "$err"
+check "and a way out" grep -q '^hint: .*--run-dir NEW' "$err"
+expect_error 66 'runs/damaged/checkpoints: none of [0-9]+' "also on several ranks, once" \
+    ranks 3 "$MTPS" train "${common[@]}" --servers 1 --run-dir runs/damaged
+expect_error 73 'runs/damaged' "--resume never does not either" \
+    "$MTPS" train "${common[@]}" --run-dir runs/damaged --resume never
+same "nothing was written over" "$left" "$(find runs/damaged/checkpoints | sort)"
 finish

@@ -19,6 +19,12 @@ expect_exit 0 "eval of the run directory" "$MTPS" eval --ckpt runs/small --json
 same "scores the best checkpoint, as training did" "$(json auc <early.json)" "$(json auc <"$out")"
 same "which is the one that the digest of the run is of" "$(digest "$best")" "$(digest runs/small)"
 
+expect_exit 0 "the same with many checkpoints after the best one" "$MTPS" train -c small.yaml "${early[@]}" \
+    --set 'checkpoint.every=[5 steps]' --run-dir runs/often
+check "keeps the best one" test -f "runs/often/checkpoints/$(basename "$best")/MANIFEST.json"
+check "and not all others" test "$(find runs/often/checkpoints -maxdepth 1 -name 'step-*' | wc -l)" -le 3
+same "to the same best model" "$(digest runs/small)" "$(digest runs/often)"
+
 expect_exit 0 "the same on two workers" ranks 3 "$MTPS" train -c small.yaml "${early[@]}" --servers 1 --run-dir runs/mpi --json
 same "stops at the same epoch" "$epochs" "$(json epochs <"$out")"
 same "with the same best model" "$(digest runs/small)" "$(digest runs/mpi)"

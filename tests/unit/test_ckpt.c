@@ -356,27 +356,27 @@ static void test_resolve(void **state)
 {
     struct fixture *f = *state;
     char *path, file[700];
-    assert_int_equal(ckpt_resolve(f->tmp.path, &path, &f->err), ST_NOINPUT);
+    assert_int_equal(ckpt_resolve(f->tmp.path, NULL, NULL, &path, &f->err), ST_NOINPUT);
     char *five = save(f, 5, 1);
     save_and_forget(f, 6);
-    OK(f, ckpt_resolve(five, &path, &f->err));
+    OK(f, ckpt_resolve(five, NULL, NULL, &path, &f->err));
     assert_string_equal(path, five);
     mem_free(path);
-    OK(f, ckpt_resolve(f->tmp.path, &path, &f->err));
+    OK(f, ckpt_resolve(f->tmp.path, NULL, NULL, &path, &f->err));
     assert_string_equal(strrchr(path, '/'), "/step-000000000006");
     mem_free(path);
-    OK(f, ckpt_resolve(f->dir, &path, &f->err));
+    OK(f, ckpt_resolve(f->dir, NULL, NULL, &path, &f->err));
     assert_string_equal(strrchr(path, '/'), "/step-000000000006");
     mem_free(path);
     snprintf(file, sizeof file, "%s/best.json", f->dir);
     const char best[] = "{\"checkpoint\": \"step-000000000005\", \"value\": 0.5}\n";
     OK(f, file_write_atomic(file, best, sizeof best - 1, &f->err));
-    OK(f, ckpt_resolve(f->tmp.path, &path, &f->err));
+    OK(f, ckpt_resolve(f->tmp.path, NULL, NULL, &path, &f->err));
     assert_string_equal(strrchr(path, '/'), "/step-000000000005");
     mem_free(path);
     const char outside[] = "{\"checkpoint\": \"../../etc\"}\n";
     OK(f, file_write_atomic(file, outside, sizeof outside - 1, &f->err));
-    assert_int_equal(ckpt_resolve(f->tmp.path, &path, &f->err), ST_NOINPUT);
+    assert_int_equal(ckpt_resolve(f->tmp.path, NULL, NULL, &path, &f->err), ST_NOINPUT);
     mem_free(five);
 }
 
@@ -389,6 +389,9 @@ static void test_retention(void **state)
     OK(f, ckpt_retire(f->dir, 4, "step-000000000001", &f->err));
     assert_true(have(f, "step-000000000001") && !have(f, "step-000000000002"));
     assert_true(have(f, "step-000000000003") && have(f, "step-000000000006"));
+    snprintf(file, sizeof file, "%s/step-000000000001", f->dir);
+    OK(f, ckpt_retire(f->dir, 3, file, &f->err)); /* by its path too */
+    assert_true(have(f, "step-000000000001") && !have(f, "step-000000000003"));
     snprintf(file, sizeof file, "%s/step-000000000005/MANIFEST.json", f->dir);
     assert_int_equal(truncate(file, 10), 0);
     OK(f, ckpt_retire(f->dir, 1, NULL, &f->err));

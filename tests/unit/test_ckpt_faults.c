@@ -186,7 +186,7 @@ static enum status load_all(struct fixture *f)
     struct ckpt *c;
     size_t rows = 0;
     const struct named_array *tensors;
-    TRY(ckpt_resolve(f->tmp.path, &path, &f->err));
+    TRY(ckpt_resolve(f->tmp.path, NULL, NULL, &path, &f->err));
     enum status st = ckpt_verify(path, &f->err);
     if (st == ST_OK) st = ckpt_open(path, false, &c, &f->err);
     mem_free(path);
