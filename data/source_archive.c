@@ -61,7 +61,7 @@ static bool set_up(struct archive *a)
            archive_read_support_format_empty(a) == ARCHIVE_OK;
 }
 
-enum status source_archive_open(const char *path, struct source_archive **out,
+enum status source_archive_open(const char *path, int fd, struct source_archive **out,
                                 struct error *err)
 {
     struct source_archive *a = mem_zeroed(1, sizeof *a);
@@ -78,7 +78,7 @@ enum status source_archive_open(const char *path, struct source_archive **out,
         return ST_INTERNAL;
     }
     struct archive_entry *entry;
-    int got = archive_read_open_filename(a->archive, path, READ_BLOCK);
+    int got = archive_read_open_fd(a->archive, fd, READ_BLOCK);
     if (got == ARCHIVE_OK) got = archive_read_next_header(a->archive, &entry);
     if (got == ARCHIVE_EOF)
         a->ended = true;

@@ -13,8 +13,9 @@
 bool source_archive_knows(const unsigned char *head, size_t n);
 
 struct source_archive;
-/* path is borrowed until source_archive_close. */
-enum status source_archive_open(const char *path, struct source_archive **out,
+/* fd: the file at its start, open for reading; borrowed until source_archive_close.
+ * path is for error texts. */
+enum status source_archive_open(const char *path, int fd, struct source_archive **out,
                                 struct error *err) MUST_USE;
 void source_archive_close(struct source_archive *a);
 

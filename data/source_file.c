@@ -1,10 +1,10 @@
 #include "data/source_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "common/base/input.h"
 #include "common/base/mem.h"
 #include "data/source_archive.h"
 
@@ -26,7 +26,7 @@ static enum status look_at_head(struct source_file *f, struct error *err)
     ssize_t n = pread(f->fd, head, sizeof head, 0);
     if (n < 0) return error_set(err, ST_NOINPUT, "%s: %s", f->path, strerror(errno));
     if (!source_archive_knows(head, (size_t)n)) return ST_OK;
-    return source_archive_open(f->path, &f->archive, err);
+    return source_archive_open(f->path, f->fd, &f->archive, err);
 }
 
 enum status source_file_open(const char *path, bool latin1, struct source_file **out,
@@ -35,9 +35,10 @@ enum status source_file_open(const char *path, bool latin1, struct source_file *
     struct source_file *f = mem_zeroed(1, sizeof *f);
     if (!f) return mem_error(err, "input file", sizeof *f);
     *f = (struct source_file){.path = path, .at_start = true};
-    f->fd = open(path, O_RDONLY | O_CLOEXEC);
+    const char *why;
+    f->fd = input_open(path, &why);
     if (f->fd < 0) {
-        error_set(err, ST_NOINPUT, "%s: %s", path, strerror(errno));
+        error_set(err, ST_NOINPUT, "%s: %s", path, why);
         source_file_close(f);
         return ST_NOINPUT;
     }

@@ -4,7 +4,9 @@
 #include <libfyaml.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/base/input.h"
 
 enum { MAX_ANCHORS = 256 };
 
@@ -374,12 +376,13 @@ static enum status read_all(FILE *f, const char *file, char *text, size_t *n, st
 
 enum status yaml_read(struct arena *a, const char *file, struct node **out, struct error *err)
 {
-    FILE *f = fopen(file, "rbe");
-    struct stat info;
-    if (!f || fstat(fileno(f), &info) != 0 || S_ISDIR(info.st_mode)) {
-        const char *why = f ? "is a folder" : strerror(errno);
-        error_set(err, ST_NOINPUT, "%s: configuration cannot be read: %s", file, why);
-        if (f) fclose(f);
+    const char *why = NULL;
+    int fd = input_open(file, &why);
+    FILE *f = fd < 0 ? NULL : fdopen(fd, "rb");
+    if (!f) {
+        error_set(err, ST_NOINPUT, "%s: configuration cannot be read: %s", file,
+                  fd < 0 ? why : strerror(errno));
+        if (fd >= 0) close(fd);
         return error_hint(err, ST_NOINPUT, "relative paths start at the current directory");
     }
     char *text = mem_alloc(YAML_MAX_BYTES + 1);

@@ -47,6 +47,8 @@ set_is_bad 65 'row' "a header without rows" 'data.train={files: [header_only.csv
 set_is_bad 65 'row' "a filter that no row passes" 'data.train={files: [train.csv], where: "day > 1000"}'
 set_is_bad 65 'like' "a task with one class only" 'data.train={files: [train.csv], where: "like == 0"}'
 set_is_bad 65 'finish' "a task without a label" tasks.finish.present='"length > 1000"'
+set_is_bad 65 'data\.eval.*row' "rows to evaluate on that are none" 'data.eval={files: [header_only.csv]}'
+set_is_bad 65 'data\.valid.*row' "validation rows that are none" 'data.valid={where: "day > 1000"}'
 if [ "$(id -u)" != 0 ]; then
     cp train.csv secret.csv && chmod 000 secret.csv
     set_is_bad 66 'secret\.csv' "a file that cannot be read" 'data.train={files: [secret.csv]}'
@@ -55,6 +57,16 @@ cp train.csv twice.csv && printf 'user,age\nu1,3\nu2,4\nu1,5\n' >side.csv
 set_is_bad 65 'side\.csv.*u1|u1.*side\.csv' "a key twice in a side table" 'data.joins=[{files: [side.csv], key: user}]' \
     'features=[{name: user}, {name: age}]'
 
+# What is no regular file is refused at once: its reader would wait for ever.
+mkfifo pipe
+at_once() { timeout 10 "$@"; }
+for file in pipe /dev/zero; do
+    expect_error 66 "$file.*regular file" "data from $file" at_once "$MTPS" data stats -c small.yaml --set "data.train={files: [$file]}"
+    expect_error 66 "$file.*regular file" "(train)" at_once "$MTPS" train -c small.yaml --run-dir runs/bad --set "data.train={files: [$file]}"
+    expect_error 66 "$file.*regular file" "a configuration from $file" at_once "$MTPS" config check -c "$file"
+done
+set_is_bad 66 'pipe.*regular file' "a side table from a pipe" 'data.joins=[{files: [pipe], key: user}]'
+
 # ---- the run directory
 touch plain-file
 expect_error 73 'plain-file' "a run directory below a file" "$MTPS" train -c small.yaml --run-dir plain-file/run
@@ -62,6 +74,16 @@ expect_error 73 '/proc/run' "a run directory on a file system that takes none" \
     "$MTPS" train -c small.yaml --run-dir /proc/run
 expect_exit 0 "a small run" "$MTPS" train -c small.yaml --set train.max_steps=10 --set data.eval=null
 kept=$(digest runs/small)
+expect_error 66 'pipe.*regular file' "rows to score from a pipe" at_once "$MTPS" predict --ckpt runs/small --input pipe -o scores.csv
+expect_error 65 'data\.eval.*row' "an evaluation of no rows" \
+    "$MTPS" eval --ckpt runs/small --set 'data.eval={files: [eval.csv], where: "day > 1000"}'
+for command in "eval --ckpt runs/small --set data.eval.files=[eval.csv]" "predict --ckpt runs/small --input eval.csv -o scores.csv"; do
+    # shellcheck disable=SC2086
+    expect_exit 0 "-q: $command" "$MTPS" $command -q
+    check "says nothing but warnings and errors" test ! -s "$err"
+done
+expect_error 64 'servers.*from 1 to' "a number of servers that no size holds" \
+    "$MTPS" train -c small.yaml --servers 18446744073709551617
 expect_error 78 'train\.batch_size' "resuming with another batch size names the key" \
     "$MTPS" train -c small.yaml --set train.batch_size=64
 check "and says to use another run directory" grep -q -- '--run-dir' "$err"
