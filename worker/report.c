@@ -34,12 +34,13 @@ static void warn(struct report *r, const char *what, const struct error *err)
     log_line(LOG_WARN, "report", "%s cannot be written (%s); going on without", what, err->text);
 }
 
+/* With all digits, so that report_last_result gives the same numbers. */
 static enum status put_json(const char *dir, const char *name, const json_t *doc,
                             struct error *err)
 {
     char path[4096];
     snprintf(path, sizeof path, "%s/%s", dir, name);
-    char *text = json_dumps(doc, JSON_INDENT(2) | JSON_REAL_PRECISION(13));
+    char *text = json_dumps(doc, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
     if (!text) return mem_error(err, name, 1024);
     enum status st = file_write_atomic(path, text, strlen(text), err);
     free(text);

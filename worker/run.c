@@ -32,6 +32,7 @@ struct run {
     struct metric_result *results; /* [n_scores] of the last evaluation */
     bool *undefined;               /* [n_scores] scratch of early stopping */
     bool said_undefined;
+    bool looked; /* data.valid is due at this step */
 };
 
 static double now_s(void)
@@ -161,10 +162,24 @@ static enum status retire(struct run *r, struct error *err)
     return ckpt_retire(dir, r->settings->checkpoint.keep, r->best_path, err);
 }
 
+static struct saver_spec saver_of(const struct run *r)
+{
+    return (struct saver_spec){r->spec->session, r->spec->client, r->spec->run_dir, r->spec->lock,
+                               r->spec->run_uuid, r->spec->build, dwa_state(r->dwa)};
+}
+
+/* The checkpoint of this step is the best. */
+static enum status mark_best(struct run *r, struct error *err)
+{
+    struct saver_spec saver = saver_of(r);
+    mem_free(r->best_path);
+    if (!(r->best_path = mem_strdup(r->path))) return mem_error(err, "path", strlen(r->path));
+    return saver_mark_best(&saver, &r->state, err);
+}
+
 static enum status commit_now(struct run *r, struct error *err)
 {
-    struct saver_spec saver = {r->spec->session, r->spec->client, r->spec->run_dir, r->spec->lock,
-                               r->spec->run_uuid, r->spec->build, dwa_state(r->dwa)};
+    struct saver_spec saver = saver_of(r);
     double start = now_s();
     char *path = NULL;
     report_state(r->spec->report, "saving", r->state.step, NULL);
@@ -173,11 +188,7 @@ static enum status commit_now(struct run *r, struct error *err)
     r->path = path;
     report_commit(r->spec->report, r->state.step, path, now_s() - start);
     report_state(r->spec->report, "running", r->state.step, NULL);
-    if (r->state.has_best && r->state.best_step == r->state.step) {
-        mem_free(r->best_path);
-        r->best_path = mem_strdup(path);
-        TRY(saver_mark_best(&saver, &r->state, err));
-    }
+    if (r->state.has_best && r->state.best_step == r->state.step) TRY(mark_best(r, err));
     return retire(r, err);
 }
 
@@ -250,20 +261,30 @@ static enum status measure(struct run *r, struct dataset *data, const char *kind
     return st;
 }
 
-static enum status validate(struct run *r, struct error *err)
+/* *better: the watched value is the best so far, and noted as such. */
+static enum status look(struct run *r, bool *better, struct error *err)
 {
+    double value;
+    *better = false;
     TRY(measure(r, r->spec->session->valid, "valid", r->state.step, err));
     r->last_valid_s = now_s();
     if (!r->settings->train.early_stop) return ST_OK;
-    double value;
     TRY(watch(r, &value, err));
-    if (!r->state.has_best || early_stop_better(r->settings, value, r->state.best)) {
-        r->state.has_best = true;
-        r->state.best = value;
-        r->state.best_step = r->state.step;
-        r->state.stale = 0;
-        return commit(r, true, err);
-    }
+    *better = !r->state.has_best || early_stop_better(r->settings, value, r->state.best);
+    if (!*better) return ST_OK;
+    r->state.has_best = true;
+    r->state.best = value;
+    r->state.best_step = r->state.step;
+    r->state.stale = 0;
+    return ST_OK;
+}
+
+static enum status validate(struct run *r, struct error *err)
+{
+    bool better;
+    TRY(look(r, &better, err));
+    if (better) return commit(r, true, err);
+    if (!r->settings->train.early_stop) return ST_OK;
     r->state.stale++;
     if (r->state.stale >= r->settings->train.early_stop_patience) {
         r->state.stopped_early = true;
@@ -314,13 +335,23 @@ static enum status edge(struct run *r, uint32_t flags, struct error *err)
     TRY(dwa_edge(r->dwa, step, err));
     bool report_due = due(r, &r->settings->log.every, step) || flags & WIRE_REPORT;
     if (last || report_due) TRY(progress(r, err));
-    bool valid_due =
-        due(r, &t->eval_every, step) || flags & WIRE_VALIDATE || (last && t->early_stop);
-    if (r->spec->session->valid && valid_due) TRY(validate(r, err));
+    r->looked = due(r, &t->eval_every, step) || flags & WIRE_VALIDATE;
+    if (r->spec->session->valid && r->looked) TRY(validate(r, err));
     bool commit_due = due(r, &r->settings->checkpoint.every, step) || flags & WIRE_CHECKPOINT;
     bool must = last || flags & WIRE_STOP || r->state.stopped_early;
     if ((commit_due || must) && r->last_commit != step) TRY(commit(r, must, err));
     return ST_OK;
+}
+
+/* best.json says what the state says: the look at the end of the run before is undone. */
+static enum status name_best(const struct run *r, struct error *err)
+{
+    char path[4200];
+    if (!leads(r) || !r->spec->start_path || !r->settings->train.early_stop) return ST_OK;
+    struct saver_spec saver = saver_of(r);
+    if (r->state.has_best) return saver_mark_best(&saver, &r->state, err);
+    snprintf(path, sizeof path, "%s/checkpoints/best.json", r->spec->run_dir);
+    return file_remove_tree(path, err);
 }
 
 static enum status loop(struct run *r, struct error *err)
@@ -333,6 +364,7 @@ static enum status loop(struct run *r, struct error *err)
                                 .start_step = r->state.step,
                                 .end_step = r->total_steps,
                                 .dwa = r->dwa};
+    TRY(name_best(r, err));
     TRY(trainer_create(&spec, &r->trainer, err));
     TRY(trainer_begin(r->trainer, err));
     r->reported_s = r->last_commit_s = r->last_valid_s = now_s();
@@ -413,8 +445,20 @@ static void keep_speed(const struct run *r, json_t *doc)
     json_decref(last);
 }
 
+/* With early stopping the end of a run is looked at too, where that is not due. A
+ * later run may go on from here, and do what one run would have done: the last
+ * checkpoint, which is committed, knows nothing of this look. */
+static enum status look_at_end(struct run *r, struct error *err)
+{
+    bool better;
+    if (!r->settings->train.early_stop || !r->spec->session->valid || r->looked) return ST_OK;
+    TRY(look(r, &better, err));
+    return better && leads(r) ? mark_best(r, err) : ST_OK;
+}
+
 static enum status finish(struct run *r, bool trained, json_t **result, struct error *err)
 {
+    TRY(look_at_end(r, err));
     TRY(load_best(r, err));
     uint64_t scored = r->state.has_best ? r->state.best_step : r->state.step;
     if (r->spec->session->eval) TRY(measure(r, r->spec->session->eval, "eval", scored, err));
@@ -437,6 +481,7 @@ static enum status prepare_run(struct run *r, struct error *err)
     r->total_steps = session_total_steps(s);
     r->steps_per_epoch = stream_steps_per_epoch(
         dataset_rows(s->train), r->settings->train.batch_size, r->settings->train.lanes);
+    r->looked = r->state.step && due(r, &r->settings->train.eval_every, r->state.step);
     r->results = mem_zeroed(r->settings->n_scores, sizeof *r->results);
     r->undefined = mem_zeroed(r->settings->n_scores, sizeof *r->undefined);
     if (!r->results || !r->undefined) return mem_error(err, "results", sizeof *r->results);

@@ -29,6 +29,22 @@ expect_exit 0 "the same on two workers" ranks 3 "$MTPS" train -c small.yaml "${e
 same "stops at the same epoch" "$epochs" "$(json epochs <"$out")"
 same "with the same best model" "$(digest runs/small)" "$(digest runs/mpi)"
 
+# The end of a run is looked at, but a run that goes on from there does what one run does.
+legs=("${early[@]}" --set 'train.eval_every=7 steps' --set 'train.early_stop={task: mean, metric: auc, patience: 4}')
+expect_exit 0 "a run that looks every seven steps" "$MTPS" train -c small.yaml "${legs[@]}" --run-dir runs/one-leg
+for steps in 10 25; do
+    expect_exit 0 "a leg to step $steps" "$MTPS" train -c small.yaml "${legs[@]}" --run-dir runs/legs --set train.max_steps=$steps --json
+    same "is looked at there" $steps "$(grep '"kind":"valid"' runs/legs/metrics.jsonl | tail -n 1 | json step)"
+    cp "$out" leg.json
+    expect_exit 0 "(again)" "$MTPS" train -c small.yaml "${legs[@]}" --run-dir runs/legs --set train.max_steps=$steps --json
+    same "and gives the same when it is started again" "$(json checkpoint <leg.json)" "$(json checkpoint <"$out")"
+    same "which is what best.json names" "$(json checkpoint <runs/legs/checkpoints/best.json)" "$(basename "$(json checkpoint <leg.json)")"
+done
+expect_exit 0 "and on to the end" "$MTPS" train -c small.yaml "${legs[@]}" --run-dir runs/legs
+same "the best checkpoint is that of the run in one leg" "$(cat runs/one-leg/checkpoints/best.json)" "$(cat runs/legs/checkpoints/best.json)"
+same "bit for bit" "$(digest runs/one-leg)" "$(digest runs/legs)"
+same "and it stops at the same step" "$(cat runs/one-leg/checkpoints/LATEST)" "$(cat runs/legs/checkpoints/LATEST)"
+
 expect_exit 0 "early stopping by logloss" "$MTPS" train -c small.yaml --set 'data.valid={fraction: 0.2}' --set train.epochs=3 \
     --set 'train.early_stop={task: click, metric: logloss, patience: 3}' --run-dir runs/logloss
 step=$((10#$(json checkpoint <runs/logloss/checkpoints/best.json | sed 's/step-//')))
