@@ -1,6 +1,7 @@
 #include "cli/cli.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,6 +113,24 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 
 const struct argp cli_common_argp = {.options = common_options, .parser = parse_common};
 
+uint64_t cli_whole(const struct argp_state *state, const char *option, const char *arg,
+                   uint64_t min, uint64_t max)
+{
+    errno = 0;
+    unsigned long long v = strtoull(arg, NULL, 10);
+    bool digits = *arg && strspn(arg, "0123456789") == strlen(arg);
+    if (!digits || errno || v < min || v > max)
+        argp_error(state, "%s: '%s' is not a whole number from %" PRIu64 " to %" PRIu64, option,
+                   arg, min, max);
+    return v;
+}
+
+size_t cli_servers(const struct argp_state *state, const char *arg)
+{
+    enum { MOST = 65536 }; /* as cluster.servers */
+    return (size_t)cli_whole(state, "--servers", arg, 1, MOST);
+}
+
 /* ---- parsing ---- */
 
 static bool wants_help(int argc, char **argv)
@@ -213,6 +232,12 @@ static bool is_first_rank(void)
     return true;
 }
 
+void cli_verbosity(const struct common_args *args, struct settings *s)
+{
+    if (args->verbosity < 0 && s->log.level > LOG_WARN) s->log.level = LOG_WARN;
+    if (args->verbosity > 0 && s->log.level < LOG_DEBUG) s->log.level++;
+}
+
 enum status cli_settings(const struct common_args *args, struct settings **out, struct error *err)
 {
     if (!args->config) {
@@ -221,8 +246,7 @@ enum status cli_settings(const struct common_args *args, struct settings **out, 
     }
     struct settings *s;
     TRY(settings_load(args->config, args->sets, args->n_sets, &s, err));
-    if (args->verbosity < 0 && s->log.level > LOG_WARN) s->log.level = LOG_WARN;
-    if (args->verbosity > 0 && s->log.level < LOG_DEBUG) s->log.level++;
+    cli_verbosity(args, s);
     const struct list_cfg *warnings = settings_warnings(s);
     for (size_t i = 0; i < warnings->n && is_first_rank(); i++)
         log_line(LOG_WARN, "config", "%s", warnings->v[i]);

@@ -7,6 +7,7 @@
 #include <argp.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/base/status.h"
 #include "common/config/settings.h"
@@ -30,6 +31,16 @@ enum status cli_parse(const struct argp *argp, int argc, char **argv, void *inpu
 
 /* Load settings of common args (ST_USAGE without -c), log its warnings. */
 enum status cli_settings(const struct common_args *args, struct settings **out, struct error *err) MUST_USE;
+
+/* While parsing: an option's whole number from min to max, in digits alone; anything
+ * else is a usage error that names the option. */
+uint64_t cli_whole(const struct argp_state *state, const char *option, const char *arg,
+                   uint64_t min, uint64_t max);
+/* Value of --servers. */
+size_t cli_servers(const struct argp_state *state, const char *arg);
+
+/* -q and -v. */
+void cli_verbosity(const struct common_args *args, struct settings *s);
 
 /* Log a warning, on one rank of a job whose ranks all meet it before they know of each
  * other; fits ckpt_newest and ckpt_resolve. */

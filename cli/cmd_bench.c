@@ -9,6 +9,8 @@
 #include "worker/bench.h"
 #include "worker/saver.h"
 
+enum { MAX_ROUNDS = 1000000 };
+
 struct args {
     struct common_args common;
     size_t servers, rounds;
@@ -33,10 +35,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         state->child_inputs[0] = &a->common;
         return 0;
     case 's':
-        a->servers = (size_t)positive(state, "--servers", arg);
+        a->servers = cli_servers(state, arg);
         return 0;
     case 'n':
-        a->rounds = (size_t)positive(state, "--rounds", arg);
+        a->rounds = (size_t)cli_whole(state, "--rounds", arg, 1, MAX_ROUNDS);
         return 0;
     case 't':
         a->seconds = positive(state, "--seconds", arg);

@@ -27,17 +27,6 @@ struct args {
 
 /* ---- arguments ---- */
 
-static size_t whole(const struct argp_state *state, const char *option, const char *arg,
-                    size_t max)
-{
-    char *end;
-    unsigned long v = strtoul(arg, &end, 10);
-    if (*arg < '0' || *arg > '9' || *end || !v || v > max)
-        argp_error(state, "%s: '%s' is not a whole number from 1 to %zu", option, arg,
-                   max);
-    return v;
-}
-
 static void add_rows(struct compare_args *a, const char *list,
                      const struct argp_state *state)
 {
@@ -82,13 +71,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         c->vary[c->n_vary++] = arg;
         return 0;
     case KEY_RANDOM:
-        c->draws = whole(state, "--random", arg, 10000);
+        c->draws = (size_t)cli_whole(state, "--random", arg, 1, 10000);
         return 0;
     case KEY_SEEDS:
-        c->seeds = whole(state, "--seeds", arg, COMPARE_MAX_SEEDS);
+        c->seeds = (size_t)cli_whole(state, "--seeds", arg, 1, COMPARE_MAX_SEEDS);
         return 0;
     case KEY_JOBS:
-        c->jobs = whole(state, "--jobs", arg, 1024);
+        c->jobs = (size_t)cli_whole(state, "--jobs", arg, 1, 1024);
         return 0;
     case KEY_EQUAL:
         c->equal_params = true;

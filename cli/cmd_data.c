@@ -36,15 +36,12 @@ struct named_source {
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct data_args *a = state->input;
-    char *end;
     switch (key) {
     case ARGP_KEY_INIT:
         state->child_inputs[0] = &a->common;
         return 0;
     case 'n':
-        a->rows = strtoull(arg, &end, 10);
-        if (!*arg || *end || *arg == '-')
-            argp_error(state, "--rows: '%s' is not a number", arg);
+        a->rows = cli_whole(state, "--rows", arg, 0, UINT64_MAX);
         return 0;
     case KEY_FORCE:
         a->force = true;

@@ -95,15 +95,6 @@ struct args {
 
 /* ---- arguments ---- */
 
-static uint64_t whole(const char *name, const char *text, struct argp_state *state)
-{
-    char *end;
-    uint64_t v = strtoull(text, &end, 10);
-    if (!*text || *end || *text == '-')
-        argp_error(state, "--%s: '%s' is not a whole number", name, text);
-    return v;
-}
-
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct args *a = state->input;
@@ -116,13 +107,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         a->dir = arg;
         return 0;
     case 'n':
-        a->rows = whole("rows", arg, state);
+        a->rows = cli_whole(state, "--rows", arg, 0, UINT64_MAX);
         return 0;
     case KEY_EVAL_ROWS:
-        a->eval_rows = whole("eval-rows", arg, state);
+        a->eval_rows = cli_whole(state, "--eval-rows", arg, 0, UINT64_MAX);
         return 0;
     case KEY_SEED:
-        a->seed = whole("seed", arg, state);
+        a->seed = cli_whole(state, "--seed", arg, 0, UINT64_MAX);
         return 0;
     case KEY_FORMAT:
         a->tsv = !strcmp(arg, "tsv");

@@ -23,7 +23,6 @@ struct args {
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct args *a = state->input;
-    char *end;
     switch (key) {
     case ARGP_KEY_INIT:
         state->child_inputs[0] = &a->scoring;
@@ -34,10 +33,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         a->groups[a->n_groups++] = arg;
         return 0;
     case 'r':
-        a->repeats = strtoul(arg, &end, 10);
-        if (!*arg || *end || *arg == '-' || !a->repeats || a->repeats > MAX_REPEATS)
-            argp_error(state, "--repeats: '%s' is not a number from 1 to %d", arg,
-                       MAX_REPEATS);
+        a->repeats = (size_t)cli_whole(state, "--repeats", arg, 1, MAX_REPEATS);
         return 0;
     case ARGP_KEY_ARG:
         argp_error(state, "unexpected argument '%s'", arg);

@@ -45,14 +45,6 @@ static void add_all(struct names *to, char *arg, struct argp_state *state)
         add(to, name, state);
 }
 
-static void set_rows(struct init_args *a, const char *arg, struct argp_state *state)
-{
-    char *end;
-    a->rows = strtoull(arg, &end, 10);
-    if (!*arg || *end || *arg == '-' || !a->rows)
-        argp_error(state, "--rows: '%s' is not a whole number above 0", arg);
-}
-
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct init_args *a = state->input;
@@ -76,7 +68,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         add_all(&a->columns, arg, state);
         return 0;
     case KEY_ROWS:
-        set_rows(a, arg, state);
+        a->rows = cli_whole(state, "--rows", arg, 1, UINT64_MAX);
         return 0;
     case KEY_PADDLEREC:
         a->paddlerec = arg;

@@ -8,7 +8,6 @@
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct scoring_args *a = state->input;
-    char *end;
     switch (key) {
     case ARGP_KEY_INIT:
         state->child_inputs[0] = &a->common;
@@ -17,8 +16,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         a->ckpt = arg;
         return 0;
     case 's':
-        a->servers = strtoul(arg, &end, 10);
-        if (!*arg || *end || *arg == '-') argp_error(state, "--servers: '%s' is not a number", arg);
+        a->servers = cli_servers(state, arg);
         return 0;
     case ARGP_KEY_END:
         if (!a->ckpt && !a->ckpt_optional) argp_error(state, "--ckpt is missing: name a checkpoint or a run directory");
@@ -61,6 +59,7 @@ enum status scoring_settings_from(const struct common_args *c, const char *text,
         settings_destroy(now);
         return st;
     }
+    cli_verbosity(c, now);
     *out = now;
     return ST_OK;
 }

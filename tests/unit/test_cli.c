@@ -15,6 +15,7 @@
 struct args {
     struct common_args common;
     const char *word;
+    uint64_t number;
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -28,12 +29,21 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         if (!strcmp(arg, "bad")) argp_error(state, "--word: '%s' is no word", arg);
         a->word = arg;
         return 0;
+    case 'n':
+        a->number = cli_whole(state, "--number", arg, 1, 20);
+        return 0;
+    case 's':
+        a->number = cli_servers(state, arg);
+        return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }
 }
 
-static const struct argp_option options[] = {{"word", 'w', "W", 0, "a word", 0}, {0}};
+static const struct argp_option options[] = {{"word", 'w', "W", 0, "a word", 0},
+                                              {"number", 'n', "N", 0, "a number", 0},
+                                              {"servers", 's', "S", 0, "servers", 0},
+                                              {0}};
 static const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
 static const struct argp argp = {options, parse, "", "Test.", children, NULL, NULL};
 
@@ -119,6 +129,28 @@ static void usage_errors_are_one_line(void **state)
             "see 'mtps test --help'");
 }
 
+/* A number is digits within its limits: no sign, no space, and nothing wraps around. */
+static void whole_numbers_have_limits(void **state)
+{
+    (void)state;
+    struct args a;
+    struct error err;
+    static const char *const bad[] = {"0",  "21", "-1", "+1", " 1", "1 ", "",
+                                      "1x", "x",  "18446744073709551617", "1e1"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char message[128];
+        snprintf(message, sizeof message,
+                 "mtps test: --number: '%s' is not a whole number from 1 to 20", bad[i]);
+        refused(WORDS("--number", bad[i]), message, "see 'mtps test --help'");
+    }
+    refused(WORDS("-s", "18446744073709551617"),
+            "mtps test: --servers: '18446744073709551617' is not a whole number from 1 to 65536",
+            "see 'mtps test --help'");
+    assert_int_equal(parsed(&a, NULL, &err, WORDS("-n", "20")), ST_OK);
+    assert_int_equal(a.number, 20);
+    mem_free(a.common.sets);
+}
+
 /* Without -c there is nothing to load. */
 static void a_configuration_must_be_named(void **state)
 {
@@ -189,6 +221,7 @@ int main(void)
         cmocka_unit_test(common_options_are_parsed),
         cmocka_unit_test(positions_are_left_to_the_command),
         cmocka_unit_test(usage_errors_are_one_line),
+        cmocka_unit_test(whole_numbers_have_limits),
         cmocka_unit_test(a_configuration_must_be_named),
         cmocka_unit_test(verbosity_moves_the_level),
         cmocka_unit_test(the_end_gives_the_exit_code),
