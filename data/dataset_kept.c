@@ -82,7 +82,7 @@ enum status dataset_kept(struct dataset *d, const char *column, uint64_t row,
     struct kept *k = NULL;
     TRY(kept_of(d, column, &k, err));
     if (!d->block) TRY(kept_block(d->file, &d->block, err));
-    TRY(block_file_read(d->file->rows_file, row / BLOCK_ROWS, d->block, err));
+    TRY(prepared_read(d->file, row / BLOCK_ROWS, d->block, err));
     *out = (struct text){"", 0};
     if (k->column->kind == AUX_NUMBER) {
         double v = kept_number(k, d->block, row % BLOCK_ROWS);

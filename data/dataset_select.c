@@ -65,7 +65,7 @@ static enum status selection_open(const struct dataset *d, struct selection *s,
 static enum status select_block(struct dataset *d, struct selection *s, struct block *b,
                                 uint64_t index, struct error *err)
 {
-    TRY(block_file_read(d->file->rows_file, index, b, err));
+    TRY(prepared_read(d->file, index, b, err));
     for (size_t i = 0; i < b->n; i++) {
         uint64_t row = index * BLOCK_ROWS + i;
         bool selected;

@@ -223,7 +223,7 @@ static enum status run(struct counting *c, struct error *err)
     TRY(block_create(&shape, &c->block, err));
     for (uint64_t b = 0; b < p->n_blocks; b++) {
         if (c->d->before[b] == c->d->before[b + 1]) continue;
-        TRY(block_file_read(p->rows_file, b, c->block, err));
+        TRY(prepared_read(p, b, c->block, err));
         if (!count_block(c, b)) return mem_error(err, "statistics", 0);
     }
     add_up(c);

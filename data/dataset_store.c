@@ -446,7 +446,7 @@ enum status store_load(struct store *s, uint64_t block, size_t first, size_t end
                        struct block *scratch, struct error *err)
 {
     const struct dataset *d = s->loading->dataset;
-    enum status st = block_file_read(s->file->rows_file, block, scratch, err);
+    enum status st = prepared_read(s->file, block, scratch, err);
     if (st == ST_NOINPUT)
         return error_hint(err, st,
                           "remove the file: it is made again from the raw files");

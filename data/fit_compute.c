@@ -53,7 +53,7 @@ static enum status each_row(struct fitting *g, visit_row *visit, struct error *e
     uint64_t nth = 0;
     for (uint64_t b = 0; b < g->d->file->n_blocks; b++) {
         if (g->d->before[b] == g->d->before[b + 1]) continue;
-        TRY(block_file_read(g->d->file->rows_file, b, g->block, err));
+        TRY(prepared_read(g->d->file, b, g->block, err));
         for (size_t i = 0; i < g->block->n; i++)
             if (dataset_is_selected(g->d, b * BLOCK_ROWS + i))
                 TRY(visit(g, i, nth++, err));

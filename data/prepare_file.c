@@ -1,6 +1,7 @@
 #include "data/prepare_file.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "common/base/hash.h"
 #include "common/base/mem.h"
@@ -237,7 +238,8 @@ enum status prepared_open(const char *path, const struct schema *s, struct prepa
     struct prepared *p = mem_zeroed(1, sizeof *p);
     if (!p) return mem_error(err, "prepared data", sizeof *p);
     p->schema = s;
-    enum status st = fill(p, path, err);
+    p->path = mem_strdup(path);
+    enum status st = p->path ? fill(p, path, err) : mem_error(err, path, strlen(path));
     if (st == ST_OK) {
         *out = p;
         return ST_OK;
@@ -245,6 +247,16 @@ enum status prepared_open(const char *path, const struct schema *s, struct prepa
     prepared_close(p);
     bool named = err && !strncmp(err->text, path, strlen(path));
     return named ? st : error_wrap(err, st, "%s", path);
+}
+
+enum status prepared_read(const struct prepared *p, uint64_t index, struct block *b,
+                          struct error *err)
+{
+    enum status st = block_file_read(p->rows_file, index, b, err);
+    if (st == ST_OK || st == ST_NOMEM) return st;
+    unlink(p->path);
+    return error_hint(err, st, "the prepared file is removed: run the same command again, which "
+                               "makes it again");
 }
 
 void prepared_close(struct prepared *p)
@@ -263,6 +275,7 @@ void prepared_close(struct prepared *p)
     mem_free(p->kept);
     mem_free(p->kept_names);
     mem_free(p->key);
+    mem_free(p->path);
     /* Nothing was written, so closing has nothing to report. */
     enum status closed = h5_close(p->h5, NULL);
     (void)closed;

@@ -14,6 +14,7 @@ struct kept_column {
 };
 
 struct prepared {
+    char *path;
     struct h5 *h5;
     const struct schema *schema;
     uint64_t rows, n_blocks, ignored_values, ignored_names;
@@ -35,6 +36,10 @@ struct prepared {
 enum status prepared_open(const char *path, const struct schema *s, struct prepared **out,
                           struct error *err) MUST_USE;
 void prepared_close(struct prepared *p);
+/* Block `index` of the rows. A file whose rows are damaged (seen only here: opening
+ * reads the rest) is removed, so that the next run makes it again. */
+enum status prepared_read(const struct prepared *p, uint64_t index, struct block *b,
+                          struct error *err) MUST_USE;
 /* Index of a kept column; SIZE_MAX = not there. */
 size_t prepared_kept(const struct prepared *p, const char *name);
 /* Texts of a kept column: bytes and offsets [n + 1], the caller's (mem_free). */
