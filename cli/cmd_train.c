@@ -14,6 +14,7 @@
 #include "worker/report.h"
 #include "worker/run.h"
 #include "worker/saver.h"
+#include "worker/signals.h"
 
 enum { LOCK_WAIT_S = 3 };
 
@@ -28,15 +29,12 @@ struct args {
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct args *a = state->input;
-    char *end;
     switch (key) {
     case ARGP_KEY_INIT:
         state->child_inputs[0] = &a->common;
         return 0;
     case 's':
-        a->servers = strtoul(arg, &end, 10);
-        if (!*arg || *end || *arg == '-')
-            argp_error(state, "--servers: '%s' is not a number", arg);
+        a->servers = cli_servers(state, arg);
         return 0;
     case 'r':
         if (!strcmp(arg, "auto")) a->resume = RESUME_AUTO;
@@ -291,6 +289,7 @@ static enum status make_model(struct job *j, struct place *p, const char *resume
 static enum status train(const struct args *a, struct job *j, struct place *p, struct error *err)
 {
     const struct settings *s = j->settings;
+    signals_install();
     enum status st = j->leader ? take_place(a, s, p, err) : ST_OK;
     TRY(job_agree(j, st, "run directory", err));
     open_log_file(j);
@@ -326,6 +325,7 @@ int cmd_train(int argc, char **argv)
     if (st == ST_OK) st = cli_settings(&a.common, &settings, &err);
     st = job_open(&job, settings, a.servers, st, &err);
     if (st == ST_OK) st = train(&a, &job, &place, &err);
+    st = job_outcome(&job, st, &err);
     leave_place(&job, &place, st, &err);
     int code = job_close(&job, st, &err);
     settings_destroy(settings);

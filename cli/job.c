@@ -150,7 +150,6 @@ enum status job_open(struct job *j, struct settings *settings, size_t n_servers,
     enum log_level level = (enum log_level)settings->log.level;
     log_setup(j->is_server ? "s" : "w", number, level);
     log_quiet_terminal(!j->leader);
-    signals_install();
     enum status st = j->is_server ? setup_server(j, err) : setup_worker(j, err);
     return job_agree(j, st, "starting", err);
 }
@@ -296,7 +295,8 @@ enum status job_serve(struct job *j, struct error *err)
     mem_free(plan);
     TRY(job_agree(j, st, "starting servers", err));
     j->serving = true;
-    return j->is_server ? server_run(j->server, j->net, &j->topology, j->threads, err) : ST_OK;
+    if (!j->is_server) return ST_OK;
+    return server_run(j->server, j->net, &j->topology, j->threads, signals_take, err);
 }
 
 /* ---- the end ---- */
@@ -309,6 +309,12 @@ static bool orderly(enum status st)
 bool job_aborts(const struct job *j, enum status st)
 {
     return j->net && (st == ST_PEER || (j->serving && !orderly(st)));
+}
+
+enum status job_outcome(struct job *j, enum status st, struct error *err)
+{
+    if (!j->net || st == ST_PEER || !transport_ended(j->net)) return st;
+    return error_set(err, ST_PEER, "another rank has ended the job");
 }
 
 /* One rank says why. */
@@ -355,7 +361,7 @@ static int leave_together(struct job *j, enum status st, int code)
 
 int job_close(struct job *j, enum status st, struct error *err)
 {
-    st = say_bye(j, st, err);
+    st = say_bye(j, job_outcome(j, st, err), err);
     if (j->leader) st = cli_flush(st, err);
     if (job_aborts(j, st)) give_up(j, st, err);
     int code = j->leader || !j->net ? cli_finish(st, err) : status_exit_code(st);

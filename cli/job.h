@@ -58,6 +58,10 @@ enum status job_serve(struct job *j, struct error *err) MUST_USE;
  * is lost, the others are in no state to agree on anything. */
 bool job_aborts(const struct job *j, enum status st);
 
+/* This rank's outcome, to be asked for before anything is made of it: ST_PEER when
+ * another rank has ended the job meanwhile (and this one still lives). */
+enum status job_outcome(struct job *j, enum status st, struct error *err);
+
 /* End of the job with this rank's outcome: prints the error, gives the exit code
  * that all ranks agreed on. Frees everything but the settings. */
 int job_close(struct job *j, enum status st, struct error *err);

@@ -76,8 +76,10 @@ struct prepare_options {
     size_t n_keep;
     const char *keep_option; /* who asks for them: "--keep" */
     bool force; /* make it again */
+    /* About once a second. total 0: not known. */
     void (*progress)(void *arg, uint64_t done, uint64_t total, uint64_t rows,
                      const char *phase);
+    bool (*stop)(void *arg); /* asked after every block of rows; true: ST_STOPPED */
     void *arg;
 };
 

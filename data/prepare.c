@@ -126,7 +126,7 @@ static enum status find_or_make(const struct schema *s, const struct source_cfg 
     const char *cache = s->settings->data.cache;
     char key[PREPARE_KEY_HEX];
     TRY(file_mkdirs(cache, err));
-    TRY(prepare_key(s, source, key, err));
+    TRY(prepare_key(s, source, opt, key, err));
     if (!opt->force) TRY(find_file(s, a, key, bad, path, err));
     if (*path) return bad_rows_check(bad, true, err);
     *path = file_path(cache, key, a);

@@ -103,7 +103,7 @@ struct prep {
     FILE *spool;
     uint64_t rows, total[N_VALUES];
     uint64_t ignored_values, ignored_names;
-    double last_progress;
+    double told; /* when progress was told last */
 };
 
 /* The table of an id feature has no dictionary. */
@@ -132,7 +132,10 @@ enum status prepare_write(struct prep *p, const char *path, const char *base,
                           struct error *err) MUST_USE;
 /* Free what one pass left; aux kinds and keyed stay. */
 void prepare_reset(struct prep *p);
-void prepare_progress(struct prep *p, uint64_t done, uint64_t total, const char *phase,
-                      bool at_end);
+/* Ask whether to stop (ST_STOPPED), and tell about progress when the last time, in
+ * *told (0: never yet), is long enough ago. */
+enum status prepare_tell(const struct prepare_options *opt, double *told, uint64_t done,
+                         uint64_t total, uint64_t rows, const char *phase,
+                         struct error *err) MUST_USE;
 
 #endif

@@ -1,7 +1,6 @@
 #include "data/prepare_key.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,9 +9,9 @@
 #include <unistd.h>
 
 #include "common/base/hash.h"
+#include "common/base/input.h"
 #include "common/base/mem.h"
 #include "common/store/file.h"
-#include "data/prepare.h"
 #include "data/raw.h"
 
 enum {
@@ -26,6 +25,13 @@ struct mix {
     uint64_t a, b;
 };
 
+/* Files that are hashed, as their reader sees it. */
+struct hashing {
+    const struct prepare_options *opt;
+    uint64_t done; /* bytes */
+    double told;
+};
+
 static void mix_add(struct mix *m, const void *data, size_t n)
 {
     m->a = hash_bytes(data, n, m->a + n);
@@ -37,15 +43,17 @@ static void mix_text(struct mix *m, const char *text)
     mix_add(m, text, strlen(text) + 1);
 }
 
-static enum status cannot_read(const char *path, struct error *err)
+static enum status cannot_read(const char *path, const char *why, struct error *err)
 {
-    return error_set(err, ST_NOINPUT, "%s: cannot be read: %s", path, strerror(errno));
+    return error_set(err, ST_NOINPUT, "%s: cannot be read: %s", path, why);
 }
 
-static enum status hash_contents(const char *path, struct mix *m, struct error *err)
+static enum status hash_contents(struct hashing *h, const char *path, struct mix *m,
+                                 struct error *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return cannot_read(path, err);
+    const char *why;
+    int fd = input_open(path, &why);
+    if (fd < 0) return cannot_read(path, why, err);
     char *buf = mem_alloc(HASH_CHUNK);
     enum status st = buf ? ST_OK : mem_error(err, "reading a file", HASH_CHUNK);
     *m = (struct mix){1, 2};
@@ -54,9 +62,11 @@ static enum status hash_contents(const char *path, struct mix *m, struct error *
         ssize_t got = 1;
         while (n < HASH_CHUNK && (got = read(fd, buf + n, HASH_CHUNK - n)) > 0)
             n += (size_t)got;
-        if (got < 0) st = cannot_read(path, err);
+        if (got < 0) st = cannot_read(path, strerror(errno), err);
         if (st != ST_OK || !n) break;
         mix_add(m, buf, n);
+        h->done += n;
+        st = prepare_tell(h->opt, &h->told, h->done, 0, 0, "hashing", err);
     }
     mem_free(buf);
     close(fd);
@@ -103,25 +113,26 @@ static void remember(const char *memo, const char *state, const struct mix *m)
     if (file_write_atomic(memo, text, (size_t)n, NULL) != ST_OK) unlink(memo);
 }
 
-static enum status contents(const char *cache, const char *path, struct mix *m,
-                            struct error *err)
+static enum status contents(struct hashing *h, const char *cache, const char *path,
+                            struct mix *m, struct error *err)
 {
     struct stat s;
-    if (stat(path, &s)) return cannot_read(path, err);
-    if (s.st_size < REMEMBER_BYTES) return hash_contents(path, m, err);
+    if (stat(path, &s)) return cannot_read(path, strerror(errno), err);
+    if (s.st_size < REMEMBER_BYTES) return hash_contents(h, path, m, err);
     char memo[4200], state[256];
     memo_path(cache, path, memo, sizeof memo);
     state_text(&s, state, sizeof state);
     if (recall(memo, state, m)) return ST_OK;
-    TRY(hash_contents(path, m, err));
+    TRY(hash_contents(h, path, m, err));
     if (s.st_ctim.tv_sec + SETTLED_S < time(NULL)) remember(memo, state, m);
     return ST_OK;
 }
 
 /* ---- the key ---- */
 
-static enum status add_files(const char *cache, const struct source_cfg *source,
-                             struct mix *m, struct error *err)
+static enum status add_files(struct hashing *h, const char *cache,
+                             const struct source_cfg *source, struct mix *m,
+                             struct error *err)
 {
     const char **files;
     size_t n;
@@ -130,7 +141,7 @@ static enum status add_files(const char *cache, const struct source_cfg *source,
     for (size_t i = 0; i < n && st == ST_OK; i++) {
         struct mix one;
         uint64_t bytes = 0;
-        st = contents(cache, files[i], &one, err);
+        st = contents(h, cache, files[i], &one, err);
         if (st == ST_OK) st = file_size(files[i], &bytes, err);
         mix_text(m, files[i]);
         mix_add(m, &bytes, sizeof bytes);
@@ -153,15 +164,16 @@ static void add_source(struct mix *m, const struct source_cfg *s)
 }
 
 enum status prepare_key(const struct schema *s, const struct source_cfg *source,
-                        char key[PREPARE_KEY_HEX], struct error *err)
+                        const struct prepare_options *opt, char key[PREPARE_KEY_HEX], struct error *err)
 {
     const struct data_cfg *data = &s->settings->data;
+    struct hashing h = {.opt = opt};
     struct mix m = {PREPARED_VERSION, HASH_VERSION};
     mix_text(&m, s->plan->text);
     add_source(&m, source);
-    TRY(add_files(data->cache, source, &m, err));
+    TRY(add_files(&h, data->cache, source, &m, err));
     for (size_t j = 0; j < data->n_joins; j++)
-        TRY(add_files(data->cache, &data->joins[j].source, &m, err));
+        TRY(add_files(&h, data->cache, &data->joins[j].source, &m, err));
     snprintf(key, PREPARE_KEY_HEX, "%016" PRIx64 "%016" PRIx64, m.a, m.b);
     return ST_OK;
 }

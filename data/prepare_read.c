@@ -19,14 +19,20 @@ static double now_s(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-void prepare_progress(struct prep *p, uint64_t done, uint64_t total, const char *phase,
-                      bool at_end)
+enum status prepare_tell(const struct prepare_options *opt, double *told, uint64_t done,
+                         uint64_t total, uint64_t rows, const char *phase,
+                         struct error *err)
 {
-    if (!p->opt->progress) return;
+    if (opt->stop && opt->stop(opt->arg)) {
+        error_set(err, ST_STOPPED, "stopped while data was prepared");
+        return error_hint(err, ST_STOPPED, "run the same command again to start over");
+    }
     double now = now_s();
-    if (!at_end && now - p->last_progress < 1) return;
-    p->last_progress = now;
-    p->opt->progress(p->opt->arg, done, total, p->rows, phase);
+    if (!*told) *told = now;
+    if (!opt->progress || now - *told < 1) return ST_OK;
+    *told = now;
+    opt->progress(opt->arg, done, total, rows, phase);
+    return ST_OK;
 }
 
 /* ---- what is asked for ---- */
@@ -125,7 +131,7 @@ static enum status open_spool(struct prep *p, struct error *err)
 static enum status start(struct prep *p, struct error *err)
 {
     const struct schema *s = p->schema;
-    p->last_progress = now_s();
+    p->told = now_s();
     for (size_t i = 0; i < p->aux.n; i++) {
         p->aux.v[i].owner = -1;
         p->aux.v[i].all_numbers = true;
@@ -375,7 +381,7 @@ static enum status read_rows(struct prep *p, bool *again, struct error *err)
         if (seen % BLOCK_ROWS == 0) {
             uint64_t done, total;
             raw_progress(p->raw, &done, &total);
-            prepare_progress(p, done, total, "reading", false);
+            TRY(prepare_tell(p->opt, &p->told, done, total, p->rows, "reading", err));
         }
     }
     *again = over_limits(p);

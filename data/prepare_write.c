@@ -157,8 +157,8 @@ static enum status write_rows(struct prep *p, struct h5 *h5, const struct ranks 
     enum status st = block_file_create(h5, &p->shape, p->rows, p->total, &file, err);
     if (st == ST_OK) {
         for (uint64_t done = 0; done < p->rows && st == ST_OK; done += p->block->n) {
-            prepare_progress(p, done, p->rows, "writing", false);
-            st = block_unspool(p->block, p->spool, err);
+            st = prepare_tell(p->opt, &p->told, done, p->rows, p->rows, "writing", err);
+            if (st == ST_OK) st = block_unspool(p->block, p->spool, err);
             if (st != ST_OK) break;
             recode(p, r, column);
             st = block_file_append(file, p->block, err);
@@ -235,6 +235,6 @@ enum status prepare_write(struct prep *p, const char *path, const char *base,
         st = error_set(err, ST_IO, "%s: cannot be given its name", path);
     if (st == ST_OK) st = file_fsync(p->schema->settings->data.cache, err);
     if (st != ST_OK) unlink(temp);
-    prepare_progress(p, p->rows, p->rows, "writing", true);
+    if (p->opt->progress) p->opt->progress(p->opt->arg, p->rows, p->rows, p->rows, "writing");
     return st;
 }

@@ -24,6 +24,7 @@ struct run {
     struct server *server;
     struct transport *net;
     struct threads *threads;
+    uint32_t (*requests)(void);
     const struct topology *topology;
     size_t *dims;
     struct visitor *visitors; /* [n_workers] */
@@ -163,6 +164,7 @@ static enum status do_step(struct run *r, struct error *err)
 {
     struct server *s = r->server;
     double start = now();
+    if (r->requests) s->flags |= r->requests() & WIRE_REQUESTS;
     if (server_clips(s) && s->pushing) {
         threads_run(r->threads, join_phase, r);
         TRY(exchange_norm(r, err));
@@ -310,9 +312,13 @@ static void on_progress(void *arg, uint64_t counter)
 
 enum status server_run(struct server *s, struct transport *t,
                        const struct topology *topology, struct threads *threads,
-                       struct error *err)
+                       uint32_t (*requests)(void), struct error *err)
 {
-    struct run r = {.server = s, .net = t, .topology = topology, .threads = threads};
+    struct run r = {.server = s,
+                    .net = t,
+                    .topology = topology,
+                    .threads = threads,
+                    .requests = requests};
     s->progress = on_progress;
     s->progress_arg = t;
     enum status st = run_make(&r, err);

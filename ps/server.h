@@ -86,10 +86,12 @@ enum status server_answer(struct server *s, size_t worker, struct wire_answer *o
 
 /* Run as a server rank: serve steps and control messages of all workers until
  * every worker has said goodbye. The threads share out the shards of a step; only
- * the caller, thread 0, uses the transport. Collective with the workers' clients. */
+ * the caller, thread 0, uses the transport. Collective with the workers' clients.
+ * requests (or NULL) gives what this rank itself is asked for, as wire_flags: it is
+ * ORed into the answer of every worker of a step. */
 enum status server_run(struct server *s, struct transport *t,
                        const struct topology *topology, struct threads *threads,
-                       struct error *err) MUST_USE;
+                       uint32_t (*requests)(void), struct error *err) MUST_USE;
 
 /* This server as a client in the same process sees it. */
 struct server_port server_port(struct server *s);

@@ -16,11 +16,17 @@ static const float CLOSED_BIAS = -1e30f;
 
 /* ---- the checkpoint ---- */
 
+static void warn_skipped(void *unused, const char *text)
+{
+    (void)unused;
+    log_line(LOG_WARN, "ckpt", "%s", text);
+}
+
 enum status hot_start_find(const struct settings *s, struct hot_start *h, struct error *err)
 {
     const char *from = s->hot_start.from;
     if (!from) return ST_OK;
-    enum status st = ckpt_resolve(from, &h->path, err);
+    enum status st = ckpt_resolve(from, warn_skipped, NULL, &h->path, err);
     if (st == ST_OK) st = ckpt_open(h->path, true, &h->ckpt, err);
     if (st == ST_OK) return st;
     error_wrap(err, st, "hot_start.from");

@@ -9,6 +9,7 @@
 #include "model/layer1.h"
 #include "worker/hot_statistics.h"
 #include "worker/rates.h"
+#include "worker/signals.h"
 
 /* ---- data ---- */
 
@@ -19,6 +20,12 @@ static void on_prepare(void *arg, uint64_t done, uint64_t total, uint64_t rows, 
     if (total)
         log_line(LOG_INFO, "prepare", "%s  %.0f%%  %llu rows", phase,
                  100.0 * (double)done / (double)total, (unsigned long long)rows);
+}
+
+static bool on_stop(void *arg)
+{
+    (void)arg;
+    return signals_stopping();
 }
 
 static void warn_bad_rows(const struct bad_rows *b)
@@ -37,9 +44,12 @@ static enum status open_source(struct session *s, const struct source_cfg *sourc
                                   .keep_option = s->spec.keep_option,
                                   .n_keep = use == USE_EVAL || use == USE_INPUT ? s->spec.n_keep : 0,
                                   .progress = on_prepare,
+                                  .stop = on_stop,
                                   .arg = s};
     char *path = NULL;
     struct bad_rows bad;
+    if (signals_stopping())
+        return error_set(err, ST_STOPPED, "stopped before the first step");
     bad_rows_init(&bad, &s->spec.settings->data);
     TRY(prepare(s->schema, source, &opt, &path, &bad, err));
     if (!s->spec.net || transport_rank(s->spec.net) == 0) warn_bad_rows(&bad);
@@ -85,6 +95,15 @@ static enum status make_digest(struct session *s, struct error *err)
     return s->data_digest ? ST_OK : mem_error(err, "data digest", sizeof text);
 }
 
+/* Metrics of nothing would look like a success. */
+static enum status some_rows(const struct dataset *d, const char *name, const char *what,
+                             struct error *err)
+{
+    if (!d || dataset_rows(d)) return ST_OK;
+    return error_set(err, ST_DATA, "data.%s: no row is left to %s (%llu rows in the files)",
+                     name, what, (unsigned long long)dataset_rows_all(d));
+}
+
 static enum status open_data(struct session *s, struct error *err)
 {
     const struct data_cfg *data = &s->spec.settings->data;
@@ -92,17 +111,16 @@ static enum status open_data(struct session *s, struct error *err)
     TRY(build_schema(s, err));
     if (uses & SESSION_EVAL && data->eval.files.n)
         TRY(open_source(s, &data->eval, USE_EVAL, &s->eval, err));
+    TRY(some_rows(s->eval, "eval", "measure on", err));
     if (uses & SESSION_INPUT) TRY(open_source(s, s->spec.input, USE_INPUT, &s->eval, err));
     if (uses & SESSION_VALID && data->valid.given) {
         bool own = data->valid.source.files.n > 0;
         TRY(open_source(s, own ? &data->valid.source : &data->train, USE_VALID, &s->valid, err));
+        TRY(some_rows(s->valid, "valid", "measure on", err));
     }
     if (uses & SESSION_TRAIN) {
         TRY(open_source(s, &data->train, USE_TRAIN, &s->train, err));
-        if (!dataset_rows(s->train))
-            return error_set(err, ST_DATA,
-                             "data.train: no row is left to train on (%llu rows in the files)",
-                             (unsigned long long)dataset_rows_all(s->train));
+        TRY(some_rows(s->train, "train", "train on", err));
         TRY(make_digest(s, err));
     }
     return ST_OK;

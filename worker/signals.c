@@ -4,9 +4,10 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
+#include "common/base/log.h"
 #include "common/net/wire.h"
 
-static atomic_int commit_requested, stop_requested;
+static atomic_int commit_requested, stop_requested, stop_said;
 
 static void on_commit(int sig)
 {
@@ -35,8 +36,15 @@ void signals_install(void)
     handle(SIGINT, on_stop);
 }
 
+bool signals_stopping(void)
+{
+    bool stop = atomic_load(&stop_requested);
+    if (stop && !atomic_exchange(&stop_said, 1)) log_line(LOG_INFO, "job", "stop requested");
+    return stop;
+}
+
 uint32_t signals_take(void)
 {
     uint32_t flags = atomic_exchange(&commit_requested, 0) ? WIRE_CHECKPOINT : 0;
-    return atomic_load(&stop_requested) ? flags | WIRE_STOP : flags;
+    return signals_stopping() ? flags | WIRE_STOP : flags;
 }

@@ -137,8 +137,10 @@ static void send_beats(struct transport *t)
     }
 }
 
-static void take_beats(struct transport *t)
+/* How many have come. */
+static size_t take_beats(struct transport *t)
 {
+    size_t n = 0;
     uint64_t own = own_progress(t);
     if (own != t->progress) {
         t->progress = own;
@@ -152,12 +154,14 @@ static void take_beats(struct transport *t)
             if (m.bytes == sizeof counter) memcpy(&counter, m.data, sizeof counter);
             t->ops->release(t, r, CHANNEL_BEAT);
             t->peers[r].sign = t->now;
+            n++;
             if (counter == ENDS) t->peers[r].ends = true;
             if (counter == t->peers[r].counter) continue;
             t->peers[r].counter = counter;
             t->changed = t->now;
         }
     }
+    return n;
 }
 
 static void poll_all(struct transport *t)
@@ -355,12 +359,16 @@ void transport_release(struct transport *t, int peer, enum channel ch)
 
 /* ---- end ---- */
 
-/* Does one of the ranks below `end` end the job? Looks at all signs of life. */
+/* Does one of the ranks below `end` end the job? Looks at all signs of life: those of
+ * some time wait for a process that was stopped. */
 static bool others_end(struct transport *t, int end)
 {
-    t->ops->poll(t);
-    tick(t);
-    take_beats(t);
+    enum { LOOKS = 3 }; /* that find nothing */
+    for (int left = LOOKS; left; left--) {
+        t->ops->poll(t);
+        tick(t);
+        if (take_beats(t)) left = LOOKS + 1;
+    }
     for (int r = 0; r < end; r++)
         if (t->peers[r].ends) return true;
     return false;
@@ -375,15 +383,24 @@ static void hear_others(struct transport *t, double seconds)
     }
 }
 
+static void await_end(struct transport *t)
+{
+    hear_others(t, t->deadline < MAX_END_WAIT ? t->deadline : MAX_END_WAIT);
+}
+
 void transport_take_word(struct transport *t)
 {
-    bool mine = !others_end(t, t->size);
-    if (mine) {
-        t->ends = true;
-        hear_others(t, WORD_WAIT);
-        mine = !others_end(t, t->rank);
-    }
-    if (!mine) hear_others(t, t->deadline < MAX_END_WAIT ? t->deadline : MAX_END_WAIT);
+    if (transport_ended(t)) return;
+    t->ends = true;
+    hear_others(t, WORD_WAIT);
+    if (others_end(t, t->rank)) await_end(t);
+}
+
+bool transport_ended(struct transport *t)
+{
+    bool ended = others_end(t, t->size);
+    if (ended) await_end(t);
+    return ended;
 }
 
 void transport_abort(struct transport *t, int code)

@@ -132,6 +132,9 @@ enum status transport_handshake(struct transport *t, const struct handshake_item
  * one speaks, of those that do not know of each other yet the lowest; the others
  * are kept here until the job has ended, and speak after all if it does not. */
 void transport_take_word(struct transport *t);
+/* Does another rank end the job? Then this one is kept here as above, and has nothing
+ * to add. (A stopped process that is woken up to be ended would tell its own story.) */
+bool transport_ended(struct transport *t);
 /* End the job now with this exit code (MPI_Abort); does not return. */
 NORETURN void transport_abort(struct transport *t, int code);
 /* Orderly end; collective, frees t. ST_PEER when not all ranks come to it: then t

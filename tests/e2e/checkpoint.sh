@@ -60,7 +60,7 @@ check "with the reason" grep -q '"valid":false,"error":"[^"]*dense.h5' "$out"
 for command in "ckpt digest hurt" "ckpt show hurt" "eval --ckpt hurt" "predict --ckpt hurt -o scores.csv"; do
     # shellcheck disable=SC2086
     expect_exit 0 "a damaged newest checkpoint is passed over: $command" "$MTPS" $command
-    check "and that is said" grep -q "W .*$(basename "$newest") skipped" "$err"
+    check "and that is said" grep -qE "^warning: .*$(basename "$newest") skipped" "$err"
 done
 expect_exit 0 "(on several ranks)" ranks 3 "$MTPS" eval --ckpt hurt --servers 1
 same "once" 1 "$(grep -c "$(basename "$newest") skipped" "$err")"

@@ -92,6 +92,24 @@ ranks() { # N command...: on N ranks of this machine
     "$TOP/launch/local.sh" "$@"
 }
 
+# Pid of a rank among the children of mpirun.
+rank_pid() { # PID-OF-MPIRUN RANK
+    local pid
+    for pid in $(pgrep -P "$1"); do
+        if tr '\0' '\n' <"/proc/$pid/environ" | grep -qx "OMPI_COMM_WORLD_RANK=$2"; then echo "$pid"; fi
+    done
+}
+
+# until_true command...: wait for it, at most 10 s.
+until_true() {
+    local i
+    for i in $(seq 500); do
+        if "$@" >/dev/null 2>&1; then return; fi
+        sleep 0.02
+    done
+    verdict 1 "it happens within 10 s ($i looks)" "$*"
+}
+
 finish() {
     echo "$((n_cases - n_failed)) of $n_cases cases passed"
     [ "$n_failed" = 0 ] && [ "$n_cases" -gt 0 ]

@@ -14,12 +14,6 @@ start_job() { # RUN: three ranks; pid of mpirun in $job
     done
     verdict 1 "the job of $1 starts"
 }
-rank_pid() { # RANK: its process among mpirun's children
-    local pid
-    for pid in $(pgrep -P "$job"); do
-        if tr '\0' '\n' <"/proc/$pid/environ" | grep -qx "OMPI_COMM_WORLD_RANK=$1"; then echo "$pid"; fi
-    done
-}
 ended_within() { # SECONDS: exit code in $code
     local deadline=$((SECONDS + $1))
     while kill -0 "$job" 2>/dev/null && [ $SECONDS -lt $deadline ]; do sleep 0.1; done
@@ -42,7 +36,7 @@ gone() { # PID: ended, or waits to be collected by a parent that does not
 
 for rank in 1 2; do # rank 1 is a worker, rank 2 the server
     start_job "runs/stopped-$rank"
-    pid=$(rank_pid "$rank")
+    pid=$(rank_pid "$job" "$rank")
     kill -STOP "$pid"
     ended_within 15
     same "a stopped rank $rank ends the job with 76" 76 "$code"
@@ -56,7 +50,7 @@ done
 
 for rank in 1 2; do
     start_job "runs/killed-$rank"
-    kill -KILL "$(rank_pid "$rank")"
+    kill -KILL "$(rank_pid "$job" "$rank")"
     ended_within 15
     same "a killed rank $rank ends the job (mpirun's 137, or our 76)" yes \
         "$(case $code in 137 | 76) echo yes ;; *) echo "$code" ;; esac)"
@@ -70,15 +64,8 @@ begin() { # command...: three ranks; pid of mpirun in $job
     job=$!
     children+=("$job")
 }
-until_true() { # command...: at most 10 s
-    for _ in $(seq 500); do
-        if "$@" >/dev/null 2>&1; then return; fi
-        sleep 0.02
-    done
-    verdict 1 "it begins: $*"
-}
 stopped_rank() { # RANK SENTENCE
-    pid=$(rank_pid "$1")
+    pid=$(rank_pid "$job" "$1")
     kill -STOP "$pid"
     ended_within 15
     same "$2 ends the job with 76" 76 "$code"

@@ -60,6 +60,57 @@ expect_exit 0 "(a run of its own)" "$MTPS" train "${slow[@]}" --run-dir runs/USR
     --set "train.max_steps=$((step + 10))"
 same "and loses nothing" "$(digest runs/USR1-straight)" "$(digest runs/USR1)"
 
+# ---- before the first step there is nothing to commit
+rows 1 150000 >many.csv
+early() { # RUN command...: starts it, waits until data is prepared
+    local run=$1
+    shift
+    "$@" "$MTPS" train "${common[@]}" --set 'data.train={files: [many.csv]}' --set "data.cache=.cache/$run" \
+        --servers 1 --run-dir "runs/$run" >"$out" 2>"$err" </dev/null &
+    pid=$!
+    children+=("$pid")
+    until_true grep -q preparing "runs/$run/status.json"
+}
+ends_early() { # RUN CODES SENTENCE
+    code=0
+    wait "$pid" || code=$?
+    same "$3" yes "$(case "|$2|" in *"|$code|"*) echo yes ;; *) echo "$code" ;; esac)"
+    same "and says so in status.json" stopped "$(json state <"runs/$1/status.json")"
+    check "and in the log" grep -qr 'stop requested' "runs/$1/logs"
+}
+nothing_made() { # RUN
+    check "no half-made file is left" test -z "$(find ".cache/$1" -name '*.h5*')"
+}
+for signal in USR2 TERM; do
+    early "early-$signal" env
+    kill "-$signal" "$pid"
+    ends_early "early-$signal" 75 "$signal while data is prepared ends with 75"
+    nothing_made "early-$signal"
+done
+early early-mpi "$TOP/launch/local.sh" 3
+kill -USR2 "$pid"
+ends_early early-mpi 75 "SIGUSR2 to mpirun does as well"
+nothing_made early-mpi
+early early-term "$TOP/launch/local.sh" 3
+kill -TERM "$pid"
+ends_early early-term '1|75|143' "SIGTERM to mpirun, which passes it on after a second, ends the job"
+expect_exit 0 "the same command starts over" "$MTPS" train "${common[@]}" --run-dir runs/early-USR2 \
+    --set 'data.train={files: [many.csv]}' --set data.cache=.cache/early-USR2 --set train.max_steps=3
+
+# ---- a rank alone may be told: here the server
+"$TOP/launch/local.sh" 3 "$MTPS" train "${slow[@]}" --servers 1 --run-dir runs/server >/dev/null 2>&1 </dev/null &
+pid=$!
+children+=("$pid")
+check "three ranks start" started runs/server
+kill -USR1 "$(rank_pid "$pid" 2)"
+until_true find runs/server/checkpoints/LATEST
+check "SIGUSR1 to the server alone commits, and the job goes on" kill -0 "$pid"
+kill -TERM "$(rank_pid "$pid" 2)"
+code=0
+wait "$pid" || code=$?
+same "SIGTERM to the server alone ends the job with 75" 75 "$code"
+same "and says so in status.json" stopped "$(json state <runs/server/status.json)"
+
 # ---- under mpirun: SIGUSR2 to mpirun reaches every rank
 "$TOP/launch/local.sh" 3 "$MTPS" train "${slow[@]}" --servers 1 --run-dir runs/mpi >/dev/null 2>&1 </dev/null &
 pid=$!

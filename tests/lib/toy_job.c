@@ -20,7 +20,7 @@ static enum status serve(const struct toy_job *job, struct transport *t,
     TRY(server_create(&spec, &s, err));
     struct threads *threads = NULL;
     enum status st = threads_create(job->n_shards > 1 ? 2 : 1, &threads, err);
-    if (st == ST_OK) st = server_run(s, t, topology, threads, err);
+    if (st == ST_OK) st = server_run(s, t, topology, threads, NULL, err);
     threads_destroy(threads);
     server_destroy(s);
     return st;
