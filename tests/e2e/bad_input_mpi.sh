@@ -55,7 +55,7 @@ wait "$holder" 2>/dev/null || true
 
 # ---- a full disk: the rows are prepared elsewhere, the checkpoint does not fit
 mkdir disk
-trap 'umount -l "$work/disk" 2>/dev/null; clean_up' EXIT
+trap 'umount -l "$work/disk" 2>/dev/null || true; clean_up' EXIT
 if [ "$(id -u)" = 0 ] && mount -t tmpfs -o size=96k tmpfs disk 2>/dev/null; then
     bad 74 'disk/run.*(No space| are free)' "a full disk" --run-dir disk/run
     check "with what to do" grep -q '^hint: ' "$err"
