@@ -122,7 +122,10 @@ static void print_result(const struct args *a, const struct export_result *r)
 
 int cmd_export(int argc, char **argv)
 {
-    struct args a = {.spec = {.rows = SECTION_F32, .onnx_rows = 2000000, .build = MTPS_BUILD_ID}};
+    struct args a = {.spec = {.rows = SECTION_F32,
+                              .onnx_rows = 2000000,
+                              .build = MTPS_BUILD_ID,
+                              .warn = cli_warn}};
     struct export_result result = {0};
     struct error err;
     enum status st = cli_parse(&argp, argc, argv, &a, NULL, &err);
