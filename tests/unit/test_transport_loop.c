@@ -306,7 +306,7 @@ static double seconds(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* How long until this rank may speak; the highest rank comes last. */
+/* How long until this rank may speak; the highest rank comes last by far. */
 static double word_after[3];
 
 static enum status take_word(struct transport *t, struct error *err)
@@ -314,13 +314,13 @@ static enum status take_word(struct transport *t, struct error *err)
     double start = seconds();
     (void)err;
     transport_deadline(t, 2);
-    if (transport_rank(t) == 2) usleep(100 * 1000);
+    if (transport_rank(t) == 2) usleep(500 * 1000);
     transport_take_word(t);
     word_after[transport_rank(t)] = seconds() - start;
     return ST_OK;
 }
 
-/* Of ranks that give up together the lowest speaks; the others would, had the job not ended
+/* Of ranks that give up together one speaks at once; the others would, had the job not ended
  * by then: all that wait for a lost rank make one error. */
 static void test_one_rank_has_the_last_word(void **state)
 {
@@ -328,9 +328,10 @@ static void test_one_rank_has_the_last_word(void **state)
     struct rank ranks[3];
     run_all(3, 0, take_word, ranks);
     all_ok(ranks, 3);
-    assert_true(word_after[0] < 1.5);
-    assert_true(word_after[1] > 2);
-    assert_true(word_after[2] > 2);
+    size_t n_waited = 0;
+    for (size_t i = 0; i < 3; i++) n_waited += word_after[i] > 1.9;
+    assert_int_equal(n_waited, 2);
+    assert_true(word_after[2] > 1.9); /* it comes last */
 }
 
 static enum status close_without(struct transport *t, struct error *err)
