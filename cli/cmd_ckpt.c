@@ -1,17 +1,18 @@
-/* mtps ckpt: look at checkpoints. Read-only, without MPI. */
+/* mtps ckpt: look at checkpoints, take rows out and in. Without MPI. */
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/cli.h"
+#include "cli/ckpt_table.h"
 #include "common/base/mem.h"
 #include "common/store/ckpt.h"
 
 struct ckpt_args {
     struct common_args common;
     const char *verb, *path;
+    struct ckpt_table_args table; /* dump, import */
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -20,6 +21,15 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     switch (key) {
     case ARGP_KEY_INIT:
         state->child_inputs[0] = &a->common;
+        return 0;
+    case 't':
+        a->table.table = arg;
+        return 0;
+    case 'F':
+        a->table.csv = arg;
+        return 0;
+    case 'o':
+        a->table.output = arg;
         return 0;
     case ARGP_KEY_ARG:
         if (!a->verb)
@@ -34,19 +44,30 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     }
 }
 
+static const struct argp_option options[] = {
+    {"table", 't', "T", 0, "dump, import: the table", 0},
+    {"csv", 'F', "FILE", 0, "import: rows, a header line like id,w0,w1 or key,w0,w1 first", 0},
+    {"output", 'o', "PATH", 0, "dump: file (default: standard output); import: run directory of the "
+                               "new checkpoint", 0},
+    {0}};
 static const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
 static const struct argp argp = {
-    NULL,
+    options,
     parse,
-    "ls DIR\nshow PATH\nverify PATH\ndigest PATH",
-    "Look at checkpoints. PATH is a checkpoint or a run directory (its best checkpoint "
-    "when one is named, else the newest); DIR is a run directory or its folder of checkpoints."
+    "ls DIR\nshow PATH\nverify PATH\ndigest PATH\ndump --table T PATH\nimport --table T --csv FILE "
+    "[PATH] -o RUN",
+    "Look at checkpoints, take rows of a table out and in. PATH is a checkpoint or a run "
+    "directory (its best checkpoint when one is named, else the newest); DIR is a run directory "
+    "or its folder of checkpoints."
     "\v"
     "ls      every checkpoint with its step, rows, bytes, and what is wrong with it\n"
     "show    tables, tensors and files of a checkpoint\n"
     "verify  read all of it and check every hash, row and number: exit 0, or 66; of a run "
     "directory every checkpoint\n"
-    "digest  a number that depends on the contents only, not on the number of servers",
+    "digest  a number that depends on the contents only, not on the number of servers\n"
+    "dump    rows of a table as csv: key, count, last_step, weights\n"
+    "import  a checkpoint with the rows of a csv, and all that PATH holds besides, which "
+    "stays as it is; hot_start.from takes it",
     children,
     NULL,
     NULL};
@@ -377,6 +398,11 @@ static enum status run_on_checkpoint(const struct ckpt_args *a, const struct ver
 
 static enum status run(const struct ckpt_args *a, struct error *err)
 {
+    struct ckpt_table_args table = a->table;
+    table.path = a->path;
+    table.json = a->common.json;
+    if (a->verb && !strcmp(a->verb, "dump")) return ckpt_table_dump(&table, err);
+    if (a->verb && !strcmp(a->verb, "import")) return ckpt_table_import(&table, err);
     if (!a->verb) {
         error_set(err, ST_USAGE, "ckpt: give a command");
     } else if (!a->path) {
@@ -391,7 +417,7 @@ static enum status run(const struct ckpt_args *a, struct error *err)
                 return run_on_checkpoint(a, &verbs[i], err);
         error_set(err, ST_USAGE, "ckpt: unknown command '%s'", a->verb);
     }
-    return error_hint(err, ST_USAGE, "mtps ckpt ls|show|verify|digest PATH");
+    return error_hint(err, ST_USAGE, "mtps ckpt ls|show|verify|digest|dump|import PATH");
 }
 
 int cmd_ckpt(int argc, char **argv)

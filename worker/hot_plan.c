@@ -188,7 +188,8 @@ static enum status plan_table(struct planning *pl, struct hot_target *t)
     if (!wanted || !t->source) return ST_OK;
     t->reason = "";
     t->action = HOT_LOADED;
-    t->keep_state = pl->h->state_sparse == HOT_KEEP;
+    /* A table without state (imported, or of sgd) has none to keep. */
+    t->keep_state = pl->h->state_sparse == HOT_KEEP && ckpt_table(pl->ckpt, t->place)->n_slots;
     choose_perturb(pl, t);
     TRY(check_shape(pl, t));
     return hot_check_table(pl, t);
