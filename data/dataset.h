@@ -155,7 +155,7 @@ enum status fit_from_arrays(const struct schema *schema, const struct fit_source
 /* Features that the checkpoint has statistics of, in their shape, get these instead (after
  * ckpt_read_state). source gives a feature's name there; NULL: it keeps what it has. Rates
  * of labels and how often ids repeat stay those of the rows. */
-enum status fit_keep(struct fit *f, struct ckpt *c,
+enum status fit_keep(struct fit *f, const struct fit_source *from,
                      const char *(*source)(void *arg, const char *feature), void *arg,
                      struct error *err) MUST_USE;
 /* Levels of feature number i of the schema are those of this array (NULL: no). */

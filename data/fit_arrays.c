@@ -199,24 +199,24 @@ enum status fit_from_arrays(const struct schema *schema, const struct fit_source
 
 /* ---- keeping ---- */
 
-static bool copy_reals(double *to, struct ckpt *c, const char *name, size_t rows, size_t cols)
+static bool copy_reals(double *to, const struct fit_source *from, const char *name, size_t rows, size_t cols)
 {
-    const struct named_array *a = name ? ckpt_find_state(c, name) : NULL;
+    const struct named_array *a = name ? from->find(from->arg, name) : NULL;
     if (!a || a->type != DTYPE_F64 || a->rows != rows || a->cols != cols) return false;
     memcpy(to, a->data, rows * (cols ? cols : 1) * sizeof *to);
     return true;
 }
 
 /* All numbers of the feature, or none. */
-static enum status keep_dense(struct fit *f, struct ckpt *c, const struct schema_feature *g,
+static enum status keep_dense(struct fit *f, const struct fit_source *from, const struct schema_feature *g,
                               const char *old, struct error *err)
 {
     size_t n = g->cfg->n_transforms;
     double *def = arena_take(f->arena, g->width, sizeof *def);
     double *stat = arena_take(f->arena, g->width * (n + 1) * 2, sizeof *stat);
     if (!def || !stat) return no_memory(err);
-    if (!copy_reals(def, c, feature_array(f, old, "default"), g->width, 0)) return ST_OK;
-    if (n && !copy_reals(stat, c, feature_array(f, old, "statistics"), g->width, 2 * n))
+    if (!copy_reals(def, from, feature_array(f, old, "default"), g->width, 0)) return ST_OK;
+    if (n && !copy_reals(stat, from, feature_array(f, old, "statistics"), g->width, 2 * n))
         return ST_OK;
     for (size_t j = 0; j < g->width; j++) {
         f->columns[g->place + j].default_value = def[j];
@@ -225,11 +225,11 @@ static enum status keep_dense(struct fit *f, struct ckpt *c, const struct schema
     return ST_OK;
 }
 
-static enum status keep_borders(struct fit *f, struct ckpt *c, size_t i, const char *old,
+static enum status keep_borders(struct fit *f, const struct fit_source *from, size_t i, const char *old,
                                 struct error *err)
 {
     const char *name = feature_array(f, old, "borders");
-    const struct named_array *a = name ? ckpt_find_state(c, name) : NULL;
+    const struct named_array *a = name ? from->find(from->arg, name) : NULL;
     size_t n = f->schema->features[i].cfg->bucketize - 1;
     if (!name) return no_memory(err);
     if (a && a->type == DTYPE_F32 && a->rows == n && !a->cols)
@@ -237,11 +237,11 @@ static enum status keep_borders(struct fit *f, struct ckpt *c, size_t i, const c
     return ST_OK;
 }
 
-static enum status keep_levels(struct fit *f, struct ckpt *c, const struct schema_feature *g,
+static enum status keep_levels(struct fit *f, const struct fit_source *from, const struct schema_feature *g,
                                const char *old, struct error *err)
 {
     const char *name = feature_array(f, old, "levels");
-    const struct named_array *a = name ? ckpt_find_state(c, name) : NULL;
+    const struct named_array *a = name ? from->find(from->arg, name) : NULL;
     if (!name) return no_memory(err);
     if (!a || a->type != DTYPE_U64 || a->cols || a->rows > g->cfg->max_levels) return ST_OK;
     uint64_t *keys = arena_take(f->arena, a->rows + 1, sizeof *keys);
@@ -252,7 +252,7 @@ static enum status keep_levels(struct fit *f, struct ckpt *c, const struct schem
     return ST_OK;
 }
 
-enum status fit_keep(struct fit *f, struct ckpt *c,
+enum status fit_keep(struct fit *f, const struct fit_source *from,
                      const char *(*source)(void *arg, const char *feature), void *arg,
                      struct error *err)
 {
@@ -261,11 +261,11 @@ enum status fit_keep(struct fit *f, struct ckpt *c,
         const char *old = source(arg, g->name);
         if (!old) continue;
         if (g->kind == FEATURE_DENSE)
-            TRY(keep_dense(f, c, g, old, err));
+            TRY(keep_dense(f, from, g, old, err));
         else if (g->kind == FEATURE_ONE_HOT)
-            TRY(keep_levels(f, c, g, old, err));
+            TRY(keep_levels(f, from, g, old, err));
         else if (f->borders[i])
-            TRY(keep_borders(f, c, i, old, err));
+            TRY(keep_borders(f, from, i, old, err));
     }
     return fit_list_arrays(f, err);
 }

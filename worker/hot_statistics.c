@@ -10,6 +10,11 @@ struct keeping {
 };
 
 /* Names may be patterns over columns. */
+static const struct named_array *find_state(void *ckpt, const char *name)
+{
+    return ckpt_find_state(ckpt, name);
+}
+
 static const struct feature_cfg *find_feature(const struct settings *s, const char *name)
 {
     for (size_t i = 0; i < s->n_features; i++)
@@ -55,7 +60,7 @@ enum status hot_statistics_keep(const struct settings *s, struct ckpt *ckpt, str
     TRY(ckpt_read_state(ckpt, err));
     TRY(settings_parse(ckpt_meta(ckpt)->config, "hot_start.from", NULL, 0, &then, err));
     struct keeping k = {s, then};
-    enum status st = fit_keep(fit, ckpt, source, &k, err);
+    enum status st = fit_keep(fit, &(struct fit_source){find_state, ckpt}, source, &k, err);
     settings_destroy(then);
     return st;
 }
