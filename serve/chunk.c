@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "data/feature.h"
+#include "model/tables.h"
 
 /* ---- making ---- */
 
@@ -23,14 +24,15 @@ static bool make(struct mtps_scorer *s)
     s->side = mem_zeroed(s->model->settings->data.n_joins + 1, sizeof *s->side);
     s->numbers = mem_zeroed(width, sizeof *s->numbers);
     s->projected = mem_zeroed(schema->n_features + 1, sizeof *s->projected);
-    s->rows = mem_zeroed(schema->n_tables + 1, sizeof *s->rows);
-    s->n_floats = mem_zeroed(schema->n_tables + 1, sizeof *s->n_floats);
-    s->max_floats = mem_zeroed(schema->n_tables + 1, sizeof *s->max_floats);
+    size_t n_tables = s->model->kinds->n + 1;
+    s->rows = mem_zeroed(n_tables, sizeof *s->rows);
+    s->n_slots = mem_zeroed(schema->n_tables + 1, sizeof *s->n_slots);
+    s->max_floats = mem_zeroed(n_tables, sizeof *s->max_floats);
     s->batch_ids = mem_zeroed(schema->n_ids + 1, sizeof *s->batch_ids);
-    s->nowhere = mem_zeroed(schema->n_tables + 1, sizeof *s->nowhere);
+    s->nowhere = mem_zeroed(n_tables, sizeof *s->nowhere);
     s->logits = mem_zeroed(CHUNK_ROWS * tasks, sizeof *s->logits);
     bool ok = s->ids && s->one_hot && s->dense && s->durations && s->fields && s->texts && s->max_texts &&
-         s->side && s->projected && s->numbers && s->rows && s->n_floats && s->max_floats && s->batch_ids && s->nowhere && s->logits;
+         s->side && s->projected && s->numbers && s->rows && s->n_slots && s->max_floats && s->batch_ids && s->nowhere && s->logits;
     for (size_t k = 0; ok && k < schema->n_one_hot; k++)
         ok = (s->one_hot[k] = mem_zeroed(CHUNK_ROWS, sizeof **s->one_hot)) != NULL;
     return ok;
@@ -69,11 +71,11 @@ void mtps_scorer_destroy(struct mtps_scorer *s)
     }
     for (size_t k = 0; s->one_hot && k < schema->n_one_hot; k++) mem_free(s->one_hot[k]);
     for (size_t c = 0; s->texts && c < schema->plan->n_columns; c++) mem_free(s->texts[c]);
-    for (size_t t = 0; s->rows && t < schema->n_tables; t++) mem_free(s->rows[t]);
+    for (size_t t = 0; s->rows && t < s->model->kinds->n; t++) mem_free(s->rows[t]);
     feature_scratch_destroy(s->scratch);
     infer_work_destroy(s->work);
     void *blocks[] = {s->ids,     s->one_hot,    s->dense,     s->durations, s->fields,   s->texts,
-                      s->numbers, s->max_texts,  s->rows,      s->n_floats,  s->max_floats, s->batch_ids,
+                      s->numbers, s->max_texts,  s->rows,      s->n_slots,  s->max_floats, s->batch_ids,
                       s->nowhere, s->logits,     s->digits,    s->requests,  s->identity, s->list.v,
                       s->side,    s->projected,  s->born};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) mem_free(blocks[i]);
@@ -158,45 +160,61 @@ static bool grow_identity(struct mtps_scorer *s, size_t n)
 static bool make_room(struct mtps_scorer *s)
 {
     const struct schema *schema = s->model->schema;
+    const struct model_tables *kinds = s->model->kinds;
     size_t occurrences = 0;
-    for (size_t t = 0; t < schema->n_tables; t++) s->n_floats[t] = 0;
+    for (size_t t = 0; t < schema->n_tables; t++) s->n_slots[t] = 0;
     for (size_t i = 0; i < schema->n_ids; i++) {
-        size_t table = schema->features[schema->plan->ids[i]].table;
+        size_t feature = schema->plan->ids[i];
         occurrences += s->ids[i].n;
-        if (s->model->projected[schema->plan->ids[i]]) continue;
-        s->n_floats[table] += s->ids[i].n * s->model->table_dim[table];
+        if (!s->model->projected[feature]) s->n_slots[schema->features[feature].table] += s->ids[i].n;
     }
-    for (size_t t = 0; t < schema->n_tables; t++)
-        if (!grow_floats(s, t, s->n_floats[t])) return false;
-    if (occurrences > s->max_requests) {
-        struct lookup_request *r = mem_resize(s->requests, 2 * occurrences, sizeof *r);
+    for (size_t t = 0; t < kinds->n; t++)
+        if (!grow_floats(s, t, s->n_slots[kinds->source[t]] * kinds->dim[t])) return false;
+    /* A feature's keys may be asked of two tables. */
+    if (2 * occurrences > s->max_requests) {
+        struct lookup_request *r = mem_resize(s->requests, 4 * occurrences, sizeof *r);
         if (!r) return false;
         s->requests = r;
-        s->max_requests = 2 * occurrences;
+        s->max_requests = 4 * occurrences;
     }
     return grow_identity(s, occurrences);
+}
+
+static size_t request_projected(struct mtps_scorer *s, const struct chunk_ids *ids, size_t table, size_t n)
+{
+    for (size_t j = 0; j < ids->n; j++)
+        s->requests[n++] = (struct lookup_request){&s->model->tables[table], ids->keys[j], NULL, 0};
+    return n;
+}
+
+/* Rows of one of the model's tables, from place `slot` on. */
+static size_t request_table(struct mtps_scorer *s, const struct chunk_ids *ids, size_t table, size_t slot, size_t n)
+{
+    size_t dim = s->model->kinds->dim[table];
+    for (size_t j = 0; j < ids->n; j++)
+        s->requests[n++] = (struct lookup_request){&s->model->tables[table], ids->keys[j],
+                                                   s->rows[table] + (slot + j) * dim, 0};
+    return n;
 }
 
 static size_t request_rows(struct mtps_scorer *s)
 {
     const struct mtps_model *m = s->model;
+    const struct model_tables *kinds = m->kinds;
     const struct schema *schema = m->schema;
     size_t n = 0;
-    for (size_t t = 0; t < schema->n_tables; t++) s->n_floats[t] = 0;
+    for (size_t t = 0; t < schema->n_tables; t++) s->n_slots[t] = 0;
     for (size_t i = 0; i < schema->n_ids; i++) {
-        size_t table = schema->features[schema->plan->ids[i]].table, dim = m->table_dim[table];
+        size_t feature = schema->plan->ids[i], t = schema->features[feature].table;
         struct chunk_ids *ids = &s->ids[i];
-        if (m->projected[schema->plan->ids[i]]) {
-            for (size_t j = 0; j < ids->n; j++)
-                s->requests[n++] = (struct lookup_request){&m->tables[table], ids->keys[j], NULL, 0};
+        if (m->projected[feature]) {
+            n = request_projected(s, ids, kinds->deep_table[t], n);
             continue;
         }
-        for (size_t j = 0; j < ids->n; j++) {
-            float *to = s->rows[table] + s->n_floats[table];
-            ids->idx[j] = (uint32_t)(s->n_floats[table] / dim);
-            s->n_floats[table] += dim;
-            s->requests[n++] = (struct lookup_request){&m->tables[table], ids->keys[j], to, 0};
-        }
+        for (size_t j = 0; j < ids->n; j++) ids->idx[j] = (uint32_t)(s->n_slots[t] + j);
+        if (kinds->deep[feature]) n = request_table(s, ids, kinds->deep_table[t], s->n_slots[t], n);
+        if (kinds->wide[feature]) n = request_table(s, ids, kinds->wide_table[t], s->n_slots[t], n);
+        s->n_slots[t] += ids->n;
     }
     return n;
 }
@@ -268,7 +286,7 @@ enum status chunk_run(struct mtps_scorer *s, float *scores, struct error *err)
     if (s->model->projected_width) TRY(point_at_projected(s, n, err));
     describe_ids(s);
     struct batch b = {.n_rows = s->n_rows,
-                      .n_tables = schema->n_tables,
+                      .n_tables = s->model->kinds->n,
                       .n_ids = schema->n_ids,
                       .n_one_hot = schema->n_one_hot,
                       .n_dense = schema->n_dense,

@@ -40,8 +40,9 @@ struct mtps_scorer {
     const float *const **projected; /* [n_features] of chunk_ids; NULL: not projected */
     float *born;                    /* projected rows of ids that are not there */
     size_t max_born;
-    float **rows; /* [n_tables][max_floats] */
-    size_t *n_floats, *max_floats;
+    float **rows; /* [kinds->n][max_floats] */
+    size_t *n_slots; /* [n_tables of the schema] occurrences: the same places in all its tables */
+    size_t *max_floats; /* [kinds->n] */
     uint32_t *identity; /* [max_identity] 0, 1, 2 ... */
     size_t max_identity;
     struct batch_id *batch_ids;

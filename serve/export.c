@@ -23,6 +23,7 @@ static void close_export(struct export *e)
     mem_free(e->used);
     mem_free(e->kept);
     mem_free(e->table);
+    model_tables_destroy(e->kinds);
     schema_destroy(e->schema);
     settings_destroy(e->settings);
     ckpt_close(e->ckpt);
@@ -59,15 +60,14 @@ static enum status find_used(struct export *e, struct error *err)
 
 static enum status find_tables(struct export *e, struct error *err)
 {
-    const struct schema *s = e->schema;
-    e->table = mem_zeroed(s->n_tables + 1, sizeof *e->table);
-    e->kept = mem_zeroed(s->n_tables + 1, sizeof *e->kept);
-    if (!e->table || !e->kept) return mem_error(err, "tables", s->n_tables);
-    for (size_t t = 0; t < s->n_tables; t++) {
+    e->table = mem_zeroed(e->kinds->n + 1, sizeof *e->table);
+    e->kept = mem_zeroed(e->kinds->n + 1, sizeof *e->kept);
+    if (!e->table || !e->kept) return mem_error(err, "tables", e->kinds->n);
+    for (size_t t = 0; t < e->kinds->n; t++) {
         size_t i = 0;
-        while (i < ckpt_n_tables(e->ckpt) && strcmp(ckpt_table(e->ckpt, i)->name, s->table_names[t]) != 0) i++;
+        while (i < ckpt_n_tables(e->ckpt) && strcmp(ckpt_table(e->ckpt, i)->name, e->kinds->name[t]) != 0) i++;
         if (i == ckpt_n_tables(e->ckpt))
-            return error_set(err, ST_MISMATCH, "checkpoint: table %s is missing", s->table_names[t]);
+            return error_set(err, ST_MISMATCH, "checkpoint: table %s is missing", e->kinds->name[t]);
         e->table[t] = i;
     }
     return ST_OK;
@@ -81,19 +81,6 @@ static uint64_t all_steps(struct ckpt *c)
     return ckpt_meta(c)->step + (known ? ((const uint64_t *)past->data)[0] : 0);
 }
 
-/* Bundles hold the schema's tables; a wide part has others beside them. */
-static enum status check_tables(const struct export *e, struct error *err)
-{
-    struct model_tables *t;
-    TRY(model_tables_make(e->settings, e->schema, &t, err));
-    bool same = t->same;
-    model_tables_destroy(t);
-    if (same) return ST_OK;
-    error_set(err, ST_USAGE, "export: model type %s has a wide part, which a bundle does not hold",
-              settings_model_name(e->settings));
-    return error_hint(err, ST_USAGE, "score such a model with `mtps predict --ckpt`");
-}
-
 static enum status open_export(struct export *e, struct error *err)
 {
     char *path;
@@ -105,7 +92,7 @@ static enum status open_export(struct export *e, struct error *err)
     TRY(ckpt_read_state(e->ckpt, err));
     TRY(export_columns(e, err));
     TRY(schema_build(e->settings, &e->columns, true, &e->schema, err));
-    TRY(check_tables(e, err));
+    TRY(model_tables_make(e->settings, e->schema, &e->kinds, err));
     TRY(find_used(e, err));
     TRY(find_tables(e, err));
     TRY(export_read_joins(e, err));
@@ -407,7 +394,7 @@ enum status export_bundle(const struct export_spec *spec, struct export_result *
     if (st == ST_OK) {
         out->version = e.version;
         out->step = ckpt_meta(e.ckpt)->step;
-        for (size_t t = 0; t < e.schema->n_tables; t++) {
+        for (size_t t = 0; t < e.kinds->n; t++) {
             out->rows += e.kept[t];
             out->rows_all += ckpt_table_rows(e.ckpt, e.table[t]);
         }

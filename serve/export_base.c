@@ -41,7 +41,6 @@ static enum status check_place(const struct export *e, struct error *err)
 
 enum status export_open_base(struct export *e, struct error *err)
 {
-    const struct schema *s = e->schema;
     if (!e->spec->delta_from) return ST_OK;
     TRY(loaded_open(e->spec->delta_from, BUNDLE_CHECK_ALL, &e->base, err));
     const struct mtps_model *b = e->base;
@@ -49,10 +48,10 @@ enum status export_open_base(struct export *e, struct error *err)
     if (b->base) return misfit(e, "it is a delta itself", err);
     if (b->projected_width) return misfit(e, "its rows are projected, and the first layer has changed", err);
     TRY(check_settings(e, err));
-    if (b->schema->n_tables != s->n_tables) return misfit(e, "it has other tables", err);
-    for (size_t t = 0; t < s->n_tables; t++) {
-        const char *name = s->table_names[t];
-        if (strcmp(b->schema->table_names[t], name) != 0) return misfit(e, "it has other tables", err);
+    if (b->kinds->n != e->kinds->n) return misfit(e, "it has other tables", err);
+    for (size_t t = 0; t < e->kinds->n; t++) {
+        const char *name = e->kinds->name[t];
+        if (strcmp(b->kinds->name[t], name) != 0) return misfit(e, "it has other tables", err);
         if (b->tables[t].type != e->spec->rows)
             return misfit(e, "its rows are kept in another form: give it with --rows", err);
         if (b->table_dim[t] != ckpt_table(e->ckpt, e->table[t])->dim)

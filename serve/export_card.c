@@ -96,9 +96,9 @@ static void put_tables(struct buffer *b, const struct export *e)
 {
     const struct export_spec *s = e->spec;
     buffer_puts(b, "\n## Embeddings\n\n| table | rows | of | dim |\n| --- | ---: | ---: | ---: |\n");
-    for (size_t t = 0; t < e->schema->n_tables; t++) {
+    for (size_t t = 0; t < e->kinds->n; t++) {
         buffer_puts(b, "| ");
-        put_cell(b, e->schema->table_names[t]);
+        put_cell(b, e->kinds->name[t]);
         buffer_printf(b, " | %" PRIu64 " | %" PRIu64 " | %zu |\n", e->kept[t],
                       ckpt_table_rows(e->ckpt, e->table[t]), ckpt_table(e->ckpt, e->table[t])->dim);
     }
@@ -125,7 +125,7 @@ static void put_onnx_input(struct buffer *b, const struct export *e, size_t i)
     else if (!tables)
         buffer_printf(b, " | float [batch, %zu] | vector%s of table %s |\n",
                       ckpt_table(e->ckpt, e->table[f->table])->dim, f->multi ? "s, pooled," : "",
-                      e->schema->table_names[f->table]);
+                      e->kinds->name[f->table]);
     else if (!f->multi)
         buffer_puts(b, " | int64 [batch] | key of the id |\n");
     else
@@ -147,11 +147,11 @@ static void put_onnx(struct buffer *b, const struct export *e)
         }
     if (export_onnx_has_tables(e)) return;
     buffer_puts(b, "\n| table | keys, uint64 | vectors, float |\n| --- | --- | --- |\n");
-    for (size_t t = 0; t < e->schema->n_tables; t++) {
+    for (size_t t = 0; t < e->kinds->n; t++) {
         export_onnx_file(e, t, "ids", ids, sizeof ids);
         export_onnx_file(e, t, "vectors", vectors, sizeof vectors);
         buffer_puts(b, "| ");
-        put_cell(b, e->schema->table_names[t]);
+        put_cell(b, e->kinds->name[t]);
         buffer_printf(b, " | `%s` | `%s` |\n", ids, vectors);
     }
 }

@@ -3,6 +3,7 @@
 #define MTPS_SERVE_EXPORT_IMPL_H
 
 #include "data/schema.h"
+#include "model/tables.h"
 #include "serve/bundle_write.h"
 #include "serve/export.h"
 #include "serve/loaded.h"
@@ -12,12 +13,13 @@ struct export {
     struct ckpt *ckpt;
     struct settings *settings;
     struct schema *schema;
+    struct model_tables *kinds; /* the model's tables */
     struct raw_columns columns; /* there were in training */
     bool *used;                 /* [schema columns] scoring reads it */
     uint64_t version;
     uint64_t steps; /* of this run and of those that it started from */
-    uint64_t *kept; /* [n_tables] rows */
-    size_t *table;  /* [n_tables] the checkpoint's number of it */
+    uint64_t *kept; /* [kinds->n] rows */
+    size_t *table;  /* [kinds->n] the checkpoint's number of it */
     struct mtps_model *base; /* of a delta; else NULL */
     struct export_join *joins; /* [data.n_joins] with_joins; else NULL */
 };

@@ -12,14 +12,14 @@
 bool export_onnx_has_tables(const struct export *e)
 {
     uint64_t rows = 0;
-    for (size_t t = 0; t < e->schema->n_tables; t++) rows += e->kept[t];
+    for (size_t t = 0; t < e->kinds->n; t++) rows += e->kept[t];
     return rows <= e->spec->onnx_rows;
 }
 
 /* The number keeps names apart that differ in odd characters alone. */
 void export_onnx_file(const struct export *e, size_t table, const char *part, char *out, size_t size)
 {
-    int n = snprintf(out, size, "%zu-%.100s.%s.bin", table, e->schema->table_names[table], part);
+    int n = snprintf(out, size, "%zu-%.100s.%s.bin", table, e->kinds->name[table], part);
     for (int i = 0; i < n && (size_t)i < size; i++)
         if (!isalnum((unsigned char)out[i]) && !strchr("._-", out[i])) out[i] = '_';
 }
@@ -37,7 +37,7 @@ static enum status write_file(const struct export *e, const char *folder, size_t
 static enum status write_tables(const struct export *e, const struct mtps_model *m, const char *folder,
                                 struct error *err)
 {
-    for (size_t t = 0; t < m->schema->n_tables; t++) {
+    for (size_t t = 0; t < m->kinds->n; t++) {
         const struct lookup *l = &m->tables[t];
         TRY(write_file(e, folder, t, "ids", l->keys.keys, l->keys.n * sizeof *l->keys.keys, err));
         TRY(write_file(e, folder, t, "vectors", l->rows, l->keys.n * l->dim * sizeof(float), err));

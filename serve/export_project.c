@@ -20,6 +20,11 @@ static const char *section_name(const struct projecting *p, size_t feature, char
     return out;
 }
 
+static bool projects(const struct projecting *p, size_t feature)
+{
+    return p->from->kinds->same && infer_projects(p->from->infer, feature);
+}
+
 static enum status make_plan(struct projecting *p, struct error *err)
 {
     const struct bundle *b = p->from->bundle;
@@ -30,14 +35,14 @@ static enum status make_plan(struct projecting *p, struct error *err)
         TRY(bundle_plan_add(&p->plan, s->name, s->type, s->rows, s->cols, err));
     }
     for (size_t i = 0; i < p->from->schema->n_features; i++) {
-        if (!infer_projects(p->from->infer, i)) continue;
+        if (!projects(p, i)) continue;
         size_t rows = p->from->tables[p->from->schema->features[i].table].keys.n;
         TRY(bundle_plan_add(&p->plan, section_name(p, i, name, sizeof name), SECTION_F32, rows, width, err));
         n++;
     }
     if (n) return ST_OK;
     error_set(err, ST_USAGE, "--project: the model has no first layer that reads the rows of ids as they are");
-    return error_hint(err, ST_USAGE, "leave --project out: lr, cross layers and attention pooling cannot be projected");
+    return error_hint(err, ST_USAGE, "leave --project out: lr, wide parts, cross layers and attention pooling cannot be projected");
 }
 
 static enum status project_feature(struct projecting *p, size_t feature, struct error *err)
@@ -59,7 +64,7 @@ static enum status write_all(struct projecting *p, struct error *err)
     for (size_t i = 0; i < b->n_sections; i++)
         TRY(bundle_writer_add(p->w, b->sections[i].name, b->sections[i].data, b->sections[i].bytes, err));
     for (size_t i = 0; i < p->from->schema->n_features; i++)
-        if (infer_projects(p->from->infer, i)) TRY(project_feature(p, i, err));
+        if (projects(p, i)) TRY(project_feature(p, i, err));
     return ST_OK;
 }
 

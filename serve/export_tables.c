@@ -58,8 +58,8 @@ static const char *part_name(const char *table, const char *part, char *out, siz
 enum status export_plan_tables(const struct export *e, struct bundle_plan *p, struct error *err)
 {
     char name[BUNDLE_MAX_NAME + 64];
-    for (size_t t = 0; t < e->schema->n_tables; t++) {
-        const char *table = e->schema->table_names[t];
+    for (size_t t = 0; t < e->kinds->n; t++) {
+        const char *table = e->kinds->name[t];
         size_t n = e->kept[t], dim = ckpt_table(e->ckpt, e->table[t])->dim;
         size_t entries = ((size_t)1 << lookup_bits(n)) + 1;
         TRY(bundle_plan_add(p, part_name(table, "directory", name, sizeof name), SECTION_U32, entries, 0, err));
@@ -232,7 +232,7 @@ static enum status go_over_table(const struct export *e, size_t i, struct bundle
     if (!t) return mem_error(err, "table", sizeof *t);
     t->e = e;
     t->w = w;
-    t->name = e->schema->table_names[i];
+    t->name = e->kinds->name[i];
     t->dim = ckpt_table(e->ckpt, e->table[i])->dim;
     t->width = t->dim * section_type_bytes(e->spec->rows);
     t->base = e->base ? &e->base->tables[i] : NULL;
@@ -248,12 +248,12 @@ static enum status go_over_table(const struct export *e, size_t i, struct bundle
 
 enum status export_count_rows(struct export *e, struct error *err)
 {
-    for (size_t t = 0; t < e->schema->n_tables; t++) {
+    for (size_t t = 0; t < e->kinds->n; t++) {
         uint64_t n = ckpt_table_rows(e->ckpt, e->table[t]);
         if (e->spec->min_count || e->spec->max_age || e->base) TRY(go_over_table(e, t, NULL, &n, err));
         if (n >= UINT32_MAX)
             return error_set(err, ST_CANTCREATE, "table %s: %llu rows, a bundle's table holds %u",
-                             e->schema->table_names[t], (unsigned long long)n, UINT32_MAX - 1);
+                             e->kinds->name[t], (unsigned long long)n, UINT32_MAX - 1);
         e->kept[t] = n;
     }
     return ST_OK;
@@ -262,6 +262,6 @@ enum status export_count_rows(struct export *e, struct error *err)
 enum status export_write_tables(const struct export *e, struct bundle_writer *w, struct error *err)
 {
     uint64_t n;
-    for (size_t i = 0; i < e->schema->n_tables; i++) TRY(go_over_table(e, i, w, &n, err));
+    for (size_t i = 0; i < e->kinds->n; i++) TRY(go_over_table(e, i, w, &n, err));
     return ST_OK;
 }

@@ -115,9 +115,6 @@ static enum status make_model(struct mtps_model *m, struct error *err)
     struct fit_source from = {find_state, m};
     TRY(as_fault(m, fit_from_arrays(m->schema, &from, &m->fit, err), err));
     TRY(as_fault(m, model_tables_make(m->settings, m->schema, &m->kinds, err), err));
-    if (!m->kinds->same)
-        return error_set(err, ST_DATA, "%s: model type %s has a wide part, which a bundle does not hold",
-                         m->bundle->path, settings_model_name(m->settings));
     m->table_dim = m->kinds->dim;
     struct assembly a = {
         .settings = m->settings, .schema = m->schema, .fit = m->fit, .tables = m->kinds};
@@ -199,11 +196,11 @@ static enum status open_base(struct mtps_model *m, enum bundle_checks checks, st
 static enum status join_base(struct mtps_model *m, size_t t, struct error *err)
 {
     const struct mtps_model *b = m->base;
-    const char *name = m->schema->table_names[t];
+    const char *name = m->kinds->name[t];
     size_t i = 0;
     if (!b) return ST_OK;
-    while (i < b->schema->n_tables && strcmp(b->schema->table_names[i], name) != 0) i++;
-    if (i == b->schema->n_tables || b->table_dim[i] != m->table_dim[t])
+    while (i < b->kinds->n && strcmp(b->kinds->name[i], name) != 0) i++;
+    if (i == b->kinds->n || b->table_dim[i] != m->table_dim[t])
         return error_set(err, ST_DATA, "%s: table %s is not in its base", m->bundle->path, name);
     m->tables[t].base = &b->tables[i];
     return ST_OK;
@@ -211,12 +208,13 @@ static enum status join_base(struct mtps_model *m, size_t t, struct error *err)
 
 static enum status open_tables(struct mtps_model *m, bool order, struct error *err)
 {
-    size_t n = m->schema->n_tables;
+    size_t n = m->kinds->n;
     m->tables = arena_take(m->arena, n + 1, sizeof *m->tables);
     if (!m->tables) return no_memory(err);
     for (size_t t = 0; t < n; t++) {
-        TRY(lookup_open(m->bundle, m->schema->table_names[t], m->table_dim[t], &m->schema->tables[t]->init,
-                        m->settings->seed, order, &m->tables[t], err));
+        const struct table_cfg cfg = model_tables_cfg(m->settings, m->kinds->name[t]);
+        TRY(lookup_open(m->bundle, m->kinds->name[t], m->table_dim[t], &cfg.init, m->settings->seed, order,
+                        &m->tables[t], err));
         TRY(join_base(m, t, err));
         m->info.n_rows += m->tables[t].keys.n;
     }
@@ -236,7 +234,7 @@ static enum status find_projected(struct mtps_model *m, struct error *err)
     TRY(bundle_number(m->bundle, "projected", &inside, err));
     if (!inside) return ST_OK;
     if (m->base) return fault(m, err, "header: projected: a delta has no projected rows");
-    m->projected_width = infer_projected_width(m->infer);
+    m->projected_width = m->kinds->same ? infer_projected_width(m->infer) : 0;
     if (!m->projected_width) return fault(m, err, "header: projected: this model has no rows to project");
     for (size_t i = 0; i < n; i++) {
         const struct bundle_section *s;

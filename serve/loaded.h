@@ -51,9 +51,9 @@ struct mtps_model {
     struct fit *fit;
     struct model *model;
     struct infer *infer;
-    struct model_tables *kinds;   /* the schema's tables: others a bundle does not hold */
-    const size_t *table_dim;      /* [n_tables] */
-    struct lookup *tables;        /* [n_tables] */
+    struct model_tables *kinds;   /* the model's tables */
+    const size_t *table_dim;      /* [kinds->n] */
+    struct lookup *tables;        /* [kinds->n] */
     const float **projected;      /* [n_features] rows x layer 1; NULL: not; all NULL: no such */
     size_t projected_width;       /* 0: nothing is projected */
     struct loaded_level **levels; /* [n_one_hot] in order of keys */

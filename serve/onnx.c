@@ -5,6 +5,7 @@
 
 #include "common/math/target.h"
 #include "model/norm.h"
+#include "model/tables.h"
 
 /* ---- buffers ---- */
 
@@ -225,6 +226,7 @@ static enum status check(const struct mtps_model *m, struct error *err)
     const struct net *net = &m->model->net;
     const char *what = net->match != NET_NONE        ? "the match of two towers"
                        : m->model->n_attention > 0   ? "attention pooling"
+                       : !m->kinds->same             ? "a wide part"
                        : net->x_buf[0] != NET_NONE   ? "cross layers"
                        : net->n_ops > 0              ? net->ops[0].text
                                                      : NULL;
@@ -232,7 +234,7 @@ static enum status check(const struct mtps_model *m, struct error *err)
         error_set(err, ST_USAGE, "--to onnx: %s cannot be written as ONNX", what);
         return error_hint(err, ST_USAGE, "export a bundle, or a model without it");
     }
-    for (size_t t = 0; t < m->schema->n_tables; t++)
+    for (size_t t = 0; t < m->kinds->n; t++)
         if (m->tables[t].type != SECTION_F32)
             return error_set(err, ST_USAGE, "--to onnx: rows are f32, not %s", section_type_name(m->tables[t].type));
     return ST_OK;
