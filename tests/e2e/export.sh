@@ -53,17 +53,12 @@ for type in $("$MTPS" config schema | tr -d ' \n' | grep -oE '"enum":\["lr","[^]
     "$MTPS" train -c types.yaml --set "model.type=$type" --run-dir "runs/$type" >/dev/null 2>"$err" || {
         grep -q 'model\.' "$err" && continue # needs more than this file says
     }
-    case $type in fm | wide_deep | deepfm)
-        expect_error 64 'has a wide part' "export of $type is refused" "$MTPS" export --ckpt "runs/$type" -o "b/$type"
-        continue
-        ;;
-    esac
     "$MTPS" predict --ckpt "runs/$type" -o want.out >/dev/null 2>&1
     expect_exit 0 "export of $type" "$MTPS" export --ckpt "runs/$type" -o "b/$type"
     expect_exit 0 "predict with it" "$MTPS" predict --bundle "b/$type" -o got.out
     check "gives the same file" cmp want.out got.out
 done
-for type in lr dnn share_bottom omoe cgc ple two_tower; do check "$type was among them" test -d "b/$type"; done
+for type in lr fm deepfm dnn share_bottom omoe cgc ple two_tower; do check "$type was among them" test -d "b/$type"; done
 cat >other.yaml <<'YAML'
 version: 1
 name: other
