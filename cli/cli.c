@@ -264,7 +264,11 @@ enum status cli_flush(enum status st, struct error *err)
 {
     if (st != ST_OK) return st;
     errno = 0;
-    if (!fflush(stdout) && !ferror(stdout)) return ST_OK;
+    return !fflush(stdout) && !ferror(stdout) ? ST_OK : cli_not_written(err);
+}
+
+enum status cli_not_written(struct error *err)
+{
     int why = errno ? errno : EIO;
     error_set(err, ST_IO, "standard output cannot be written: %s", strerror(why));
     return error_hint(err, ST_IO, "%s", why == ENOSPC ? "make room, or send the output elsewhere"

@@ -48,6 +48,8 @@ void cli_warn(void *unused, const char *text);
 
 /* ST_OK is ST_IO when standard output did not take all that was printed. */
 enum status cli_flush(enum status st, struct error *err) MUST_USE;
+/* What a call that failed to write there makes of errno: ST_IO. */
+enum status cli_not_written(struct error *err) MUST_USE;
 
 /* cli_flush, then print "error: text" and "hint: ..." when st is not ST_OK; gives the exit code. */
 int cli_finish(enum status st, const struct error *err);

@@ -92,7 +92,7 @@ static enum status print_json(json_t *doc, struct error *err)
     int failed = json_dumpf(doc, stdout, JSON_COMPACT | JSON_REAL_PRECISION(17));
     json_decref(doc);
     putchar('\n');
-    return failed ? error_set(err, ST_IO, "cannot write to standard output") : ST_OK;
+    return failed ? cli_not_written(err) : ST_OK;
 }
 
 static json_t *number(uint64_t v)

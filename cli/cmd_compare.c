@@ -165,7 +165,7 @@ static enum status print(const struct compare *c, bool json, const json_t *doc,
 {
     if (json) {
         if (json_dumpf(doc, stdout, JSON_COMPACT | JSON_REAL_PRECISION(12)))
-            return error_set(err, ST_IO, "cannot write to standard output");
+            return cli_not_written(err);
         putchar('\n');
         return ST_OK;
     }
@@ -176,7 +176,7 @@ static enum status print(const struct compare *c, bool json, const json_t *doc,
     else
         st = compare_text(c, &text, err);
     if (st == ST_OK && text.text && fputs(text.text, stdout) < 0)
-        st = error_set(err, ST_IO, "cannot write to standard output");
+        st = cli_not_written(err);
     if (!c->args->dry_run && st == ST_OK) printf("page  %s/compare.html\n", c->out);
     buffer_close(&text);
     return st;

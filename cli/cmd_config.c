@@ -63,7 +63,7 @@ static enum status print_text(char *text, bool json, struct error *err)
         failed = fputs(text, stdout) < 0;
     }
     mem_free(text);
-    return failed ? error_set(err, ST_IO, "cannot write to standard output") : ST_OK;
+    return failed ? cli_not_written(err) : ST_OK;
 }
 
 static json_t *warnings_json(const struct list_cfg *warnings, const char *unread)
@@ -92,7 +92,7 @@ static enum status print_check(const struct config_args *a, const struct setting
     int failed = !doc || json_dumpf(doc, stdout, JSON_COMPACT);
     json_decref(doc);
     putchar('\n');
-    return failed ? error_set(err, ST_IO, "cannot write to standard output") : ST_OK;
+    return failed ? cli_not_written(err) : ST_OK;
 }
 
 static enum status check(const struct config_args *a, struct error *err)

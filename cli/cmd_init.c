@@ -192,7 +192,7 @@ static enum status write_output(const struct init_args *a, const char *text,
 {
     if (a->output) return file_write_atomic(a->output, text, strlen(text), err);
     if (fputs(text, stdout) < 0 || fflush(stdout) != 0)
-        return error_set(err, ST_IO, "cannot write to standard output");
+        return cli_not_written(err);
     return ST_OK;
 }
 

@@ -58,7 +58,7 @@ static enum status print_json(const char *cpu, struct error *err)
     if (!doc) return mem_error(err, "version", 0);
     int failed = json_dumpf(doc, stdout, JSON_COMPACT);
     json_decref(doc);
-    if (failed) return error_set(err, ST_IO, "cannot write to standard output");
+    if (failed) return cli_not_written(err);
     putchar('\n');
     return ST_OK;
 }

@@ -78,6 +78,11 @@ overlay() {
 article() { compare article auc -c configs/census-article.yaml --vary model.type=share_bottom,mmoe,ple --on eval,train; }
 article_embedded() { compare article_embedded auc -c configs/census-mmoe.yaml --vary model.type=share_bottom,mmoe,ple --on eval,train; }
 road() { compare road auc -c configs/kuairand-road.yaml --equal-params --vary model.type=mmoe,lr,two_tower,dnn,fm,wide_deep,deepfm,share_bottom,cgc,ple; }
+# Squares of vectors want smaller steps of the tables than the other types.
+road_fm() {
+    compare road_fm auc -c configs/kuairand-road.yaml --equal-params --set tables.default.optimizer.adagrad.lr=0.03 \
+        --vary model.type=mmoe,fm,deepfm
+}
 
 # ---- its advice ----
 
