@@ -270,14 +270,14 @@ static enum status parse_header(struct bundle *b, const struct bundle_prefix *p,
                                 struct error *err)
 {
     struct node *header;
-    const char *text = (const char *)b->map + BUNDLE_PREFIX, *id;
+    const char *text = (const char *)b->map + BUNDLE_PREFIX, *id = NULL;
     struct error inner;
     enum status st = flow_parse(b->arena, text, p->header_bytes, "header", &header, &inner);
     if (st == ST_NOMEM) return mem_error(err, b->path, p->header_bytes);
     if (st != ST_OK) return damaged(b, err, inner.text);
     if (header->kind != NODE_MAP) return damaged(b, err, "header: a mapping is expected");
     b->header = header;
-    const char *format;
+    const char *format = NULL;
     TRY(bundle_text(b, "format", &format, err));
     if (strcmp(format, "mtps-bundle") != 0) return header_fault(b, "format", "mtps-bundle is expected", err);
     TRY(bundle_text(b, "settings", &b->settings, err));

@@ -83,7 +83,7 @@ static enum status mark_tensor(struct rates *r, const struct hot_target *t,
                                struct error *err)
 {
     struct wire_rate rate = rate_of(t, s);
-    uint8_t place, opening = 0;
+    uint8_t place = 0, opening = 0;
     TRY(place_of(r, rate, &place, err));
     for (size_t i = 0; i < m->rows; i++)
         memset(r->dense + m->offset + i * m->stride, place, m->cols);

@@ -175,7 +175,7 @@ static enum status read_flow(struct settings *s, const char *text, size_t n, con
 enum status settings_parse_flow(const char *text, size_t n, const char *name,
                                 struct settings **out, struct error *err)
 {
-    struct settings *s;
+    struct settings *s = NULL;
     TRY(config_create(&s, err));
     enum status st = read_flow(s, text, n, name, err);
     if (st == ST_OK)
