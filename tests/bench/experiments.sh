@@ -32,7 +32,7 @@ table() {
           "| \($on) \($metric) | parameters | \($tasks | join(" | ")) |",
           "| --- | --- |\($tasks | map(" --- |") | join(""))",
           (range($doc.cells | length) as $i | $doc.cells[$i] as $c
-           | "| \($c.label) | \($c.params) | " + ($tasks | map(. as $t | values($i; $t)
+           | "| \($c.label | sub("^.*/"; "") | sub("[.]yaml$"; "")) | \($c.params) | " + ($tasks | map(. as $t | values($i; $t)
                 | "\(digits(mean; 4)) ± \(digits(sd / (length | sqrt); 4))") | join(" | ")) + " |",
              if $i > 0 and $on == $doc.on[0] then
                 "| | | " + ($tasks | map(. as $t | $c.tasks[$t][$metric]

@@ -18,7 +18,7 @@ step() { # NAME CONFIG option...
     json=$(taskset -c 0 "$mtps" bench step -q -c "configs/$config.yaml" --json --rounds "$rounds" \
         --set train.lanes=1 --set cluster.threads=1 "$@" </dev/null)
     awk -v n="$name" -v s="$(number samples_per_s <<<"$json")" -v b="$(number bound_samples_per_s <<<"$json")" \
-        -v r="$(number ratio <<<"$json")" 'BEGIN { printf "| %s | %.0f | %.0f | %.2f |\n", n, s, b, r }'
+        -v r="$(number ratio <<<"$json")" 'BEGIN { if (b > 0) printf "| %s | %.0f | %.0f | %.2f |\n", n, s, b, r; else printf "| %s | %.0f | no products | |\n", n, s }'
 }
 
 echo "| model | samples/s | bound, samples/s | ratio |"
