@@ -39,7 +39,7 @@ enum status merge_group(struct arena *a, const struct option_group *group, struc
 enum status set_apply(struct arena *a, struct node *root, const char *assignment,
                       struct error *err) MUST_USE;
 
-/* vars.c: replace ${name} everywhere and take `vars` out. */
+/* vars.c: replace ${name} everywhere and take `vars` out. ${seed} is there without it. */
 enum status vars_substitute(struct arena *a, struct node *root, struct error *err) MUST_USE;
 
 /* bind.c: fill s and s->tree->root from the written tree. */

@@ -738,7 +738,8 @@ static const struct option root_rows[] = {
              "file's folder. Mappings are merged, `features` and `joins` merge by name and "
              "by files, other lists are replaced; null takes a key away."},
     {"vars", OPTION_PRELUDE, .def_text = "none",
-     .help = "Values by name: ${name} in any text stands for one, $${ for a plain ${."},
+     .help = "Values by name: ${name} in any text stands for one, $${ for a plain ${. "
+             "${seed} is always there."},
     {"data", OPTION_GROUP, .group = &data, AT(settings, data), .flags = OPTION_REQUIRED,
      .help = "Where rows come from and how they are read. The keys on how files are read "
              "hold for every source that does not set its own."},

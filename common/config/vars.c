@@ -10,6 +10,7 @@ struct vars {
     struct arena *arena;
     const struct node *map;
     size_t n_known; /* a variable may use those before it */
+    const struct node *seed; /* ${seed}, once it is settled and unless the map has one */
     struct error *err;
 };
 
@@ -43,6 +44,11 @@ static enum status lookup(const struct vars *v, const struct node *node, const c
         const char *name = v->map->keys[i]->text;
         if (strlen(name) != n || memcmp(name, text + 2, n) != 0) continue;
         *value = v->map->items[i];
+        *length = n + 3;
+        return ST_OK;
+    }
+    if (v->seed && n == 4 && !memcmp(text + 2, "seed", n)) {
+        *value = v->seed;
         *length = n + 3;
         return ST_OK;
     }
@@ -117,6 +123,21 @@ static enum status substitute(const struct vars *v, struct node **place)
     return ST_OK;
 }
 
+/* What the file or --set says, in which variables count, or its default. */
+static enum status settle_seed(struct vars *v, struct node *root)
+{
+    size_t at = node_find(root, "seed");
+    bool given = at < root->n && !node_is_null(root->items[at]);
+    if (given) {
+        TRY(substitute(v, &root->items[at]));
+        v->seed = root->items[at];
+        return ST_OK;
+    }
+    const char *text = option_find(&option_root, "seed")->def;
+    v->seed = node_scalar(v->arena, text, strlen(text), true, root->at);
+    return v->seed ? ST_OK : config_no_memory(v->err);
+}
+
 enum status vars_substitute(struct arena *a, struct node *root, struct error *err)
 {
     struct vars v = {.arena = a, .err = err};
@@ -131,5 +152,6 @@ enum status vars_substitute(struct arena *a, struct node *root, struct error *er
         TRY(substitute(&v, &map->items[i]));
         v.n_known++;
     }
+    TRY(settle_seed(&v, root));
     return substitute(&v, &root);
 }

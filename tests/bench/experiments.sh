@@ -1,77 +1,9 @@
 #!/usr/bin/env bash
 # The comparisons of docs/results.md: every table there is one name here.
 #
-#   tests/bench/experiments.sh NAME...      (needs jq)
+#   tests/bench/experiments.sh NAME...      (experiments_lib.sh says what can be set)
 #   tests/bench/experiments.sh list
-#
-# Runs stay in build/experiments (EXPERIMENTS=DIR): an interrupted one goes on, a finished
-# one only prints. A table has, per task, the mean ± its standard error over the seeds, and
-# below the first row the paired difference to it with its p value. With jq alone
-# the tables can be printed again from compare.json.
-set -euo pipefail
-export LC_ALL=C
-cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-mtps=${MTPS:-build/release/bin/mtps}
-top=$PWD
-out=${EXPERIMENTS:-build/experiments}
-seeds=${SEEDS:-5}
-mkdir -p "$out"
-
-# Markdown from compare.json on stdin: table METRIC ROWS.
-table() {
-    jq -r --arg metric "$1" --arg on "$2" '
-        def digits($n; $d): ($n * pow(10; $d) | round | fabs | tostring) as $t
-            | ("0" * ($d + 1 - ($t | length)) // "") + $t
-            | (if $n < 0 and ($n * pow(10; $d) | round) != 0 then "-" else "" end) + .[:-$d] + "." + .[-$d:];
-        def mean: add / length;
-        def sd: mean as $m | if length > 1 then (map(pow(. - $m; 2)) | add / (length - 1) | sqrt) else 0 end;
-        . as $doc
-        | [$doc.cells[0].tasks | to_entries[] | select(.value[$metric]) | .key] as $tasks
-        | def values($cell; $task): [$doc.runs[] | select(.cell == $cell)
-              | (if $on == $doc.on[0] then .eval else .also[$on] end)[$task][$metric]];
-          "| \($on) \($metric) | parameters | \($tasks | join(" | ")) |",
-          "| --- | --- |\($tasks | map(" --- |") | join(""))",
-          (range($doc.cells | length) as $i | $doc.cells[$i] as $c
-           | "| \($c.label | sub("^.*/"; "") | sub("[.]yaml$"; "")) | \($c.params) | " + ($tasks | map(. as $t | values($i; $t)
-                | "\(digits(mean; 4)) ± \(digits(sd / (length | sqrt); 4))") | join(" | ")) + " |",
-             if $i > 0 and $on == $doc.on[0] then
-                "| | | " + ($tasks | map(. as $t | $c.tasks[$t][$metric]
-                    | "\(if .diff >= 0 then "+" else "" end)\(digits(.diff; 4)), p \(if .p == null then "-" elif .p < 0.001 then "< 0.001" else digits(.p; 3) end)") | join(" | ")) + " |"
-             else empty end)'
-}
-
-# Words as a shell reads them back, quoted where they have to be.
-quoted() {
-    local word
-    for word in "$@"; do
-        [[ $word =~ ^[A-Za-z0-9_./=,:-]+$ ]] || word="'$word'"
-        printf ' %s' "$word"
-    done
-}
-
-# compare NAME METRIC option...: run it, print its tables.
-compare() {
-    local name=$1 metric=$2 on
-    shift 2
-    printf '\n### %s\n\n```\nmtps compare' "$name"
-    quoted "$@"
-    printf '\n```\n\n'
-    "$mtps" compare -q --out "$out/$name" --seeds "$seeds" --json "$@" >"$out/$name.json" 2>"$out/$name.log" </dev/null || {
-        tail -n 5 "$out/$name.log" >&2
-        return 1
-    }
-    for on in $(jq -r '.on[]' "$out/$name.json"); do
-        table "$metric" "$on" <"$out/$name.json"
-        echo
-    done
-}
-
-# overlay NAME INCLUDED: a configuration that adds stdin to another.
-overlay() {
-    mkdir -p "$out/configs"
-    { echo "include: $top/configs/$2.yaml"; echo "name: $1"; cat; } >"$out/configs/$1.yaml"
-    echo "$out/configs/$1.yaml"
-}
+. "$(dirname "${BASH_SOURCE[0]}")/experiments_lib.sh"
 
 # ---- the article ----
 
@@ -134,10 +66,4 @@ single() {
     done
 }
 
-names() { declare -F | awk '{ print $3 }' | grep -vE '^(table|quoted|compare|overlay|claims|names)$'; }
-(($#)) || set -- list
-for name in "$@"; do
-    if [ "$name" = list ]; then names; continue; fi
-    names | grep -qx "$name" || { echo "error: experiments: $name: unknown; one of: $(names | xargs)" >&2; exit 64; }
-    "$name"
-done
+run_named 'claims' "$@"

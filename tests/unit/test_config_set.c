@@ -161,6 +161,27 @@ static void variables_are_replaced(void **state)
     settings_destroy(s);
 }
 
+/* ${seed} is the seed: its default, what the file says, what --set says last; or a variable
+ * of that name. */
+static void the_seed_is_a_variable(void **state)
+{
+    (void)state;
+    const struct {
+        const char *more, *set, *name;
+    } cases[] = {{"", "name=s-${seed}", "s-42"},
+                 {"seed: 7\n", "name=s-${seed}", "s-7"},
+                 {"name: 's-${seed}'\nseed: 7\n", "seed=8", "s-8"},
+                 {"seed: '${n}'\nvars: {n: 5}\n", "name=s-${seed}", "s-5"},
+                 {"vars: {seed: x}\n", "name=s-${seed}", "s-x"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[512];
+        snprintf(text, sizeof text, "%s%s", config_least, cases[i].more);
+        struct settings *s = config_parse(text, SETS(cases[i].set));
+        assert_string_equal(s->name, cases[i].name);
+        settings_destroy(s);
+    }
+}
+
 /* A variable that is not there is an error at the text that names it. */
 static void unknown_variables_are_errors(void **state)
 {
@@ -288,6 +309,7 @@ int main(void)
         cmocka_unit_test(set_chooses),
         cmocka_unit_test(bad_assignments_are_errors),
         cmocka_unit_test(variables_are_replaced),
+        cmocka_unit_test(the_seed_is_a_variable),
         cmocka_unit_test(unknown_variables_are_errors),
         cmocka_unit_test(included_files_are_merged),
         cmocka_unit_test(errors_name_the_included_file),

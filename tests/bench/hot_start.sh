@@ -1,0 +1,189 @@
+#!/usr/bin/env bash
+# The experiments of docs/hot-start.md: every table there is one name here.
+#
+#   tests/bench/hot_start.sh NAME...        (experiments_lib.sh says what can be set)
+#   tests/bench/hot_start.sh list
+#
+# The first models (configs/kuairand-hot-base.yaml) are trained when they are missing, one per
+# seed: seed 43 of a comparison goes on from the first model of seed 43.
+. "$(dirname "${BASH_SOURCE[0]}")/experiments_lib.sh"
+paired=error
+first_seed=42
+batch=1024
+half='date <= ${until} and hash(user_id) % 2 == 0'
+
+# base NAME option...: the first models. A finished training is only evaluated.
+base() {
+    local name=$1 seed
+    shift
+    for ((seed = first_seed; seed < first_seed + seeds; seed++)); do
+        "$mtps" train -q -c configs/kuairand-hot-base.yaml --seed "$seed" --run-dir "$out/$name/seed-$seed" "$@" \
+            --json >"$out/$name-$seed.json" </dev/null
+    done
+}
+
+# base_auc NAME: a line of a table, what they score on the days of the test.
+base_auc() {
+    local name=$1 seed files=()
+    for ((seed = first_seed; seed < first_seed + seeds; seed++)); do files+=("$out/$name-$seed.json"); done
+    printf 'The first models on the same rows:\n\n'
+    jq -rs "$numbers"'
+        [.[0].eval | keys_unsorted[]] as $tasks | map(.eval) as $runs
+        | "| eval auc | \($tasks | join(" | ")) |", "| --- |\($tasks | map(" --- |") | join(""))",
+          "| first model | \($tasks | map(. as $t | [$runs[][$t].auc] | "\(digits(mean; 4)) ± \(digits(se; 4))") | join(" | ")) |", ""' \
+        "${files[@]}"
+}
+
+# from NAME: the option with which a comparison goes on from them, seed by seed.
+from() { printf '%s' "hot_start.from=$out/$1/seed-\${seed}"; }
+
+# coverage NAME: what share of the new rows finds a row of theirs, as a table.
+coverage() {
+    printf '\nmtps hotstart plan -c configs/kuairand-hot.yaml --from %s\n\n' "$out/$1/seed-$first_seed"
+    echo '| feature | ids | found | lookups | found |'
+    echo '| --- | --- | --- | --- | --- |'
+    "$mtps" hotstart plan -q -c configs/kuairand-hot.yaml --from "$out/$1/seed-$first_seed" --json </dev/null | jq -r "$numbers"'
+        .coverage.features | to_entries[] | .key as $name | .value
+        | "| \($name) | \(.distinct) | \(digits(100 * .distinct_found / .distinct; 2)) % | \(.lookups) | \(digits(100 * .lookups_found / .lookups; 2)) % |"'
+    echo
+}
+
+# points NAME: a JSON line {cell, seed, step, auc: {TASK: x}} per evaluation of a run.
+points() {
+    local cell seed dir
+    jq -r '.runs[] | [.cell, .seed, .run_dir] | @tsv' "$out/$1.json" | while read -r cell seed dir; do
+        jq -c --argjson cell "$cell" --argjson seed "$seed" 'select(.kind == "valid" or .kind == "eval")
+            | {cell: $cell, seed: $seed, step, auc: (.tasks | map_values(.auc))}' "$dir/metrics.jsonl"
+    done
+}
+
+# curves NAME: AUC against rows, a table per task.
+curves() {
+    points "$1" | jq -rs --slurpfile doc "$out/$1.json" --argjson batch "$batch" "$numbers"'
+        . as $points | ([.[].step] | unique) as $steps | ([$steps[] | select(. % 10 == 0 or . == $steps[0] or . == $steps[-1])]) as $shown
+        | ($doc[0].cells[0].tasks | keys_unsorted[]) as $task
+        | "| \($task), auc after rows | \($shown | map("\(. * $batch / 1000 | round) k") | join(" | ")) |",
+          "| --- |\($shown | map(" --- |") | join(""))",
+          (range($doc[0].cells | length) as $i
+           | "| \($doc[0].cells[$i].label) | \($shown | map(. as $step
+               | [$points[] | select(.cell == $i and .step == $step) | .auc[$task]] | digits(mean; 4)) | join(" | ")) |"), ""'
+}
+
+# reach NAME: rows after which a run has the AUC that the first cell ends with, on the same
+# seed; a straight line between evaluations, the first of which counts from its own rows.
+reach() {
+    points "$1" | jq -rs --slurpfile doc "$out/$1.json" --argjson batch "$batch" "$numbers"'
+        def curve($cell; $seed; $task): map(select(.cell == $cell and .seed == $seed)) | unique_by(.step) | map([.step, .auc[$task]]);
+        def first_at($level): . as $c | [range(length) | select($c[.][1] >= $level)][0] as $i
+            | if $i == null then null elif $i == 0 then $c[0][0]
+              else $c[$i - 1] as $a | $c[$i] as $b | $a[0] + ($b[0] - $a[0]) * ($level - $a[1]) / ($b[1] - $a[1]) end;
+        . as $points | ([$points[].seed] | unique) as $seeds | [$doc[0].cells[0].tasks | keys_unsorted[]] as $tasks
+        | "| thousand rows to the end of \($doc[0].cells[0].label) | \($tasks | join(" | ")) |", "| --- |\($tasks | map(" --- |") | join(""))",
+          (range($doc[0].cells | length) as $i
+           | "| \($doc[0].cells[$i].label) | \($tasks | map(. as $task
+               | [$seeds[] as $seed | ($points | curve(0; $seed; $task) | last[1]) as $level
+                  | $points | curve($i; $seed; $task) | first_at($level)] as $at
+               | ($at | map(select(. != null) * $batch / 1000)) as $there
+               | if $there == [] then "never" else "\(digits($there | mean; 1)) ± \(digits($there | se; 1))"
+                 + if ($there | length) < ($at | length) then " (\($there | length) of \($at | length))" else "" end end) | join(" | ")) |"), ""'
+}
+
+# plot NAME TITLE: the learning curves of its page as one drawing, NAME.svg.
+plot() {
+    local page=$out/$1/compare.html
+    {
+        echo '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 960 620" width="960" height="620" font-family="sans-serif" font-size="12" fill="#1d2430">'
+        echo '<style>.grid{stroke:#dde1e7}.tick{fill:#5b6472;font-size:11px}.title{font-weight:600}polyline{fill:none;stroke:var(--c)}.curve{stroke-width:2}.thin{stroke-opacity:.25}</style>'
+        echo '<rect width="960" height="620" fill="#fff"/>'
+        awk -v title="$2" '
+            BEGIN { x = 24 + 7 * length(title); print "<text class=\"title\" x=\"8\" y=\"20\">" title "</text>" }
+            !n && match($0, /--c:[^"]*"><\/span>[^<]*/) {
+                item = substr($0, RSTART + 4, RLENGTH - 4); colour = item; sub(/".*/, "", colour); sub(/.*<\/span>/, "", item)
+                if (!(item in known)) print "<rect x=\"" x "\" y=\"11\" width=\"10\" height=\"10\" fill=\"" colour "\"/><text x=\"" x + 14 "\" y=\"20\">" item "</text>"
+                if (!(item in known)) x += 40 + 7 * length(item)
+                known[item]
+            }
+            /^<h2>/ { task = $0; gsub(/<[^>]*>/, "", task) }
+            /<svg .*<title>validation auc over steps/ { inside = 1; sub(/<svg /, "<svg x=\"" n % 2 * 480 "\" y=\"" 40 + int(n / 2) * 290 "\" "); sub(/width="[0-9]*" height="[0-9]*"/, "width=\"470\" height=\"280\""); n++ }
+            inside { gsub(/validation auc over steps/, task ": AUC over steps of 1,024 rows"); print }
+            inside && /<\/svg>/ { inside = 0 }' "$page"
+        echo '</svg>'
+    } >"$out/$1.svg"
+    printf '%s\n\n' "$out/$1.svg"
+}
+
+modes=hot_start.mode=cold,sparse,sparse+shared,all
+
+# ---- a task is added ----
+
+added() { # NAME BASE TITLE
+    compare "$1" auc -c configs/kuairand-hot.yaml --set "$(from "$2")" --vary "$modes"
+    base_auc "$2"
+    reach "$1"
+    curves "$1"
+    plot "$1" "$3"
+    coverage "$2"
+}
+task() {
+    base hot-base
+    added task hot-base "a task is added"
+}
+# The first models have not seen half of the users.
+half_users() {
+    base hot-half --set data.train.where="$half"
+    added half_users hot-half "half of the users are new"
+}
+# Everything anew on all nine days, of which the last three have likes.
+anew() {
+    local file
+    file=$(overlay anew kuairand-hot <<<'
+data: {train: {where: "date <= ${last}"}, valid: null}
+tasks: {like: {present: "date > ${until}"}}
+hot_start: null')
+    compare anew auc -c "$file"
+}
+# Ways to go gently, all with mode all.
+gently() {
+    local files=()
+    base hot-base
+    way() { files+=("$(overlay "$1" kuairand-hot <<<"data: {valid: null}
+hot_start: {mode: all$2}")"); }
+    way all ''
+    way only-new-ramp ', new_task: {only_new: 10, ramp: 20}'
+    way copied-gate ', new_task: {gate: click}'
+    way shrink ', perturb: {"expert/*": {shrink: 0.6, noise: 0.01}}'
+    way slow-experts ', lr_scale: {"expert/*": 0.1}'
+    way frozen ', freeze: [{names: ["table/*", "expert/*", task/click, task/long_view, task/finish]}]'
+    way experts-alone ', exclude: ["tower/*", "gate/*"]'
+    compare gently auc -c "${files[@]}" --set "$(from hot-base)"
+}
+
+# ---- the model is changed; the tasks stay ----
+
+changed() { # NAME, the change on stdin
+    local file
+    file=$(overlay "$1" kuairand-hot)
+    base hot-base
+    compare "$1" auc -c "$file" --set data.valid=null --set tasks.like=null --set "$(from hot-base)" \
+        --vary hot_start.mode=cold,sparse,all
+}
+to_cgc() {
+    changed to_cgc <<<'
+model: {type: cgc, experts: {own: 1, shared: 5}}
+hot_start:
+  rename:
+    expert/level0/click/0: expert/level0/shared/5
+    expert/level0/long_view/0: expert/level0/shared/6
+    expert/level0/finish/0: expert/level0/shared/7'
+}
+more_experts() { changed more_experts <<<'
+model: {experts: {count: 12}}
+hot_start: {new_task: {open: 20}}'; }
+wider_tower() { changed wider_tower <<<'
+model: {towers: {layers: [64]}}
+hot_start: {resize: pad}'; }
+wider_rows() { changed wider_rows <<<'
+tables: {default: {dim: 32}}
+hot_start: {resize: pad}'; }
+
+run_named 'base base_auc from coverage points curves reach plot added changed way' "$@"
