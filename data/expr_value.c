@@ -133,16 +133,28 @@ static bool fits_int(double f)
     return f >= -TWO_63 && f < TWO_63;
 }
 
+/* Decimal digits. */
+static struct text whole_text(int64_t i, char *buf)
+{
+    char digits[24], *at = digits + sizeof digits;
+    uint64_t left = i < 0 ? 0 - (uint64_t)i : (uint64_t)i;
+    do *--at = (char)('0' + left % 10);
+    while (left /= 10);
+    if (i < 0) *--at = '-';
+    size_t n = (size_t)(digits + sizeof digits - at);
+    memcpy(buf, at, n);
+    buf[n] = '\0';
+    return (struct text){buf, n};
+}
+
 struct text value_id_text(const struct value *v, char *buf)
 {
     enum { ROOM = 32 };
     if (v->kind == VALUE_STRING) return v->s;
     if (v->kind == VALUE_MISSING) return (struct text){NULL, 0};
-    if (v->kind == VALUE_FLOAT && (!fits_int(v->f) || v->f != floor(v->f)))
-        value_print_real(v->f, buf, ROOM);
-    else
-        snprintf(buf, ROOM, "%lld",
-                 v->kind == VALUE_INT ? (long long)v->i : (long long)v->f);
+    if (v->kind == VALUE_INT) return whole_text(v->i, buf);
+    if (fits_int(v->f) && v->f == floor(v->f)) return whole_text((int64_t)v->f, buf);
+    value_print_real(v->f, buf, ROOM);
     return (struct text){buf, strlen(buf)};
 }
 

@@ -11,6 +11,8 @@
 #include "model/op.h"
 #include "model/watch.h"
 
+enum { PROJECTED_ROWS = 64 }; /* of an example, added at a time */
+
 /* A stretch of the chain. */
 enum segment_kind {
     SEGMENT_DENSE,  /* k columns of x times k rows of W: ids and dense numbers */
@@ -337,15 +339,62 @@ void infer_project(const struct infer *f, size_t input, const float *row, float 
                out, ld);
 }
 
-static void add_projected(const struct model_input *in, const struct batch_id *ids,
-                          const float *const *rows, size_t first, size_t n, float *y,
-                          size_t ld)
+/* Projected rows of an example that wait to be added. */
+struct projected_rows {
+    size_t n;
+    float scale[PROJECTED_ROWS];
+    const float *row[PROJECTED_ROWS];
+};
+
+static void add_waiting(struct projected_rows *p, float *y, size_t ld)
 {
-    for (size_t r = 0; r < n; r++) {
-        size_t begin = gather_first(ids, first + r), end = gather_first(ids, first + r + 1);
-        float scale = gather_scale(in->pool, end - begin);
-        for (size_t i = begin; i < end; i++) vec_axpy(ld, scale, rows[i], y + r * ld);
+    vec_axpy_rows(ld, p->n, p->scale, p->row, y);
+    p->n = 0;
+}
+
+/* Inputs order[i..end), all projected, of example r. */
+static void add_projected(const struct infer *f, const struct batch *b,
+                          const float *const *const *projected, size_t i, size_t end,
+                          size_t r, float *y, size_t ld)
+{
+    struct projected_rows p;
+    p.n = 0;
+    for (; i < end; i++) {
+        const struct model_input *in = &f->m->inputs[f->order[i]];
+        const struct batch_id *ids = &b->ids[in->place];
+        size_t first = gather_first(ids, r), last = gather_first(ids, r + 1);
+        float scale = gather_scale(in->pool, last - first);
+        for (size_t o = first; o < last; o++) {
+            if (p.n == PROJECTED_ROWS) add_waiting(&p, y, ld);
+            p.scale[p.n] = scale;
+            p.row[p.n++] = projected[f->order[i]][o];
+        }
     }
+    add_waiting(&p, y, ld);
+}
+
+/* Where the inputs from `i` on that are projected end. */
+static size_t projected_end(const struct infer *f, const float *const *const *projected,
+                            size_t i)
+{
+    while (i < f->n_order && projected[f->order[i]] != NULL) i++;
+    return i;
+}
+
+/* Input order[i], whose weights are the rows of w from `row` on, as it is. */
+static void add_unprojected(const struct infer *f, const struct batch *b,
+                            const struct model_rows *rows, size_t i, size_t row,
+                            size_t first, size_t n, struct infer_work *w)
+{
+    const struct model_input *in = &f->m->inputs[f->order[i]];
+    struct segment s = {SEGMENT_DENSE, i, 1, row, in->width};
+    size_t ld = f->m->net.buffers[NET_Y].width, n_x = f->m->n_x;
+    if (in->kind == INPUT_ONE_HOT) {
+        add_levels(f, &s, b, first, n, w->y, ld);
+        return;
+    }
+    gather_segment(f, &s, b, rows, first, n, w->x);
+    chain_gemm(n, ld, s.k, w->x + row, n_x, f->w + row * ld, ld, NULL, true, w->y, ld);
 }
 
 static void layer1_sums(const struct infer *f, const struct batch *b,
@@ -353,23 +402,14 @@ static void layer1_sums(const struct infer *f, const struct batch *b,
                         const float *const *const *projected, size_t first, size_t n,
                         struct infer_work *w)
 {
-    const struct model *m = f->m;
-    size_t ld = m->net.buffers[NET_Y].width, row = 0;
+    size_t ld = f->m->net.buffers[NET_Y].width, row = 0;
     memset(w->y, 0, n * ld * sizeof *w->y);
-    for (size_t i = 0; i < f->n_order; i++) {
-        const struct model_input *in = &m->inputs[f->order[i]];
-        struct segment s = {SEGMENT_DENSE, i, 1, row, in->width};
-        if (projected[f->order[i]] != NULL) {
-            add_projected(in, &b->ids[in->place], projected[f->order[i]], first, n, w->y,
-                          ld);
-        } else if (in->kind == INPUT_ONE_HOT) {
-            add_levels(f, &s, b, first, n, w->y, ld);
-        } else {
-            gather_segment(f, &s, b, rows, first, n, w->x);
-            chain_gemm(n, ld, s.k, w->x + row, m->n_x, f->w + row * ld, ld, NULL, true,
-                       w->y, ld);
-        }
-        row += in->width;
+    for (size_t i = 0; i < f->n_order;) {
+        size_t end = projected_end(f, projected, i);
+        for (size_t r = 0; end > i && r < n; r++)
+            add_projected(f, b, projected, i, end, first + r, w->y + r * ld, ld);
+        if (end == i) add_unprojected(f, b, rows, end++, row, first, n, w);
+        for (; i < end; i++) row += f->m->inputs[f->order[i]].width;
     }
     for (size_t r = 0; r < n; r++) vec_add(ld, f->bias, w->y + r * ld);
 }

@@ -219,13 +219,20 @@ static size_t request_rows(struct mtps_scorer *s)
     return n;
 }
 
+/* The row that is wanted projected is not there, and none that was made when the model
+ * was opened. */
+static bool is_born(const struct mtps_model *m, const struct lookup_request *r)
+{
+    return !r->to && r->place == SIZE_MAX && r->key != m->missing_key;
+}
+
 /* Projected rows of ids that are not there are made now. */
 static enum status point_at_projected(struct mtps_scorer *s, size_t n, struct error *err)
 {
     const struct mtps_model *m = s->model;
     const struct schema *schema = m->schema;
     size_t width = m->projected_width, born = 0, at = 0;
-    for (size_t i = 0; i < n; i++) born += !s->requests[i].to && s->requests[i].place == SIZE_MAX;
+    for (size_t i = 0; i < n; i++) born += is_born(m, &s->requests[i]);
     if (born * width > s->max_born) {
         mem_free(s->born);
         s->max_born = 2 * born * width;
@@ -242,8 +249,8 @@ static enum status point_at_projected(struct mtps_scorer *s, size_t n, struct er
         for (size_t j = 0; j < ids->n; j++, at++) {
             const struct lookup_request *r = &s->requests[at];
             if (!rows) continue;
-            ids->projected[j] = rows + r->place * width;
-            if (r->place != SIZE_MAX) continue;
+            ids->projected[j] = r->place != SIZE_MAX ? rows + r->place * width : m->missing[feature];
+            if (!is_born(m, r)) continue;
             row_init(&r->table->init, &r->table->rng, r->key, r->table->dim, s->numbers);
             infer_project(m->infer, feature, s->numbers, next);
             ids->projected[j] = next;

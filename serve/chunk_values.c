@@ -140,11 +140,12 @@ static enum status fill_field(struct mtps_scorer *s, size_t column, const struct
 /* Cell of a row of a side table; a row that is not there has none. */
 static struct text side_text(const struct mtps_scorer *s, const struct loaded_column *c)
 {
-    size_t row = s->side[c->join->index];
+    const struct loaded_join *join = c->join;
+    size_t row = s->side[join->index];
     if (row == SIZE_MAX) return (struct text){NULL, 0};
-    uint64_t first = c->offsets[row], end = c->offsets[row + 1];
-    if (first > end || end > c->n_bytes) return (struct text){NULL, 0};
-    return (struct text){c->bytes + first, (size_t)(end - first)};
+    const uint64_t *ends = join->offsets + row * join->n_cells + c->cell;
+    if (ends[0] > ends[1] || ends[1] > join->n_bytes) return (struct text){NULL, 0};
+    return (struct text){join->bytes + ends[0], (size_t)(ends[1] - ends[0])};
 }
 
 /* The row of each side table that the row's keys lead to. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/base/hash.h"
+#include "common/config/flow.h"
 #include "data/raw_join.h"
 #include "serve/lookup.h"
 
@@ -128,33 +129,37 @@ void export_close_joins(struct export *e)
 
 /* ---- sections ---- */
 
-static const char *part(char *out, size_t size, size_t join, const char *a, const char *b)
+static const char *part(char *out, size_t size, size_t join, const char *name)
 {
-    snprintf(out, size, "join/%zu/%.400s%s%s", join, a, *b ? "/" : "", b);
+    snprintf(out, size, "join/%zu/%s", join, name);
     return out;
 }
 
-static struct text cell(const struct export_join *x, size_t row, size_t column)
+/* Of the row that get_row got. */
+static struct text cell(const struct export_join *x, size_t column)
 {
-    raw_join_get(x->table, x->order[row].row, x->texts, x->fields);
     return x->fields[column].n ? x->texts[column] : (struct text){"", 0};
 }
 
+static void get_row(const struct export_join *x, size_t r)
+{
+    raw_join_get(x->table, x->order[r].row, x->texts, x->fields);
+}
+
+/* Rows lie in the order of keys, a row's cells together. */
 static enum status plan_join(const struct export *e, size_t join, struct bundle_plan *p, struct error *err)
 {
-    char name[BUNDLE_MAX_NAME];
+    char name[64];
     const struct export_join *x = &e->joins[join];
-    size_t entries = ((size_t)1 << lookup_bits(x->n_rows)) + 1;
-    TRY(bundle_plan_add(p, part(name, sizeof name, join, "directory", ""), SECTION_U32, entries, 0, err));
-    TRY(bundle_plan_add(p, part(name, sizeof name, join, "hashes", ""), SECTION_U64, x->n_rows, 0, err));
-    for (size_t c = 0; c < x->n; c++) {
-        size_t bytes = 0;
-        for (size_t r = 0; r < x->n_rows; r++) bytes += cell(x, r, c).n;
-        TRY(bundle_plan_add(p, part(name, sizeof name, join, x->names[c], "offsets"), SECTION_U64, x->n_rows + 1, 0,
-                            err));
-        TRY(bundle_plan_add(p, part(name, sizeof name, join, x->names[c], "bytes"), SECTION_U8, bytes, 0, err));
+    size_t entries = ((size_t)1 << lookup_bits(x->n_rows)) + 1, bytes = 0;
+    for (size_t r = 0; r < x->n_rows; r++) {
+        get_row(x, r);
+        for (size_t c = 0; c < x->n; c++) bytes += cell(x, c).n;
     }
-    return ST_OK;
+    TRY(bundle_plan_add(p, part(name, sizeof name, join, "directory"), SECTION_U32, entries, 0, err));
+    TRY(bundle_plan_add(p, part(name, sizeof name, join, "hashes"), SECTION_U64, x->n_rows, 0, err));
+    TRY(bundle_plan_add(p, part(name, sizeof name, join, "offsets"), SECTION_U64, x->n_rows * x->n + 1, 0, err));
+    return bundle_plan_add(p, part(name, sizeof name, join, "bytes"), SECTION_U8, bytes, 0, err);
 }
 
 enum status export_plan_joins(const struct export *e, struct bundle_plan *p, struct error *err)
@@ -169,8 +174,8 @@ static enum status write_keys(const struct export_join *x, size_t join, struct b
     char directory[64], hashes[64];
     unsigned bits = lookup_bits(x->n_rows);
     size_t entry = 0;
-    part(directory, sizeof directory, join, "directory", "");
-    part(hashes, sizeof hashes, join, "hashes", "");
+    part(directory, sizeof directory, join, "directory");
+    part(hashes, sizeof hashes, join, "hashes");
     for (size_t r = 0; r <= x->n_rows; r++) {
         size_t end = r < x->n_rows ? lookup_entry(x->order[r].mixed, bits) : (size_t)1 << bits;
         uint32_t at = (uint32_t)r;
@@ -180,19 +185,21 @@ static enum status write_keys(const struct export_join *x, size_t join, struct b
     return ST_OK;
 }
 
-static enum status write_column(const struct export_join *x, size_t join, size_t c, struct bundle_writer *w,
-                                struct error *err)
+static enum status write_cells(const struct export_join *x, size_t join, struct bundle_writer *w, struct error *err)
 {
-    char offsets[BUNDLE_MAX_NAME], bytes[BUNDLE_MAX_NAME];
+    char offsets[64], bytes[64];
     uint64_t at = 0;
-    part(offsets, sizeof offsets, join, x->names[c], "offsets");
-    part(bytes, sizeof bytes, join, x->names[c], "bytes");
+    part(offsets, sizeof offsets, join, "offsets");
+    part(bytes, sizeof bytes, join, "bytes");
     TRY(bundle_writer_add(w, offsets, &at, sizeof at, err));
     for (size_t r = 0; r < x->n_rows; r++) {
-        struct text t = cell(x, r, c);
-        if (t.n) TRY(bundle_writer_add(w, bytes, t.s, t.n, err));
-        at += t.n;
-        TRY(bundle_writer_add(w, offsets, &at, sizeof at, err));
+        get_row(x, r);
+        for (size_t c = 0; c < x->n; c++) {
+            struct text t = cell(x, c);
+            if (t.n) TRY(bundle_writer_add(w, bytes, t.s, t.n, err));
+            at += t.n;
+            TRY(bundle_writer_add(w, offsets, &at, sizeof at, err));
+        }
     }
     return ST_OK;
 }
@@ -203,18 +210,25 @@ enum status export_write_joins(const struct export *e, struct bundle_writer *w, 
         const struct export_join *x = &e->joins[j];
         if (!x->table) continue;
         TRY(write_keys(x, j, w, err));
-        for (size_t c = 0; c < x->n; c++) TRY(write_column(x, j, c, w, err));
+        TRY(write_cells(x, j, w, err));
     }
     return ST_OK;
 }
 
-/* Whose column each side table's key is: -1 the main rows. */
+/* Whose column each side table's key is (-1 the main rows), and the columns inside. */
 void export_put_joins(const struct export *e, struct buffer *b)
 {
     if (!e->joins) return;
     buffer_puts(b, "\"joins\": [");
-    for (size_t j = 0; j < e->settings->data.n_joins; j++)
-        buffer_printf(b, "%s%d", j ? ", " : "", owner_of(e, e->settings->data.joins[j].key.text));
+    for (size_t j = 0; j < e->settings->data.n_joins; j++) {
+        const struct export_join *x = &e->joins[j];
+        buffer_printf(b, "%s[%d, [", j ? ", " : "", owner_of(e, e->settings->data.joins[j].key.text));
+        for (size_t c = 0; c < x->n; c++) {
+            buffer_puts(b, c ? ", " : "");
+            flow_put_string(b, x->names[c]);
+        }
+        buffer_puts(b, "]]");
+    }
     buffer_puts(b, "],\n");
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/feature.h"
 #include "model/assemble.h"
 
 static enum status loaded_open_base(const char *path, enum bundle_checks checks,
@@ -222,6 +223,18 @@ static enum status open_tables(struct mtps_model *m, bool order, struct error *e
     return ST_OK;
 }
 
+static enum status project_missing(struct mtps_model *m, size_t feature, struct error *err)
+{
+    const struct lookup *l = &m->tables[m->schema->features[feature].table];
+    float *row = arena_take(m->arena, l->dim, sizeof *row);
+    float *to = arena_take(m->arena, m->projected_width, sizeof *to);
+    if (!row || !to) return no_memory(err);
+    row_init(&l->init, &l->rng, m->missing_key, l->dim, row);
+    infer_project(m->infer, feature, row, to);
+    m->missing[feature] = to;
+    return ST_OK;
+}
+
 /* `projected` of the header: rows times their weights are inside. Inputs of the model are
  * the features, by number. */
 static enum status find_projected(struct mtps_model *m, struct error *err)
@@ -229,7 +242,9 @@ static enum status find_projected(struct mtps_model *m, struct error *err)
     uint64_t inside = 0;
     size_t n = m->schema->n_features;
     m->projected = arena_take(m->arena, n + 1, sizeof *m->projected);
-    if (!m->projected) return no_memory(err);
+    m->missing = arena_take(m->arena, n + 1, sizeof *m->missing);
+    if (!m->projected || !m->missing) return no_memory(err);
+    m->missing_key = feature_missing_key();
     if (!node_get(m->bundle->header, "projected")) return ST_OK;
     TRY(bundle_number(m->bundle, "projected", &inside, err));
     if (!inside) return ST_OK;
@@ -243,6 +258,7 @@ static enum status find_projected(struct mtps_model *m, struct error *err)
         TRY(lookup_section(m->bundle, "projected", f->name, SECTION_F32, m->tables[f->table].keys.n,
                            m->projected_width, &s, err));
         m->projected[i] = s->data;
+        TRY(project_missing(m, i, err));
     }
     m->info.projected = 1;
     return ST_OK;
@@ -334,70 +350,95 @@ static void share_joints(struct mtps_model *m)
                 m->columns[d].joint = m->columns[c].joint;
 }
 
-/* `joins` of the header: whether side tables are inside. */
+/* `joins` of the header: for each side table the owner of its key, and its columns. */
+static enum status read_join(struct mtps_model *m, const struct node *e, struct loaded_join *join,
+                             struct error *err)
+{
+    bool pair = e->kind == NODE_LIST && e->n == 2 && e->items[0]->kind == NODE_SCALAR &&
+                e->items[1]->kind == NODE_LIST && e->items[1]->n <= LOADED_MAX_FEATURES;
+    if (!pair) return fault(m, err, "header: joins: an owner and a list of columns are expected");
+    join->owner = atoi(e->items[0]->text);
+    if (join->owner < -1 || join->owner >= (int)join->index)
+        return fault(m, err, "header: joins: there is no such owner");
+    join->names = arena_take(m->arena, e->items[1]->n + 1, sizeof *join->names);
+    if (!join->names) return no_memory(err);
+    for (; join->n_cells < e->items[1]->n; join->n_cells++) {
+        const struct node *name = e->items[1]->items[join->n_cells];
+        if (name->kind != NODE_SCALAR) return fault(m, err, "header: joins: a column's name is expected");
+        join->names[join->n_cells] = name->text;
+    }
+    return ST_OK;
+}
+
 static enum status open_joins(struct mtps_model *m, struct error *err)
 {
     const struct node *inside = node_get(m->bundle->header, "joins");
     size_t n = m->settings->data.n_joins;
     if (!inside || !n) return ST_OK;
+    if (inside->kind != NODE_LIST || inside->n != n)
+        return fault(m, err, "header: joins: one of each side table is expected");
     m->joins = arena_take(m->arena, n, sizeof *m->joins);
     if (!m->joins) return no_memory(err);
-    for (size_t j = 0; j < n; j++) m->joins[j].index = j;
+    for (size_t j = 0; j < n; j++) {
+        m->joins[j].index = j;
+        TRY(read_join(m, inside->items[j], &m->joins[j], err));
+    }
     return ST_OK;
 }
 
 /* The column that holds the key of a side table: an input, or of an earlier table. */
-static enum status find_key(struct mtps_model *m, struct loaded_join *join, struct error *err)
+static void find_key(struct mtps_model *m, struct loaded_join *join)
 {
     const char *key = m->settings->data.joins[join->index].key.text;
-    const struct node *owners = node_get(m->bundle->header, "joins");
-    int owner = owners->kind == NODE_LIST && join->index < owners->n &&
-                        owners->items[join->index]->kind == NODE_SCALAR
-                    ? atoi(owners->items[join->index]->text)
-                    : INT_MAX;
-    if (owner < -1 || owner >= (int)join->index) return fault(m, err, "header: joins: there is no such owner");
-    const struct source_cfg *source = source_of(m, owner);
+    const struct source_cfg *source = source_of(m, join->owner);
     join->key = (struct loaded_column){.input = SIZE_MAX, .missing = &source->missing, .trim = source->trim};
-    if (owner < 0) {
+    if (join->owner < 0) {
         join->key.input = input_of(m, key);
-        return ST_OK;
+        return;
     }
-    join->key.join = &m->joins[owner];
+    join->key.join = &m->joins[join->owner];
     join->key.side = key;
-    m->joins[owner].used = true;
-    return ST_OK;
+    m->joins[join->owner].used = true;
 }
 
-static enum status find_side(struct mtps_model *m, struct loaded_column *c, bool check, struct error *err)
+static enum status find_cell(const struct mtps_model *m, struct loaded_column *c, struct error *err)
 {
-    char prefix[BUNDLE_MAX_NAME + 64];
     if (!c->join) return ST_OK;
+    while (c->cell < c->join->n_cells && strcmp(c->join->names[c->cell], c->side) != 0) c->cell++;
+    if (c->cell < c->join->n_cells) return ST_OK;
+    return error_set(err, ST_DATA, "%s: header: joins: side table %zu has no column %s", m->bundle->path,
+                     c->join->index, c->side);
+}
+
+static enum status open_cells(const struct mtps_model *m, struct loaded_join *join, bool check,
+                              struct error *err)
+{
+    char prefix[64];
     const struct bundle_section *offsets, *bytes;
-    snprintf(prefix, sizeof prefix, "join/%zu/%.400s", c->join->index, c->side);
-    TRY(lookup_section(m->bundle, prefix, "offsets", SECTION_U64, c->join->keys.n + 1, 0, &offsets, err));
+    snprintf(prefix, sizeof prefix, "join/%zu", join->index);
+    TRY(lookup_open_keys(m->bundle, prefix, "hashes", check, &join->keys, err));
+    size_t cells = join->keys.n * join->n_cells; /* below 2^32 times 2^14 */
+    TRY(lookup_section(m->bundle, prefix, "offsets", SECTION_U64, cells + 1, 0, &offsets, err));
     TRY(lookup_section(m->bundle, prefix, "bytes", SECTION_U8, SIZE_MAX, 0, &bytes, err));
-    c->offsets = offsets->data;
-    c->bytes = bytes->data;
-    c->n_bytes = bytes->rows;
-    for (size_t i = 0; check && i <= c->join->keys.n; i++)
-        if (c->offsets[i] > c->n_bytes || (i && c->offsets[i] < c->offsets[i - 1]))
-            return error_set(err, ST_DATA, "%s: %s: offsets are not in order at row %zu", m->bundle->path, prefix, i);
+    join->offsets = offsets->data;
+    join->bytes = bytes->data;
+    join->n_bytes = bytes->rows;
+    for (size_t i = 0; check && i <= cells; i++)
+        if (join->offsets[i] > join->n_bytes || (i && join->offsets[i] < join->offsets[i - 1]))
+            return error_set(err, ST_DATA, "%s: %s: offsets are not in order at cell %zu", m->bundle->path, prefix, i);
     return ST_OK;
 }
 
 /* Last tables first: their keys may stand in earlier ones. */
 static enum status find_sides(struct mtps_model *m, bool check, struct error *err)
 {
-    char prefix[64];
     for (size_t j = m->joins ? m->settings->data.n_joins : 0; j-- > 0;) {
         if (!m->joins[j].used) continue;
-        TRY(find_key(m, &m->joins[j], err));
-        snprintf(prefix, sizeof prefix, "join/%zu", j);
-        TRY(lookup_open_keys(m->bundle, prefix, "hashes", check, &m->joins[j].keys, err));
+        find_key(m, &m->joins[j]);
+        TRY(open_cells(m, &m->joins[j], check, err));
+        TRY(find_cell(m, &m->joins[j].key, err));
     }
-    for (size_t j = 0; m->joins && j < m->settings->data.n_joins; j++)
-        TRY(find_side(m, &m->joins[j].key, check, err));
-    for (size_t c = 0; c < m->schema->plan->n_columns; c++) TRY(find_side(m, &m->columns[c], check, err));
+    for (size_t c = 0; c < m->schema->plan->n_columns; c++) TRY(find_cell(m, &m->columns[c], err));
     return ST_OK;
 }
 

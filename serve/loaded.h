@@ -22,10 +22,8 @@ struct loaded_level {
 struct loaded_column {
     size_t input;                   /* SIZE_MAX: none */
     struct loaded_join *join;       /* NULL: none */
-    const char *side;               /* the side table's column: its texts */
-    const uint64_t *offsets;        /* [rows + 1] in bytes */
-    const char *bytes;
-    size_t n_bytes;
+    const char *side;               /* the side table's column ... */
+    size_t cell;                    /* ... and its place in a row */
     const struct list_cfg *missing; /* texts that mean missing */
     bool trim;
     bool list;         /* slot data: any number of texts */
@@ -35,8 +33,14 @@ struct loaded_column {
 /* A side table inside the bundle. */
 struct loaded_join {
     size_t index; /* among data.joins */
+    int owner;    /* of the column that holds its key: -1 the main rows, or an earlier join */
     bool used;
     struct lookup_keys keys; /* hashes of the keys' texts */
+    const char **names;      /* [n_cells] columns */
+    size_t n_cells;          /* of a row */
+    const uint64_t *offsets; /* [rows * n_cells + 1] of cells, in bytes */
+    const char *bytes;
+    size_t n_bytes;
     struct loaded_column key;
 };
 
@@ -56,6 +60,9 @@ struct mtps_model {
     struct lookup *tables;        /* [kinds->n] */
     const float **projected;      /* [n_features] rows x layer 1; NULL: not; all NULL: no such */
     size_t projected_width;       /* 0: nothing is projected */
+    uint64_t missing_key;
+    const float **missing;        /* [n_features] the same of a missing value's initial row, which
+                                     is wanted often; NULL: not projected */
     struct loaded_level **levels; /* [n_one_hot] in order of keys */
     struct loaded_column *columns;
     struct loaded_join *joins; /* [data.n_joins]; NULL: requests carry their columns */

@@ -18,6 +18,35 @@ VECTOR_CLONES void vec_axpy(size_t n, float a, const float *x, float *y)
     for (size_t i = 0; i < n; i++) y[i] += a * x[i];
 }
 
+/* Floats of a line of the cache, and rows that are added at a time. */
+enum { LINE = 16, TOGETHER = 4 };
+
+ALWAYS_INLINE void axpy_together(size_t n, const float *restrict a, const float *const *x,
+                                 size_t n_next, float *restrict y)
+{
+    const float *restrict x0 = x[0], *restrict x1 = x[1], *restrict x2 = x[2],
+                         *restrict x3 = x[3];
+    size_t i = 0;
+    for (; i + LINE <= n; i += LINE) {
+        for (size_t j = TOGETHER; j < TOGETHER + n_next; j++) PREFETCH(x[j] + i);
+        for (size_t j = i; j < i + LINE; j++)
+            y[j] = (((y[j] + a[0] * x0[j]) + a[1] * x1[j]) + a[2] * x2[j]) + a[3] * x3[j];
+    }
+    for (; i < n; i++)
+        y[i] = (((y[i] + a[0] * x0[i]) + a[1] * x1[i]) + a[2] * x2[i]) + a[3] * x3[i];
+}
+
+VECTOR_CLONES void vec_axpy_rows(size_t n, size_t rows, const float *a, const float *const *x,
+                                 float *y)
+{
+    size_t r = 0;
+    for (; r + TOGETHER <= rows; r += TOGETHER) {
+        size_t left = rows - r - TOGETHER;
+        axpy_together(n, a + r, x + r, left < TOGETHER ? left : TOGETHER, y);
+    }
+    for (; r < rows; r++) vec_axpy(n, a[r], x[r], y);
+}
+
 VECTOR_CLONES void vec_scale(size_t n, float a, float *x)
 {
     ELEMENTWISE

@@ -12,6 +12,9 @@
 
 void vec_add(size_t n, const float *x, float *y);               /* y += x */
 void vec_axpy(size_t n, float a, const float *x, float *y);     /* y += a x */
+/* y += a[i] x[i], i = 0..rows-1 in order: the bits of one vec_axpy after another, but y goes
+ * by once for several rows, and rows are asked of memory ahead. */
+void vec_axpy_rows(size_t n, size_t rows, const float *a, const float *const *x, float *y);
 void vec_scale(size_t n, float a, float *x);                    /* x *= a */
 void vec_mul_add(size_t n, const float *a, const float *b, float *y); /* y += a * b, elementwise */
 float vec_dot(size_t n, const float *a, const float *b);

@@ -122,6 +122,9 @@ static void test_id_text(void **state)
         const char *text;
     } rows[] = {
         {{.kind = VALUE_INT, .i = 21}, "21"},
+        {{.kind = VALUE_INT, .i = 0}, "0"},
+        {{.kind = VALUE_INT, .i = -7}, "-7"},
+        {{.kind = VALUE_INT, .i = INT64_MAX}, "9223372036854775807"},
         {{.kind = VALUE_INT, .i = INT64_MIN}, "-9223372036854775808"},
         {{.kind = VALUE_FLOAT, .f = 21.0}, "21"},
         {{.kind = VALUE_FLOAT, .f = -0.0}, "0"},

@@ -77,6 +77,28 @@ static void test_elementwise_kernels_are_plain_loops(void **state)
             }
 }
 
+/* Several rows at a time give the bits of one after another, whatever their number. */
+static void test_rows_are_added_in_order(void **state)
+{
+    (void)state;
+    enum { ROWS = 11 };
+    float x[ROWS][SIZE], a[ROWS], y[SIZE], want[SIZE];
+    const float *rows[ROWS];
+    fill(a, ROWS, 3);
+    for (size_t r = 0; r < ROWS; r++) fill(x[r], SIZE, (uint32_t)(4 + r));
+    for (size_t n = 0; n <= MAX_N; n++)
+        for (size_t count = 0; count <= ROWS; count++) {
+            fill(y, SIZE, 2);
+            memcpy(want, y, sizeof y);
+            for (size_t r = 0; r < count; r++) {
+                rows[r] = x[r] + r;
+                vec_axpy(n, a[r], rows[r], want);
+            }
+            vec_axpy_rows(n, count, a, rows, y);
+            assert_memory_equal(y, want, sizeof y);
+        }
+}
+
 /* y may be x. */
 static void test_add_in_place_doubles(void **state)
 {
@@ -156,6 +178,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_elementwise_kernels_are_plain_loops),
+        cmocka_unit_test(test_rows_are_added_in_order),
         cmocka_unit_test(test_add_in_place_doubles),
         cmocka_unit_test(test_sums_follow_the_reference),
         cmocka_unit_test(test_sums_do_not_depend_on_alignment),
