@@ -72,13 +72,6 @@ static const struct argp argp = {
     NULL,
     NULL};
 
-static uint64_t total_rows(const struct ckpt *c)
-{
-    uint64_t n = 0;
-    for (size_t t = 0; t < ckpt_n_tables(c); t++) n += ckpt_table_rows(c, t);
-    return n;
-}
-
 static uint64_t total_bytes(const struct ckpt *c)
 {
     uint64_t n = 0;
@@ -120,7 +113,7 @@ static void list_one(const char *dir, const char *name, json_t *list)
     struct ckpt *c = NULL;
     snprintf(path, sizeof path, "%s/%s", dir, name);
     bool ok = ckpt_open(path, false, &c, &why) == ST_OK;
-    uint64_t rows = ok ? total_rows(c) : 0, bytes = ok ? total_bytes(c) : 0;
+    uint64_t rows = ok ? ckpt_count_rows(c).rows : 0, bytes = ok ? total_bytes(c) : 0;
     if (list) {
         json_t *o = json_pack("{s:s, s:b}", "path", path, "valid", ok);
         if (ok) {
@@ -221,6 +214,10 @@ static void print_tables(const struct ckpt *c)
 {
     for (size_t t = 0; t < ckpt_n_tables(c); t++) {
         const struct ckpt_table *table = ckpt_table(c, t);
+        if (!table->dim) {
+            printf("ids     %-32s %" PRIu64 "\n", table->name, ckpt_table_rows(c, t));
+            continue;
+        }
         printf("table   %-32s dim %-5zu rows %-12" PRIu64 " slots", table->name,
                table->dim, ckpt_table_rows(c, t));
         for (size_t i = 0; i < table->n_slots; i++) printf(" %s", table->slot_name[i]);
@@ -271,12 +268,13 @@ static enum status print_digest(const struct ckpt_args *a, const struct ckpt *c,
 {
     struct digest d;
     char hex[33];
+    struct ckpt_counts n = ckpt_count_rows(c);
     (void)path;
     ckpt_digest(c, &d);
     digest_hex(&d, hex);
     if (a->common.json)
-        return print_json(json_pack("{s:s, s:o, s:o}", "digest", hex, "rows",
-                                    number(total_rows(c)), "step",
+        return print_json(json_pack("{s:s, s:o, s:o, s:o}", "digest", hex, "rows",
+                                    number(n.rows), "waiting", number(n.waiting), "step",
                                     number(ckpt_meta(c)->step)),
                           err);
     puts(hex);
@@ -286,14 +284,14 @@ static enum status print_digest(const struct ckpt_args *a, const struct ckpt *c,
 static json_t *verified_json(const struct ckpt *c, const char *path)
 {
     return json_pack("{s:s, s:b, s:o, s:o, s:o}", "path", path, "valid", 1, "step",
-                     number(ckpt_meta(c)->step), "rows", number(total_rows(c)), "bytes",
+                     number(ckpt_meta(c)->step), "rows", number(ckpt_count_rows(c).rows), "bytes",
                      number(total_bytes(c)));
 }
 
 static void print_valid(const struct ckpt *c, const char *path)
 {
     printf("%s: valid, step %" PRIu64 ", %" PRIu64 " rows, %" PRIu64 " bytes\n", path,
-           ckpt_meta(c)->step, total_rows(c), total_bytes(c));
+           ckpt_meta(c)->step, ckpt_count_rows(c).rows, total_bytes(c));
 }
 
 static enum status print_verified(const struct ckpt_args *a, const struct ckpt *c,

@@ -228,7 +228,8 @@ static enum status make_server(struct job *j, const json_t *plan, struct error *
             .dim = (size_t)json_integer_value(json_object_get(item, "dim")),
             .init = cfg.init,
             .optimizer = cfg.optimizer,
-            .l2 = (float)cfg.l2};
+            .l2 = (float)cfg.l2,
+            .admit = cfg.admit.min_count};
     }
     struct server_spec spec = {
         .index = j->net ? j->topology.index : 0,

@@ -13,8 +13,8 @@
 #   --set K=V      for training and evaluation, may be given several times
 #   --launch CMD   in front of training, for example "mpirun -n 4 --hostfile hosts"
 #
-# daily.tsv has a line per day: the AUC of every task on that day before training on it,
-# rows of tables and steps after. A day that was interrupted resumes when the same command is
+# daily.tsv has a line per day: the AUC of every task on that day before training on it;
+# after it, rows of tables, ids that wait for a row (tables.*.admit), and steps. A day that was interrupted resumes when the same command is
 # run again; days that are done are not done again.
 set -euo pipefail
 export LC_ALL=C
@@ -88,25 +88,31 @@ train() {
     mv "$runs/day-$1.tmp" "$run/daily.json"
 }
 
-# DAY: its line, once. Columns of tasks are those of the first line.
+# NAME DAY: what stands in this column.
+column() {
+    local run=$runs/day-$2 before=$runs/day-$2.before.json
+    case $1 in
+    day) echo "$2" ;;
+    steps) number steps "$run/daily.json" ;;
+    rows | waiting) number "$1" <(tail -n 1 "$run/daily.json") ;;
+    auc.*) [ ! -s "$before" ] || auc_of "$before" | awk -F '\t' -v task="${1#auc.}" '$1 == task { printf "%.5f\n", $2 }' ;;
+    esac
+}
+
+# DAY: its line, once. Columns are those of the first line.
 add_line() {
-    local run=$runs/day-$1 before=$runs/day-$1.before.json tasks task auc
+    local tasks task name value line=
     [ -s "$table" ] && cut -f 1 "$table" | grep -qxF -- "$1" && return
     if [ ! -s "$table" ]; then
         tasks=$("$mtps" config show -c "$config" "${sets[@]}" --set "vars.day=$1" | sed -n '/^tasks:/,/^[a-z]/p' |
             sed -nE "s/^  ['\"]?([^ '\"#:]+)['\"]?:.*/\1/p")
-        printf 'day\trows\tsteps%s\n' "$(for task in $tasks; do printf '\tauc.%s' "$task"; done)" >"$table"
+        printf 'day\trows\twaiting\tsteps%s\n' "$(for task in $tasks; do printf '\tauc.%s' "$task"; done)" >"$table"
     fi
-    printf '%s\t%s\t%s' "$1" "$(tail -n 1 "$run/daily.json" >"$runs/.digest"; number rows "$runs/.digest")" \
-        "$(number steps "$run/daily.json")" >"$table.line"
-    for task in $(head -n 1 "$table" | tr '\t' '\n' | sed -n 's/^auc\.//p'); do
-        auc=''
-        [ ! -s "$before" ] || auc=$(auc_of "$before" | awk -F '\t' -v task="$task" '$1 == task { printf "%.5f", $2 }')
-        printf '\t%s' "${auc:--}" >>"$table.line"
-    done
-    echo >>"$table.line"
-    cat "$table.line" >>"$table"
-    rm -f "$table.line" "$runs/.digest"
+    while read -r name; do
+        value=$(column "$name" "$1") || value=
+        line+=${line:+$'\t'}${value:--}
+    done < <(head -n 1 "$table" | tr '\t' '\n')
+    echo "$line" >>"$table"
     tail -n 1 "$table"
 }
 

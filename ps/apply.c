@@ -83,6 +83,38 @@ static void learn_row(const struct server_table *info, struct rate_now rate, con
         r->values[j] = before[j] + rate.x * (r->values[j] - before[j]);
 }
 
+/* Adds a push to what an id without a row has been seen. *seen: occurrences before it, if
+ * the id gets its row now, else *waits. */
+static enum status count_waiting(struct server *s, struct shard *h, size_t t, size_t i,
+                                 uint64_t *seen, bool *waits)
+{
+    struct table *waiting = h->waiting[t];
+    uint64_t key = h->rows.keys[i];
+    struct row *w;
+    TRY(table_insert(waiting, key, NULL, &w, &h->err));
+    *seen = w->count;
+    w->count += h->rows.counts[i];
+    w->last_step = s->past.steps + s->step;
+    *waits = w->count < s->tables[t].admit;
+    if (!*waits) table_remove(waiting, key);
+    return ST_OK;
+}
+
+/* The row of a key that had none; NULL while its id waits for one. */
+static enum status give_birth(struct server *s, struct shard *h, size_t t, size_t i,
+                              struct row **out)
+{
+    uint64_t key = h->rows.keys[i], seen = 0;
+    bool waits = false;
+    *out = NULL;
+    if (h->waiting[t]) TRY(count_waiting(s, h, t, i, &seen, &waits));
+    if (waits) return ST_OK;
+    const float *w = memo_initial(h->memo, t, h->tables[t], key);
+    TRY(table_insert(h->tables[t], key, w, out, &h->err));
+    (*out)->count = seen;
+    return ST_OK;
+}
+
 static void apply_rows(struct server *s, struct shard *h, size_t t)
 {
     struct rate_now rate = rates_of_table(s, t);
@@ -96,9 +128,9 @@ static void apply_rows(struct server *s, struct shard *h, size_t t)
             return;
         }
         if (!rows[i]) {
-            const float *w = memo_initial(h->memo, t, h->tables[t], in->keys[i]);
-            h->status = table_insert(h->tables[t], in->keys[i], w, &rows[i], &h->err);
+            h->status = give_birth(s, h, t, i, &rows[i]);
             if (h->status != ST_OK) return;
+            if (!rows[i]) continue;
         }
         struct row *r = rows[i];
         const float *g = in->grads[i];

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "common/store/ckpt.h"
 
 /* ---- create ---- */
 
@@ -20,6 +21,9 @@ static enum status copy_tables(struct server *s, const struct server_spec *spec,
         t->optimizer = spec->tables[i].optimizer;
         t->layout = optim_layout(t->optimizer.kind, t->dim);
         t->l2 = spec->tables[i].l2;
+        t->admit = spec->tables[i].admit;
+        if (t->admit > 1 && !(t->waiting = ckpt_waiting_name(t->name)))
+            return mem_error(err, "table name", strlen(t->name));
     }
     return ST_OK;
 }
@@ -77,7 +81,8 @@ static enum status make_shard(struct server *s, size_t i, const struct server_sp
     h->buckets.end += s->buckets.first;
     h->dense = shard_dense(s, i);
     h->tables = mem_zeroed(spec->n_tables, sizeof(struct table *));
-    if (!h->tables)
+    h->waiting = mem_zeroed(spec->n_tables, sizeof(struct table *));
+    if (!h->tables || !h->waiting)
         return mem_error(err, "shard", spec->n_tables * sizeof(struct table *));
     size_t max_dim = 1;
     for (size_t t = 0; t < spec->n_tables; t++) {
@@ -89,6 +94,8 @@ static enum status make_shard(struct server *s, size_t i, const struct server_sp
                                     .init = ts->init,
                                     .seed = spec->seed};
         TRY(table_create(&shape, &h->tables[t], err));
+        const struct table_shape keys = {.name = s->tables[t].waiting};
+        if (keys.name) TRY(table_create(&keys, &h->waiting[t], err));
         if (ts->dim > max_dim) max_dim = ts->dim;
     }
     h->grad = mem_array(max_dim, sizeof *h->grad);
@@ -151,7 +158,9 @@ enum status server_create(const struct server_spec *spec, struct server **out,
 static void close_shard(struct shard *h, size_t n_tables)
 {
     for (size_t t = 0; h->tables && t < n_tables; t++) table_destroy(h->tables[t]);
+    for (size_t t = 0; h->waiting && t < n_tables; t++) table_destroy(h->waiting[t]);
     mem_free(h->tables);
+    mem_free(h->waiting);
     memo_destroy(h->memo);
     mem_free(h->grad);
     mem_free(h->before);
@@ -168,8 +177,10 @@ void server_destroy(struct server *s)
         mem_free(s->workers[w].answer);
         mem_free(s->workers[w].n_rows);
     }
-    for (size_t t = 0; s->tables && t < s->spec.n_tables; t++)
+    for (size_t t = 0; s->tables && t < s->spec.n_tables; t++) {
         mem_free(s->tables[t].name);
+        mem_free(s->tables[t].waiting);
+    }
     mem_free(s->tables);
     mem_free(s->shards);
     mem_free(s->workers);
@@ -188,7 +199,10 @@ void server_destroy(struct server *s)
 void server_clear(struct server *s)
 {
     for (size_t i = 0; i < s->spec.n_shards; i++)
-        for (size_t t = 0; t < s->spec.n_tables; t++) table_clear(s->shards[i].tables[t]);
+        for (size_t t = 0; t < s->spec.n_tables; t++) {
+            table_clear(s->shards[i].tables[t]);
+            if (s->shards[i].waiting[t]) table_clear(s->shards[i].waiting[t]);
+        }
     server_fresh_slots(s);
 }
 
@@ -376,7 +390,8 @@ uint64_t server_bytes(const struct server *s)
         n += s->slots[i] ? s->n_dense * sizeof(float) : 0;
     for (size_t i = 0; i < s->spec.n_shards; i++)
         for (size_t t = 0; t < s->spec.n_tables; t++)
-            n += table_bytes(s->shards[i].tables[t]);
+            n += table_bytes(s->shards[i].tables[t]) +
+                 (s->shards[i].waiting[t] ? table_bytes(s->shards[i].waiting[t]) : 0);
     for (size_t w = 0; w < s->spec.n_workers; w++)
         n += s->workers[w].capacity * sizeof(float);
     return n;

@@ -27,6 +27,7 @@ struct table_spec {
     struct init_cfg init;
     struct optimizer_cfg optimizer;
     float l2; /* a used row's gradient gains this times its weights */
+    uint64_t admit; /* occurrences with which an id gets a row; 0 and 1: the first */
 };
 
 /* Floats of the dense vector with an optimiser of their own; none when the range is

@@ -17,6 +17,8 @@ struct server_table {
     struct optim_layout layout;
     struct optim step; /* numbers of the step at work */
     float l2;
+    uint64_t admit;
+    char *waiting; /* name of the ids that wait for a row; NULL: none do */
     uint8_t rate;      /* place in the server's rates */
 };
 
@@ -31,6 +33,7 @@ struct shard {
     struct range buckets;
     struct range dense;    /* floats of this server's part */
     struct table **tables; /* [n_tables] */
+    struct table **waiting; /* [n_tables] of dim 0: ids without a row; NULL: none wait */
     struct memo *memo;
     struct join_work work;
     struct join_rows rows;

@@ -13,6 +13,7 @@ enum {
     MAX_BLOCKS = 26,
     FIRST_SLOTS = 128,
     ROW_ALIGNMENT = 64,
+    KEY_ALIGNMENT = 32, /* of rows without weights */
     HUGE_PAGE = 2 << 20,
     PREFETCH_GROUP = 64,
 };
@@ -77,7 +78,8 @@ enum status table_create(const struct table_shape *shape, struct table **out,
     t->init = shape->init;
     t->rng = row_init_rng(shape->seed, shape->name);
     size_t bytes = sizeof(struct row) + (t->dim + t->n_state) * sizeof(float);
-    t->stride = (bytes + ROW_ALIGNMENT - 1) / ROW_ALIGNMENT * ROW_ALIGNMENT;
+    size_t to = bytes > KEY_ALIGNMENT ? ROW_ALIGNMENT : KEY_ALIGNMENT;
+    t->stride = (bytes + to - 1) / to * to;
     t->name = mem_strdup(shape->name);
     t->slots = mem_zeroed(FIRST_SLOTS, sizeof *t->slots);
     t->n_slots = FIRST_SLOTS;
@@ -222,6 +224,31 @@ enum status table_insert(struct table *t, uint64_t key, const float *weights,
     for (size_t i = 0; i < t->n_state; i++) r->values[t->dim + i] = t->initial_state;
     *out = r;
     return ST_OK;
+}
+
+/* Slots behind a gap move into it unless that would bring them before their home. */
+static void close_gap(struct table *t, struct slot *gap)
+{
+    size_t mask = t->n_slots - 1, hole = (size_t)(gap - t->slots);
+    for (size_t i = (hole + 1) & mask; t->slots[i].row; i = (i + 1) & mask) {
+        size_t from = (size_t)(home(t, t->slots[i].key) - t->slots);
+        if (((i - from) & mask) < ((i - hole) & mask)) continue;
+        t->slots[hole] = t->slots[i];
+        hole = i;
+    }
+    t->slots[hole].row = 0;
+}
+
+void table_remove(struct table *t, uint64_t key)
+{
+    struct slot *s = probe(t, home(t, key), key);
+    if (!s->row) return;
+    size_t number = s->row - 1, last = --t->n_rows;
+    close_gap(t, s);
+    if (number == last) return;
+    const struct row *moved = row_at(t, last);
+    memcpy(row_at(t, number), moved, t->stride);
+    probe(t, home(t, moved->key), moved->key)->row = number + 1;
 }
 
 void table_initial(const struct table *t, uint64_t key, float *w)

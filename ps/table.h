@@ -3,12 +3,14 @@
  *
  *   index: open addressing, 16-byte slots {key, row}, linear probing, at most 3/4
  *          full, apart from the rows so that a miss touches one cache line
- *   slab:  rows in blocks that double in size, never moved once made
+ *   slab:  rows in blocks that double in size; a row stays where it is until one is
+ *          removed, whose place the last one takes
  *
- *   row:   | key | last_step | count | spare | weights[dim] state[...] | to 64 bytes
+ *   row:   | key | last_step | count | spare | weights[dim] state[...] | to 64 bytes,
+ *          32 without weights
  *
  * Looking up never inserts. A row is born by table_insert with values that are a
- * pure function of (seed, table name, key). */
+ * pure function of (seed, table name, key). A table of dim 0 counts keys. */
 #ifndef MTPS_PS_TABLE_H
 #define MTPS_PS_TABLE_H
 
@@ -56,10 +58,13 @@ void table_find(const struct table *t, size_t n, const uint64_t *keys, struct ro
 enum status table_insert(struct table *t, uint64_t key, const float *weights,
                          struct row **out, struct error *err) MUST_USE;
 
+/* Takes a key out, if it is there. Rows found before are no longer valid. */
+void table_remove(struct table *t, uint64_t key);
+
 /* The weights that the row of this key has when it is born: w[dim]. */
 void table_initial(const struct table *t, uint64_t key, float *w);
 
-/* Row number i < table_rows, in order of birth. */
+/* Row number i < table_rows, in order of birth while none has been removed. */
 const struct row *table_row(const struct table *t, size_t i);
 
 /* Forget all rows. */

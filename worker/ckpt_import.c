@@ -92,7 +92,7 @@ static enum status add_old(struct importing *g, const struct ckpt_rows *rows, si
     m->keys[at] = rows->keys[i];
     m->last_step[at] = rows->last_step[i];
     m->count[at] = rows->count[i];
-    memcpy(m->weights + at * t->dim, rows->weights + i * t->dim, t->dim * sizeof(float));
+    if (t->dim) memcpy(m->weights + at * t->dim, rows->weights + i * t->dim, t->dim * sizeof(float));
     for (size_t k = 0; k < t->n_slots; k++)
         memcpy(m->slots[k] + at * width(t, k), rows->slots[k] + i * width(t, k),
                width(t, k) * sizeof(float));
@@ -235,8 +235,8 @@ static enum status write_state(struct ckpt *base, const char *temp, struct ckpt_
         const struct named_array *all = ckpt_state(base, &n);
         return ckpt_state_write(temp, all, n, info, err);
     }
-    train_state_list(&fresh, &memory, arrays);
-    return ckpt_state_write(temp, arrays, TRAIN_STATE_ARRAYS, info, err);
+    size_t n_arrays = train_state_list(&fresh, &memory, arrays);
+    return ckpt_state_write(temp, arrays, n_arrays, info, err);
 }
 
 /* What a hot start must know of a table that came alone: its dim, and for ids how they

@@ -50,7 +50,7 @@ static enum status take_rows(void *arg, const struct ckpt_rows *rows, struct err
     const struct hot_plan *p = c->h->plan;
     for (size_t i = 0; i < rows->n; i++) {
         if (rows->count[i] < p->settings->hot_start.rows.min_count ||
-            rows->last_step[i] < p->min_step)
+            rows->last_step[i] < p->targets[c->table].min_step)
             continue;
         if (key_set_add(&t->set, rows->keys[i]) == KEY_SET_FULL) return no_memory(err);
     }
@@ -102,22 +102,34 @@ static bool count(struct hot_share *s, struct met *m, uint32_t number, bool foun
     return !failed;
 }
 
-static enum status take_feature(struct covering *c, const struct batch *b, size_t f,
-                                struct error *err)
+/* What a feature looks up in one of its tables. */
+static enum status take_lookups(struct covering *c, const struct batch *b,
+                                const struct schema_feature *f, size_t table, struct error *err)
 {
-    struct hot_share *share = &c->out->features[f];
-    struct table_keys *t = &c->tables[share->table];
-    const struct batch_id *id = &b->ids[f];
+    struct table_keys *t = &c->tables[table];
+    struct hot_share *share = &c->out->features[f->place];
+    const struct batch_id *id = &b->ids[f->place];
     for (size_t u = 0; u < id->n_distinct; u++) {
         uint64_t times = id->t_off[u + 1] - id->t_off[u];
-        uint32_t number = key_set_add(&t->set, b->tables[share->table].keys[id->row[u]]);
+        uint32_t number = key_set_add(&t->set, b->tables[f->table].keys[id->row[u]]);
         if (number == KEY_SET_FULL) return no_memory(err);
         bool found = number < t->n_loaded;
-        if (!count(share, &c->by_feature[f], number, found, times) ||
-            !count(&c->out->tables[share->table], &c->by_table[share->table], number, found, times))
+        if (!count(&c->out->tables[table], &c->by_table[table], number, found, times) ||
+            (share->table == table &&
+             !count(share, &c->by_feature[f->place], number, found, times)))
             return no_memory(err);
     }
     return ST_OK;
+}
+
+static enum status take_feature(struct covering *c, const struct batch *b, size_t i,
+                                struct error *err)
+{
+    const struct schema_feature *f = &c->s->schema->features[i];
+    const struct model_tables *m = c->s->tables;
+    if (f->kind != FEATURE_ID) return ST_OK;
+    if (m->deep[i]) TRY(take_lookups(c, b, f, m->deep_table[f->table], err));
+    return m->wide[i] ? take_lookups(c, b, f, m->wide_table[f->table], err) : ST_OK;
 }
 
 static enum status scan_rows(struct covering *c, struct scan *scan, struct error *err)
@@ -126,7 +138,7 @@ static enum status scan_rows(struct covering *c, struct scan *scan, struct error
     for (;;) {
         TRY(scan_next(scan, &b, err));
         if (!b) return ST_OK;
-        for (size_t f = 0; f < c->out->n_features; f++) TRY(take_feature(c, b, f, err));
+        for (size_t i = 0; i < c->s->schema->n_features; i++) TRY(take_feature(c, b, i, err));
         tell(c, b->n_rows);
     }
 }
@@ -149,7 +161,7 @@ static enum status create(const struct session *s, struct hot_coverage **out, st
     struct hot_coverage *c = *out = mem_zeroed(1, sizeof *c);
     if (!c) return no_memory(err);
     c->n_features = schema->n_ids;
-    c->n_tables = schema->n_tables;
+    c->n_tables = s->tables->n;
     c->features = mem_zeroed(c->n_features + 1, sizeof *c->features);
     c->tables = mem_zeroed(c->n_tables + 1, sizeof *c->tables);
     c->rows = mem_zeroed(c->n_tables + 1, sizeof *c->rows);
@@ -158,9 +170,10 @@ static enum status create(const struct session *s, struct hot_coverage **out, st
         const struct schema_feature *f = &schema->features[i];
         if (f->kind != FEATURE_ID) continue;
         c->features[f->place].name = f->name;
-        c->features[f->place].table = f->table;
+        c->features[f->place].table =
+            s->tables->deep[i] ? s->tables->deep_table[f->table] : s->tables->wide_table[f->table];
     }
-    for (size_t t = 0; t < c->n_tables; t++) c->tables[t].name = schema->table_names[t];
+    for (size_t t = 0; t < c->n_tables; t++) c->tables[t].name = s->tables->name[t];
     return ST_OK;
 }
 

@@ -6,14 +6,14 @@
 #include "worker/hot_start.h"
 
 struct hot_share {
-    const char *name; /* of the feature or table, the schema's */
-    size_t table;     /* of a feature */
+    const char *name; /* of the feature or table, the session's */
+    size_t table;     /* of a feature: of its embeddings, or, when it has none, its wide weights */
     uint64_t distinct, distinct_found, lookups, lookups_found;
 };
 
 struct hot_coverage {
     struct hot_share *features; /* [n_features] id features in order */
-    struct hot_share *tables;   /* [n_tables] of the schema */
+    struct hot_share *tables;   /* [n_tables] of the model, in order */
     uint64_t *rows;             /* [n_tables] rows that are loaded, behind the filters */
     size_t n_features, n_tables;
 };

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "model/tables.h"
 #include "worker/hot_plan_impl.h"
 #include "worker/train_state.h"
 
@@ -68,9 +69,9 @@ static enum status list_then(struct planning *pl)
     pl->taken = arena_take(a, n + 1, sizeof *pl->taken);
     if (!side->names || !pl->taken) return hot_no_memory(pl);
     for (size_t i = 0; i < n; i++) {
-        side->names[i] = i < tables
-                             ? arena_printf(a, "table/%s", ckpt_table(pl->ckpt, i)->name)
-                             : ckpt_tensor_shape(pl->ckpt, i - tables).name;
+        const struct ckpt_table *t = i < tables ? ckpt_table(pl->ckpt, i) : NULL;
+        side->names[i] = t ? arena_printf(a, "%s/%s", t->dim ? "table" : "waiting", t->name)
+                           : ckpt_tensor_shape(pl->ckpt, i - tables).name;
         if (!side->names[i]) return hot_no_memory(pl);
     }
     return ST_OK;
@@ -191,7 +192,9 @@ static enum status plan_table(struct planning *pl, struct hot_target *t)
     /* A table without state (imported, or of sgd) has none to keep. */
     t->keep_state = pl->h->state_sparse == HOT_KEEP && ckpt_table(pl->ckpt, t->place)->n_slots;
     choose_perturb(pl, t);
-    TRY(check_shape(pl, t));
+    bool by_task;
+    TRY(hot_task_columns(pl, t, &by_task));
+    if (!by_task) TRY(check_shape(pl, t));
     return hot_check_table(pl, t);
 }
 
@@ -293,16 +296,17 @@ static enum status plan_targets(struct planning *pl)
     return dense_state ? hot_check_dense(pl) : ST_OK;
 }
 
-/* What is left of the checkpoint. */
+/* What is left of the checkpoint. Ids that wait for a row go with their table. */
 static void list_skipped(struct planning *pl)
 {
     struct hot_plan *p = pl->p;
     for (size_t i = 0; i < pl->then.n; i++) {
         const char *reason;
-        if (pl->taken[i]) continue;
+        bool table = i < pl->then.n_tables;
+        if (pl->taken[i] || (table && !ckpt_table(pl->ckpt, i)->dim)) continue;
         struct hot_target *t = &p->targets[p->n++];
         *t = (struct hot_target){.name = pl->then.names[i],
-                                 .is_table = i < pl->then.n_tables,
+                                 .is_table = table,
                                  .action = HOT_SKIPPED,
                                  .task = SIZE_MAX,
                                  .shrink = 1};
@@ -322,14 +326,23 @@ static enum status check_loaded(struct planning *pl)
                       "hot_start.mode=cold");
 }
 
-static enum status find_min_step(struct planning *pl)
+/* By hot_start.rows.max_age, and by what the table evicts. */
+static enum status find_min_steps(struct planning *pl)
 {
     struct train_state state;
     uint64_t age = pl->h->rows.max_age;
-    if (!age) return ST_OK;
     TRY(train_state_read(pl->ckpt, &state, pl->err));
-    uint64_t now = state.past.steps + state.step;
-    pl->p->min_step = now > age ? now - age : 0;
+    uint64_t now = state.past.steps + state.step, min = age && now > age ? now - age : 0;
+    for (size_t i = 0; i < pl->p->n_tables; i++) {
+        struct hot_target *t = &pl->p->targets[i];
+        const char *name = t->name + strlen("table/");
+        size_t days = model_tables_cfg(pl->p->settings, name).evict.unseen_days;
+        uint64_t since = days ? train_state_since(&state, days) : 0;
+        t->min_step = since > min ? since : min;
+        if (t->action != HOT_LOADED || !since || *t->reason) continue;
+        t->reason = arena_printf(pl->p->arena, "but rows unseen for %zu days", days);
+        if (!t->reason) return hot_no_memory(pl);
+    }
     return ST_OK;
 }
 
@@ -352,7 +365,7 @@ static enum status make(struct planning *pl, const struct hot_model *m)
     TRY(list_then(pl));
     TRY(hot_check_patterns(pl));
     TRY(plan_targets(pl));
-    TRY(find_min_step(pl));
+    TRY(find_min_steps(pl));
     list_skipped(pl);
     return check_loaded(pl);
 }

@@ -18,7 +18,7 @@ enum hot_action {
 };
 const char *hot_action_name(enum hot_action a);
 
-enum { HOT_CLOSED = -1 }; /* a gate's column for an expert that has not been loaded */
+enum { HOT_CLOSED = -1 }; /* a column for an expert, or a task, that has not been loaded */
 
 struct hot_target {
     const char *name;   /* "table/user", "tower/click/layer0/w"; of the checkpoint when skipped */
@@ -28,10 +28,12 @@ struct hot_target {
     const char *source; /* its name in the checkpoint; NULL when it has none */
     size_t place;       /* of the source among the checkpoint's tables or tensors */
     size_t source_rows, source_cols; /* of a table: rows there, dim */
-    const int *columns; /* loaded gates: [cols] the source's column or HOT_CLOSED; else NULL */
+    const int *columns; /* [cols] the source's column or HOT_CLOSED: of loaded gates, and of tables
+                           with a column per task that are others now; else NULL */
     bool zero;          /* initialised with zeros */
     bool keep_state;
     bool resized;
+    uint64_t min_step;  /* of a table: rows seen last before it are left out */
     size_t task;        /* the new configuration's that it belongs to, or SIZE_MAX */
     double shrink, noise;
     const char *reason;
@@ -44,7 +46,6 @@ struct hot_plan {
     bool *new_task; /* [n_tasks] nothing of it is in the checkpoint */
     const struct settings *settings; /* borrowed */
     const char *path;                /* of the checkpoint */
-    uint64_t min_step;               /* rows seen last before it are left out */
     struct settings *then;           /* the checkpoint's; NULL: nothing was looked at */
     struct arena *arena;
 };

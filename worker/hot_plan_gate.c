@@ -1,11 +1,12 @@
-/* The last layer of a gate has a column per expert: the task's own ones in order, then the
- * shared ones; the shared gate has those of all tasks in order, then the shared ones. The
- * columns of a loaded gate follow their experts' names. */
+/* Columns that follow names. The last layer of a gate has one per expert: the task's own
+ * ones in order, then the shared ones; the shared gate has those of all tasks in order, then
+ * the shared ones. Rows of lr and of wide parts have one per task. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/tables.h"
 #include "worker/hot_plan_impl.h"
 
 /* gate/level0/GROUP/layer1/w/FEATURE in parts. */
@@ -164,4 +165,44 @@ enum status hot_gate_columns(struct planning *pl, struct hot_target *t, bool *kn
     enum status st = *known ? fill_columns(pl, t, names, names + max, n_old) : ST_OK;
     mem_free(names);
     return st;
+}
+
+/* ---- tables with a column per task ---- */
+
+static bool is_by_task(const struct hot_side *side, const char *name, size_t cols)
+{
+    const char *table = name + strlen("table/");
+    bool by_task = side->settings->model.type == MODEL_LR || model_tables_source(table) != table;
+    return by_task && cols == side->settings->n_tasks;
+}
+
+/* The column of the checkpoint's tables that is the task's, in *out. */
+static enum status old_column(struct planning *pl, const char *task, int *out)
+{
+    size_t by, by2;
+    struct arena *a = pl->p->arena;
+    const char *name = arena_printf(a, "tower/%s/layer0/b", task);
+    if (name) name = hot_renamed(a, &pl->h->rename, name, &by, &by2);
+    if (!name) return hot_no_memory(pl);
+    size_t k = hot_task_of(pl->then.settings, name);
+    *out = k == SIZE_MAX ? HOT_CLOSED : (int)k;
+    return ST_OK;
+}
+
+enum status hot_task_columns(struct planning *pl, struct hot_target *t, bool *known)
+{
+    *known = is_by_task(&pl->now, t->name, t->cols) &&
+             is_by_task(&pl->then, t->source, t->source_cols);
+    if (!*known) return ST_OK;
+    int *columns = arena_take(pl->p->arena, t->cols, sizeof *columns);
+    if (!columns) return hot_no_memory(pl);
+    bool moved = t->cols != t->source_cols, fresh = false;
+    for (size_t j = 0; j < t->cols; j++) {
+        TRY(old_column(pl, pl->now.settings->tasks[j].name, &columns[j]));
+        moved |= columns[j] != (int)j;
+        fresh |= columns[j] == HOT_CLOSED;
+    }
+    if (moved) t->columns = columns;
+    if (fresh) t->reason = "columns of new tasks are fresh";
+    return ST_OK;
 }

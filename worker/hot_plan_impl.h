@@ -38,6 +38,10 @@ const char *hot_gate_copied(struct planning *pl, const char *name);
 /* Fills t->columns when both sides' columns are known to be experts; *known says so. */
 enum status hot_gate_columns(struct planning *pl, struct hot_target *t, bool *known) MUST_USE;
 
+/* Rows of lr, and of wide parts, have a column per task: they follow the tasks' names. Fills
+ * t->columns unless all are in their places. */
+enum status hot_task_columns(struct planning *pl, struct hot_target *t, bool *known) MUST_USE;
+
 /* Place of a name on a side, or SIZE_MAX. */
 size_t hot_side_find(const struct hot_side *side, const char *name);
 enum status hot_no_memory(struct planning *pl);

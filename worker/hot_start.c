@@ -237,11 +237,14 @@ static enum status load_rows(const struct hot_start *h, struct client *client, s
         loads[i] = (struct wire_load){.keep_state = t->keep_state,
                                       .resize = t->resized,
                                       .min_count = p->settings->hot_start.rows.min_count,
-                                      .min_step = p->min_step,
+                                      .min_step = t->min_step,
                                       .shrink = t->shrink,
                                       .noise = t->noise};
-        if (t->action == HOT_LOADED)
-            snprintf(loads[i].source, sizeof loads[i].source, "%s", t->source + strlen("table/"));
+        if (t->action != HOT_LOADED) continue;
+        snprintf(loads[i].source, sizeof loads[i].source, "%s", t->source + strlen("table/"));
+        loads[i].n_columns = t->columns ? t->cols : 0;
+        for (size_t j = 0; j < loads[i].n_columns; j++)
+            loads[i].from[j] = t->columns[j] == HOT_CLOSED ? WIRE_FRESH : (uint32_t)t->columns[j];
     }
     enum status st = client_load_tables(client, h->path, loads, err);
     mem_free(loads);
@@ -276,6 +279,7 @@ enum status hot_start_load(const struct hot_start *h, const struct session *s,
     }
     TRY(train_state_read(h->ckpt, &old, err));
     start->past = past_of(h->plan, &old);
+    if (start->past.steps) train_state_next_day(&old, start);
     TRY(dense_make(s, &d, err));
     enum status st = fill_dense(h, s, &d, err);
     if (st == ST_OK) st = load_rows(h, client, err);

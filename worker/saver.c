@@ -68,8 +68,7 @@ static enum status write_state(const struct saver_spec *s, const struct train_st
         return mem_error(err, "state", n * sizeof *all);
     }
     memcpy(all, fit, n * sizeof *all);
-    train_state_list(state, &memory, all + n);
-    n += TRAIN_STATE_ARRAYS;
+    n += train_state_list(state, &memory, all + n);
     all[n++] = (struct named_array){"lanes_batch_size", DTYPE_U64, 2, 0, 0, shape};
     all[n++] = (struct named_array){"layer1_project", DTYPE_U8, session->schema->n_features, 0, 0,
                                     session->project};
@@ -88,11 +87,14 @@ static bool still_ours(void *lock)
     return lock_is_ours(lock);
 }
 
-static enum status describe_tables(const struct session *s, struct ckpt_table **out, struct error *err)
+/* Tables in order, then the ids that wait for a row of one, as the servers write them. */
+static enum status describe_tables(const struct session *s, struct arena *a, struct ckpt_table **out,
+                                   size_t *n_out, struct error *err)
 {
     size_t n = s->tables->n;
-    struct ckpt_table *tables = mem_zeroed(n, sizeof *tables);
-    if (!tables) return mem_error(err, "table list", n * sizeof *tables);
+    struct ckpt_table *tables = arena_take(a, 2 * n + 1, sizeof *tables);
+    if (!tables) return mem_error(err, "table list", 2 * n * sizeof *tables);
+    *n_out = n;
     for (size_t t = 0; t < n; t++) {
         struct table_cfg cfg = model_tables_cfg(s->spec.settings, s->tables->name[t]);
         struct optim_layout layout = optim_layout(cfg.optimizer.kind, s->tables->dim[t]);
@@ -103,6 +105,10 @@ static enum status describe_tables(const struct session *s, struct ckpt_table **
             tables[t].slot_name[i] = layout.name[i];
             tables[t].slot_width[i] = layout.width[i];
         }
+        if (cfg.admit.min_count <= 1) continue;
+        const char *name = arena_printf(a, "%s" CKPT_WAITING, s->tables->name[t]);
+        if (!name) return mem_error(err, "table list", 0);
+        tables[(*n_out)++] = (struct ckpt_table){.name = name};
     }
     *out = tables;
     return ST_OK;
@@ -114,9 +120,12 @@ static enum status commit(const struct saver_spec *s, const struct train_state *
 {
     const struct settings *settings = s->session->spec.settings;
     struct ckpt_table *tables = NULL;
+    size_t n_tables = 0;
     char *config = NULL;
-    TRY(describe_tables(s->session, &tables, err));
-    enum status st = settings_print(settings, false, &config, err);
+    struct arena *arena;
+    TRY(arena_create(&arena, err));
+    enum status st = describe_tables(s->session, arena, &tables, &n_tables, err);
+    if (st == ST_OK) st = settings_print(settings, false, &config, err);
     if (st == ST_OK) {
         struct ckpt_meta meta = {.step = state->step,
                                  .updates = state->updates,
@@ -129,11 +138,11 @@ static enum status commit(const struct saver_spec *s, const struct train_state *
                                  .run_uuid = s->run_uuid,
                                  .data_digest = s->session->data_digest,
                                  .build = s->build};
-        st = ckpt_commit(save, &meta, tables, s->session->tables->n, files, n_files, still_ours,
-                         s->lock, path, err);
+        st = ckpt_commit(save, &meta, tables, n_tables, files, n_files, still_ours, s->lock, path,
+                         err);
     }
     mem_free(config);
-    mem_free(tables);
+    arena_destroy(arena);
     return st;
 }
 

@@ -1,7 +1,9 @@
 #include "worker/train_state.h"
 
-void train_state_list(const struct train_state *s, struct train_state_arrays *m,
-                      struct named_array *out)
+#include <string.h>
+
+size_t train_state_list(const struct train_state *s, struct train_state_arrays *m,
+                        struct named_array *out)
 {
     *m = (struct train_state_arrays){
         .counts = {s->step, s->updates, s->skipped, s->stale, s->best_step,
@@ -11,6 +13,9 @@ void train_state_list(const struct train_state *s, struct train_state_arrays *m,
     out[0] = (struct named_array){"counts", DTYPE_U64, TRAIN_STATE_COUNTS, 0, 0, m->counts};
     out[1] = (struct named_array){"reals", DTYPE_F64, TRAIN_STATE_REALS, 0, 0, m->reals};
     out[2] = (struct named_array){"past", DTYPE_U64, TRAIN_STATE_PAST, 0, 0, m->past};
+    memcpy(m->days, s->days, s->n_days * sizeof *s->days);
+    out[3] = (struct named_array){"days", DTYPE_U64, s->n_days, 0, 0, m->days};
+    return s->n_days ? 4 : 3;
 }
 
 static const void *find(struct ckpt *ckpt, const char *name, enum dtype type, size_t rows)
@@ -39,5 +44,25 @@ enum status train_state_read(struct ckpt *ckpt, struct train_state *s, struct er
                               .epoch = reals[0],
                               .best = reals[1]};
     if (past) s->past = (struct wire_past){past[0], past[1], past[2]};
+    const struct named_array *days = ckpt_find_state(ckpt, "days");
+    if (!days) return ST_OK;
+    if (days->type != DTYPE_U64 || days->cols || days->rows > TRAIN_STATE_DAYS)
+        return error_set(err, ST_NOINPUT, "train_state.h5: days are of another shape");
+    s->n_days = days->rows;
+    memcpy(s->days, days->data, s->n_days * sizeof *s->days);
     return ST_OK;
+}
+
+void train_state_next_day(const struct train_state *s, struct train_state *next)
+{
+    size_t dropped = s->n_days == TRAIN_STATE_DAYS;
+    next->n_days = s->n_days - dropped;
+    memcpy(next->days, s->days + dropped, next->n_days * sizeof *s->days);
+    next->days[next->n_days++] = s->past.steps;
+}
+
+uint64_t train_state_since(const struct train_state *s, size_t n)
+{
+    if (n <= 1) return s->past.steps;
+    return n - 1 <= s->n_days ? s->days[s->n_days - (n - 1)] : 0;
 }

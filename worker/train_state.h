@@ -5,6 +5,8 @@
 #include "common/net/wire.h"
 #include "common/store/ckpt.h"
 
+enum { TRAIN_STATE_DAYS = 366 };
+
 /* What is kept besides tensors and rows. */
 struct train_state {
     uint64_t step, updates, skipped;
@@ -15,17 +17,26 @@ struct train_state {
     uint64_t best_step, stale;
     bool stopped_early;
     struct wire_past past;
+    /* First steps of the runs before this one that hot starts went on from, the last
+     * TRAIN_STATE_DAYS of them; this one's is past.steps. In steps as rows' last_step. */
+    size_t n_days;
+    uint64_t days[TRAIN_STATE_DAYS];
 };
 
 /* Counters and early stopping in arrays, so that a reader needs no schema. */
-enum { TRAIN_STATE_ARRAYS = 3, TRAIN_STATE_COUNTS = 6, TRAIN_STATE_REALS = 2, TRAIN_STATE_PAST = 3 };
+enum { TRAIN_STATE_ARRAYS = 4, TRAIN_STATE_COUNTS = 6, TRAIN_STATE_REALS = 2, TRAIN_STATE_PAST = 3 };
 struct train_state_arrays {
-    uint64_t counts[TRAIN_STATE_COUNTS], past[TRAIN_STATE_PAST];
+    uint64_t counts[TRAIN_STATE_COUNTS], past[TRAIN_STATE_PAST], days[TRAIN_STATE_DAYS];
     double reals[TRAIN_STATE_REALS];
 };
-/* Fills out[TRAIN_STATE_ARRAYS], views into memory. */
-void train_state_list(const struct train_state *s, struct train_state_arrays *memory,
-                      struct named_array *out);
+/* Fills out[TRAIN_STATE_ARRAYS], views into memory; gives their number. */
+size_t train_state_list(const struct train_state *s, struct train_state_arrays *memory,
+                        struct named_array *out);
 enum status train_state_read(struct ckpt *ckpt, struct train_state *s, struct error *err) MUST_USE;
+
+/* The run of this state is over and another goes on from its rows: its days. */
+void train_state_next_day(const struct train_state *s, struct train_state *next);
+/* The first step of the last n days (this run is the last), 0 when there are not so many. */
+uint64_t train_state_since(const struct train_state *s, size_t n);
 
 #endif

@@ -357,6 +357,23 @@ static const struct option init_rows[] = {
 };
 static const struct option_group init = {ROWS(init_rows)};
 
+static const struct option admit_rows[] = {
+    {"min_count", OPTION_COUNT, .def = "1", .min = 1, .max = 4294967295.0, .unit = "occurrences",
+     AT(table_cfg, admit.min_count),
+     .help = "Occurrences in training with which an id gets a row. Until then it has the "
+             "first values that its row would have, learns nothing, and is counted."},
+};
+static const struct option_group admit = {ROWS(admit_rows)};
+
+static const struct option evict_rows[] = {
+    {"unseen_days", OPTION_COUNT, .def = "0", .max = 366, .unit = "days",
+     AT(table_cfg, evict.unseen_days),
+     .help = "A hot start leaves rows behind, and counts of ids without a row, that none of "
+             "the last N days of training has seen. A day is a run: each hot start begins the "
+             "next. 0: all stay."},
+};
+static const struct option_group evict = {ROWS(evict_rows)};
+
 static const struct option table_rows[] = {
     {"dim", OPTION_COUNT, .def = "16", .min = 1, .max = 4096, .unit = "floats",
      AT(table_cfg, dim), .help = "Width of a row."},
@@ -370,6 +387,8 @@ static const struct option table_rows[] = {
      .help = "Pulls used rows to 0: in every update l2 times the weight is added to the "
              "gradient of each row that the batch holds, once however often it does. The "
              "loss that is reported is without it."},
+    {"admit", OPTION_GROUP, .group = &admit, .help = "Which ids get a row."},
+    {"evict", OPTION_GROUP, .group = &evict, .help = "Which rows go."},
 };
 static const struct option_group table = {ROWS(table_rows), ELEMENT(table_cfg),
                                           .max_elements = 4096, .element = "TABLE"};

@@ -175,6 +175,12 @@ struct table_cfg {
     struct init_cfg init;
     struct optimizer_cfg optimizer;
     double l2; /* of used rows */
+    struct {
+        size_t min_count; /* occurrences with which an id gets a row */
+    } admit;
+    struct {
+        size_t unseen_days; /* a hot start leaves such rows behind; 0: none */
+    } evict;
     struct origin at;
 };
 

@@ -262,6 +262,8 @@ void wire_put_load(struct wire_buffer *b, const struct wire_load *l)
     wire_put_text(b, l->source);
     wire_put(b, l->keep_state);
     wire_put(b, l->resize);
+    wire_put(b, l->n_columns);
+    for (size_t j = 0; j < l->n_columns; j++) wire_put(b, l->from[j]);
     wire_put(b, l->min_count);
     wire_put(b, l->min_step);
     put_real(b, l->shrink);
@@ -273,6 +275,10 @@ void wire_get_load(struct wire_reader *r, struct wire_load *l)
     wire_get_text(r, l->source, sizeof l->source);
     l->keep_state = wire_get(r) != 0;
     l->resize = wire_get(r) != 0;
+    uint64_t n = wire_get(r);
+    if (n > WIRE_MAX_COLUMNS) r->bad = true;
+    l->n_columns = n > WIRE_MAX_COLUMNS ? 0 : (size_t)n;
+    for (size_t j = 0; j < l->n_columns; j++) l->from[j] = (uint32_t)wire_get(r);
     l->min_count = wire_get(r);
     l->min_step = wire_get(r);
     l->shrink = get_real(r);

@@ -230,11 +230,16 @@ void wire_get_rates(struct wire_reader *r, struct wire_rate *rates, struct wire_
 
 /* How a table takes rows from the checkpoint of a WIRE_LOAD. Without these every table
  * takes the one of its own name as it is. */
-enum { WIRE_TABLE_NAME = 256 };
+enum { WIRE_TABLE_NAME = 256, WIRE_MAX_COLUMNS = 256 };
+#define WIRE_FRESH UINT32_MAX
 struct wire_load {
     char source[WIRE_TABLE_NAME]; /* the table's name there; empty: starts without rows */
     bool keep_state;              /* of the optimiser; else fresh */
     bool resize;                  /* rows are cut or get their first values behind the end */
+    /* Column j comes from column from[j], or stays fresh (WIRE_FRESH); n_columns 0: all from
+     * their own places. */
+    size_t n_columns;
+    uint32_t from[WIRE_MAX_COLUMNS];
     uint64_t min_count, min_step; /* other rows are left out */
     double shrink, noise;         /* w becomes shrink w + noise z, z normal; 1 and 0: as it is */
 };

@@ -43,19 +43,24 @@ void digest_number(struct digest *d, const char *name, uint64_t value); /* step,
 void digest_hex(const struct digest *d, char hex[33]);
 bool digest_equal(const struct digest *a, const struct digest *b);
 
-/* What a table looks like in a file. State slots are separate datasets. */
+/* What a table looks like in a file. State slots are separate datasets. The ids that wait
+ * for a row of table NAME (tables.*.admit) are a table of their own, NAME/waiting: keys with
+ * last_step and count, dim 0, no slots. */
 struct ckpt_table {
     const char *name;
-    size_t dim;
+    size_t dim;                /* 0: waiting ids */
     size_t n_slots;            /* optimiser state arrays */
     const char *slot_name[2];  /* "accumulator"; "m", "v" */
     size_t slot_width[2];      /* floats per row: dim, or 1 (rowwise) */
 };
+#define CKPT_WAITING "/waiting"
+/* NAME/waiting; mem_free, NULL when out of memory. */
+char *ckpt_waiting_name(const char *table) MUST_USE;
 /* Rows of one table in (bucket, key) order, some at a time. */
 struct ckpt_rows {
     size_t n;
     const uint64_t *keys, *last_step, *count;
-    const float *weights;  /* [n, dim] */
+    const float *weights;  /* [n, dim]; NULL for dim 0 */
     const float *slots[2]; /* [n, slot_width] */
 };
 
@@ -139,6 +144,11 @@ const struct ckpt_table *ckpt_table(const struct ckpt *c, size_t i);
 uint64_t ckpt_table_rows(const struct ckpt *c, size_t i);
 size_t ckpt_n_files(const struct ckpt *c);
 const struct ckpt_file_info *ckpt_file(const struct ckpt *c, size_t i);
+/* Of all tables: rows, and ids that wait for one. */
+struct ckpt_counts {
+    uint64_t rows, waiting;
+};
+struct ckpt_counts ckpt_count_rows(const struct ckpt *c);
 void ckpt_digest(const struct ckpt *c, struct digest *d); /* from the manifest's per-file digests */
 /* Tensors and the optimiser's slots as the manifest lists them, without data. */
 size_t ckpt_n_tensors(const struct ckpt *c);

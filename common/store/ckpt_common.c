@@ -48,6 +48,14 @@ enum status ckpt_seal_file(const char *path, const char *name,
     return file_fsync(path, err);
 }
 
+char *ckpt_waiting_name(const char *table)
+{
+    size_t n = strlen(table) + sizeof CKPT_WAITING;
+    char *name = mem_alloc(n);
+    if (name) snprintf(name, n, "%s" CKPT_WAITING, table);
+    return name;
+}
+
 size_t ckpt_columns(const struct ckpt_table *t, struct ckpt_column out[CKPT_COLUMNS])
 {
     static const char *const counters[] = {"keys", "last_step", "count"};
@@ -59,6 +67,7 @@ size_t ckpt_columns(const struct ckpt_table *t, struct ckpt_column out[CKPT_COLU
         out[n].cols = 0;
         longest = used > longest ? used : longest;
     }
+    if (!t->dim) return longest < CKPT_NAME ? n : 0;
     used = snprintf(out[n].name, CKPT_NAME, "table/%s/weights", t->name);
     longest = used > longest ? used : longest;
     out[n].type = DTYPE_F32;
@@ -99,7 +108,7 @@ void ckpt_digest_rows(struct digest *d, const struct ckpt_table *t,
     size_t n = ckpt_row_floats(t);
     for (size_t r = 0; r < rows->n; r++) {
         float *to = scratch;
-        memcpy(to, rows->weights + r * t->dim, t->dim * sizeof *to);
+        if (t->dim) memcpy(to, rows->weights + r * t->dim, t->dim * sizeof *to);
         to += t->dim;
         for (size_t i = 0; i < t->n_slots; i++) {
             memcpy(to, rows->slots[i] + r * t->slot_width[i],

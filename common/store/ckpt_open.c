@@ -116,6 +116,14 @@ const struct ckpt_file_info *ckpt_file(const struct ckpt *c, size_t i)
     return &c->m.files[i].info;
 }
 
+struct ckpt_counts ckpt_count_rows(const struct ckpt *c)
+{
+    struct ckpt_counts n = {0, 0};
+    for (size_t t = 0; t < c->m.n_tables; t++)
+        *(c->m.tables[t].dim ? &n.rows : &n.waiting) += c->m.table_rows[t];
+    return n;
+}
+
 void ckpt_digest(const struct ckpt *c, struct digest *d)
 {
     *d = c->m.digest;

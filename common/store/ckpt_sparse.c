@@ -77,11 +77,11 @@ static enum status check_rows(const struct ckpt_table *t, const struct ckpt_rows
 
 static enum status append_rows(struct writer *w, const struct ckpt_table *t,
                                const struct ckpt_rows *rows, struct h5_data **columns,
-                               struct error *err)
+                               size_t n_columns, struct error *err)
 {
     const void *parts[CKPT_COLUMNS] = {rows->keys,    rows->last_step, rows->count,
                                        rows->weights, rows->slots[0],  rows->slots[1]};
-    for (size_t i = 0; i < 4 + t->n_slots; i++)
+    for (size_t i = 0; i < n_columns; i++)
         TRY(h5_data_append(columns[i], parts[i], rows->n, err));
     ckpt_digest_rows(&w->info->digest, t, rows, w->scratch);
     w->info->rows += rows->n;
@@ -102,7 +102,7 @@ static enum status write_table(struct writer *w, const struct ckpt_table *t, siz
     enum status st = ST_OK;
     while (st == ST_OK && rows.n) {
         st = check_rows(t, &rows, &order, err);
-        if (st == ST_OK) st = append_rows(w, t, &rows, columns, err);
+        if (st == ST_OK) st = append_rows(w, t, &rows, columns, n_columns, err);
         if (st == ST_OK) st = w->source->next(w->source->arg, index, &rows, err);
     }
     close_columns(columns, n_columns);

@@ -73,7 +73,8 @@ static enum status check_contents(struct ckpt *c, size_t file, struct error *err
     char path[CKPT_PATH];
     struct h5 *f;
     size_t found = 0, expected = 0;
-    for (size_t t = 0; t < m->n_tables; t++) expected += 4 + m->tables[t].n_slots;
+    for (size_t t = 0; t < m->n_tables; t++)
+        expected += m->tables[t].dim ? 4 + m->tables[t].n_slots : 3;
     TRY(manifest_path(ckpt_path(c), m->files[file].info.name, path, sizeof path, err));
     TRY(h5_open(path, &f, err));
     enum status st = h5_visit(f, "", count_dataset, &found, err);

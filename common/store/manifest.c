@@ -242,6 +242,13 @@ static enum status get_digest(const struct reader *r, const json_t *o, struct di
     return ST_OK;
 }
 
+static bool is_waiting_name(const char *name)
+{
+    static const char end[] = CKPT_WAITING;
+    size_t n = strlen(name), m = sizeof end - 1;
+    return n > m && !strcmp(name + n - m, end);
+}
+
 static enum status read_table(const struct reader *r, const json_t *o, size_t t)
 {
     struct ckpt_table *table = &r->m->tables[t];
@@ -260,7 +267,8 @@ static enum status read_table(const struct reader *r, const json_t *o, size_t t)
         table->slot_width[i] = v;
         if (v == 0 || v > UINT32_MAX) return bad(r, "a slot's width is out of range");
     }
-    return table->dim == 0 || table->dim > UINT32_MAX
+    bool waiting = !table->dim && !table->n_slots && is_waiting_name(table->name);
+    return (!table->dim && !waiting) || table->dim > UINT32_MAX
                ? bad(r, "a table's dim is out of range")
                : ST_OK;
 }

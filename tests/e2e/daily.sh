@@ -33,11 +33,11 @@ expect_exit 0 "all days" daily --runs "$where/whole" "${days[@]}"
 table=$where/whole/daily.tsv
 same "a line for each" "${#days[@]}" "$(($(wc -l <"$table") - 1))"
 check "the first has nothing to be compared with" bash -c "sed -n 2p '$table' | grep -q '	-'"
-check "all others have an AUC of every task" bash -c "tail -n +3 '$table' | awk -F '\t' '{ for (i = 4; i <= NF; i++) if (\$i !~ /^0\.[0-9]+$/) exit 1 } NF < 6 { exit 1 }'"
+check "all others have an AUC of every task" bash -c "tail -n +3 '$table' | awk -F '\t' '{ for (i = 5; i <= NF; i++) if (\$i !~ /^0\.[0-9]+$/) exit 1 } NF < 7 { exit 1 }'"
 check "rows grow from day to day" bash -c "tail -n +2 '$table' | cut -f 2 | sort -nc"
 expect_exit 0 "(the AUC before the third day by hand)" "$MTPS" eval -q -c "$file" --set "vars.day=${days[2]}" \
     --ckpt "$where/whole/day-${days[1]}" --on train --json
-same "is what the table says" "$(sed -n 4p "$table" | cut -f 4)" "$(printf %.5f "$(json auc <"$out")")"
+same "is what the table says" "$(sed -n 4p "$table" | cut -f 5)" "$(printf %.5f "$(json auc <"$out")")"
 
 # ---- killed in the middle of a day
 expect_exit 0 "up to the day before" daily --runs "$where/parts" "${days[@]:0:$(($(printf '%s\n' "${days[@]}" | grep -nxF "$killed" | cut -d: -f1) - 1))}"

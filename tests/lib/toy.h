@@ -69,7 +69,7 @@ struct toy_state {
     float *params;
     bool known[TOY_TABLES][TOY_KEYS];
     float *rows[TOY_TABLES];    /* [TOY_KEYS, dim]: of unknown keys the initial row */
-    uint64_t count[TOY_TABLES]; /* occurrences pushed */
+    uint64_t seen[TOY_TABLES][TOY_KEYS]; /* occurrences pushed */
     uint64_t updates;
 };
 void toy_state_make(const struct toy *t, struct toy_state *s);

@@ -165,15 +165,15 @@ static void write_dense(const struct session *s, const char *temp, struct ckpt_f
 static void write_state(const struct session *s, const char *temp, struct ckpt_file_info *info)
 {
     struct error err;
-    struct train_state state = {.step = HOT_STEP, .updates = HOT_UPDATES, .past = {100, 90, 80}};
+    struct train_state state = {.step = HOT_STEP, .updates = HOT_UPDATES, .past = {100, 90, 80},
+                                .n_days = 2, .days = {20, 30}};
     struct train_state_arrays memory;
     size_t n;
     const struct named_array *fit = fit_arrays(s->fit, &n);
     size_t n_rates = s->rates ? s->rates->n_arrays : 0;
     struct named_array *all = mem_array(n + TRAIN_STATE_ARRAYS + n_rates, sizeof *all);
     memcpy(all, fit, n * sizeof *all);
-    train_state_list(&state, &memory, all + n);
-    n += TRAIN_STATE_ARRAYS;
+    n += train_state_list(&state, &memory, all + n);
     if (n_rates) memcpy(all + n, s->rates->arrays, n_rates * sizeof *all);
     check(ckpt_state_write(temp, all, n + n_rates, info, &err), &err);
     mem_free(all);

@@ -23,6 +23,7 @@ void hot_sample_close(struct hot_side_sample *s);
 enum { HOT_ROWS = 40 }; /* rows of every table: row i was seen i + 1 times, last in step i */
 /* The ids are u20 ... u59 in every table; the data has users u0 to u29, items i0 to i16. */
 enum { HOT_FIRST_USER = 20, HOT_DATA_ROWS = 300, HOT_DATA_USERS = 30, HOT_DATA_ITEMS = 17 };
+/* Its run began at step 100 of all, the two before at 20 and 30. */
 enum { HOT_STEP = 50, HOT_UPDATES = 48 };
 /* A checkpoint of that model under dir/name: tensors as initialised with seed 99, slots 0
  * and 1 of them 2 and 3 times their amounts, rows from hot_sample_row, the session's rates. *path:

@@ -79,6 +79,31 @@ static void ids_and_lookups_are_counted(void **state)
     close_plan(&p);
 }
 
+/* A feature that the wide part alone reads is covered by its weights; the tables are those of
+ * the model, in which its embeddings are missing. */
+static void wide_weights_cover(void **state)
+{
+    (void)state;
+    struct planned p;
+    plan(&p, SETS("hot_start.from=x", "model.type=wide_deep",
+                  "model.wide={features: [user, item], only: [user]}"));
+    covers(FEATURE(&p, "user"), HOT_DATA_USERS, 0, HOT_DATA_ROWS, 0);
+    covers(TABLE(&p, "wide/user"), HOT_DATA_USERS, 0, HOT_DATA_ROWS, 0);
+    covers(TABLE(&p, "item"), HOT_DATA_ITEMS, 0, 3 * HOT_DATA_ROWS, 0);
+    covers(TABLE(&p, "wide/item"), HOT_DATA_ITEMS, 0, HOT_DATA_ROWS, 0);
+    assert_int_equal(p.coverage->n_tables, 3);
+    assert_int_equal(p.coverage->rows[0], HOT_ROWS); /* item */
+    close_plan(&p);
+    plan(&p, SETS("hot_start.from=x", "model.type=wide_deep",
+                  "model.wide={features: [user, item], only: [user]}",
+                  "hot_start.rename={table/wide/user: table/user}", "hot_start.resize=cut",
+                  "hot_start.state.sparse=reset"));
+    covers(FEATURE(&p, "user"), HOT_DATA_USERS, FOUND_USERS, HOT_DATA_ROWS, FOUND_USERS * PER_USER);
+    covers(TABLE(&p, "wide/user"), HOT_DATA_USERS, FOUND_USERS, HOT_DATA_ROWS,
+           FOUND_USERS * PER_USER);
+    close_plan(&p);
+}
+
 /* Rows that a filter leaves behind cover nothing; tables that are not loaded neither. */
 static void only_loaded_rows_cover(void **state)
 {
@@ -255,6 +280,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ids_and_lookups_are_counted),
+        cmocka_unit_test(wide_weights_cover),
         cmocka_unit_test(only_loaded_rows_cover),
         cmocka_unit_test(renamed_tables_cover),
         cmocka_unit_test(the_json_is_complete),

@@ -306,6 +306,57 @@ static void rows_are_filtered(void **state)
     stop(&s);
 }
 
+/* A table leaves behind what its last days have not seen, others keep all; the new run's days
+ * are those of the checkpoint and that of its own run. */
+static void unseen_rows_are_evicted(void **state)
+{
+    (void)state;
+    struct started s;
+    float w[4];
+    const size_t kept[] = {0, 10, 20, HOT_ROWS, HOT_ROWS}; /* seen since steps 100, 30, 20 */
+    for (size_t days = 1; days <= 5; days++) {
+        char set[64];
+        snprintf(set, sizeof set, "tables.user.evict.unseen_days=%zu", days);
+        start(&s, SETS(FROM, set));
+        assert_int_equal(n_rows(&s), kept[days - 1] + HOT_ROWS);
+        assert_true(s.state.n_days == 3 && s.state.days[0] == 20 && s.state.days[2] == 100);
+        stop(&s);
+    }
+    start(&s, SETS(FROM, "tables.user.evict.unseen_days=2", "hot_start.rows.max_age=115"));
+    assert_int_equal(n_rows(&s), HOT_ROWS - 35 + HOT_ROWS - 35); /* the stricter one counts */
+    row(&s, 0, hot_sample_key(34), w);
+    assert_true(w[0] == 0.5f);
+    stop(&s);
+}
+
+/* Columns that stand for tasks follow their names; a new task's start fresh. */
+static void columns_of_tasks_follow_names(void **state)
+{
+    (void)state;
+    struct hot_side_sample old;
+    struct started s;
+    float w[4];
+    char *plain = path;
+    hot_sample_open(&dir, SETS("model.type=lr"), NULL, &old);
+    hot_sample_save(&dir, "lr", &old, &path);
+    hot_sample_close(&old);
+    const char *const sets[] = {"tasks={buy: {label: buy}, like: {label: like}, tap: {label: click}}",
+                                "hot_start.rename={task/tap: task/click}", "model.type=lr", FROM,
+                                NULL, NULL};
+    start(&s, sets);
+    row(&s, 0, hot_sample_key(3), w);
+    assert_true(w[0] == 0.5f && w[1] == hot_sample_row(3, 1) && w[2] == hot_sample_row(3, 0));
+    stop(&s);
+    const char *perturbed[] = {sets[0], sets[1], sets[2], FROM,
+                               "hot_start.perturb={\"table/*\": {shrink: 0.5}}", NULL};
+    start(&s, perturbed);
+    row(&s, 0, hot_sample_key(3), w);
+    assert_true(w[0] == 0.5f && w[1] == 0.5f * hot_sample_row(3, 1));
+    stop(&s);
+    mem_free(path);
+    path = plain;
+}
+
 /* shrink and noise change what is loaded, in a way that depends on names and keys alone. */
 static void loaded_values_are_perturbed(void **state)
 {
@@ -619,6 +670,8 @@ int main(void)
         cmocka_unit_test(padding_keeps_the_old_part),
         cmocka_unit_test(new_features_have_no_weight),
         cmocka_unit_test(rows_are_filtered),
+        cmocka_unit_test(unseen_rows_are_evicted),
+        cmocka_unit_test(columns_of_tasks_follow_names),
         cmocka_unit_test(loaded_values_are_perturbed),
         cmocka_unit_test(statistics_are_kept_or_fitted),
         cmocka_unit_test(frozen_parts_thaw),

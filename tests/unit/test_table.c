@@ -58,6 +58,45 @@ static void test_agrees_with_a_plain_map(void **state)
     table_destroy(t);
 }
 
+/* Inserting and removing at random agrees with a plain array of counts: rows of others
+ * stay, whatever is taken out from between them. Rows without weights have 32 bytes. */
+static void test_removal_agrees_with_a_plain_map(void **state)
+{
+    (void)state;
+    enum { SPACE = 700 };
+    const struct table_shape shapes[] = {shape, {.name = "keys", .seed = 1}};
+    for (size_t s = 0; s < 2; s++) {
+        struct table *t = make(&shapes[s]);
+        uint64_t expected[SPACE] = {0};
+        struct rng rng = rng_make(2, RNG_TEST, s);
+        size_t n = 0;
+        for (uint64_t i = 0; i < 100000; i++) {
+            uint64_t x = rng_u64(&rng, i, 0) % SPACE, key = hash_mix(x);
+            struct row *r = find_one(t, key);
+            assert_int_equal(r ? r->count : 0, expected[x]);
+            if (!r) {
+                assert_int_equal(table_insert(t, key, NULL, &r, NULL), ST_OK);
+                r->count = expected[x] = i + 1;
+                n++;
+            } else {
+                table_remove(t, key);
+                expected[x] = 0;
+                n--;
+            }
+            table_remove(t, hash_mix(x + SPACE)); /* never there */
+            assert_int_equal(table_rows(t), n);
+        }
+        for (uint64_t x = 0; x < SPACE; x++) {
+            const struct row *r = find_one(t, hash_mix(x));
+            assert_int_equal(r ? r->count : 0, expected[x]);
+            assert_true(!r || r->key == hash_mix(x));
+        }
+        const char *first = (const char *)table_row(t, 0), *second = (const char *)table_row(t, 1);
+        assert_int_equal(second - first, s ? 32 : 64);
+        table_destroy(t);
+    }
+}
+
 /* Rows never move: a pointer stays good while the table grows. */
 static void test_rows_stay_where_they_are(void **state)
 {
@@ -230,6 +269,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_agrees_with_a_plain_map),
+        cmocka_unit_test(test_removal_agrees_with_a_plain_map),
         cmocka_unit_test(test_rows_stay_where_they_are),
         cmocka_unit_test(test_extreme_keys),
         cmocka_unit_test(test_birth_is_a_function_of_the_key),

@@ -325,7 +325,8 @@ static void test_control_parts_come_back(void **state)
     const struct wire_stats s = {
         .steps = 1, .updates = 2, .rows = 3, .bytes = 4, .busy_s = 1.5};
     wire_begin(&b, WIRE_DENSE_PUT);
-    const struct wire_load l = {.source = "user", .resize = true, .min_count = 3, .min_step = 1,
+    const struct wire_load l = {.source = "user", .resize = true, .n_columns = 2,
+                                .from = {WIRE_FRESH, 1}, .min_count = 3, .min_step = 1,
                                 .shrink = 0.75, .noise = 1e-300};
     wire_put_dense(&b, &d);
     wire_put_load(&b, &l);
@@ -345,6 +346,7 @@ static void test_control_parts_come_back(void **state)
     assert_int_equal(wire_close(&r, NULL), ST_OK);
     assert_string_equal(l2.source, "user");
     assert_true(l2.resize && !l2.keep_state && l2.min_count == 3 && l2.min_step == 1);
+    assert_true(l2.n_columns == 2 && l2.from[0] == WIRE_FRESH && l2.from[1] == 1);
     assert_true(l2.shrink == 0.75 && l2.noise == 1e-300);
     assert_true(d2.past.steps == 7 && d2.past.sparse_updates == 8 && d2.past.dense_updates == 9);
     assert_int_equal(d2.n_slots, 2);

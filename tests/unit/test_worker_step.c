@@ -91,7 +91,8 @@ static void job_open(struct job *j, size_t n_threads, const char *const *sets, s
     for (size_t t = 0; t < schema->n_tables; t++)
         tables[t] = (struct table_spec){schema->table_names[t], j->session->tables->dim[t],
                                         schema->tables[t]->init, schema->tables[t]->optimizer,
-                                        (float)schema->tables[t]->l2};
+                                        (float)schema->tables[t]->l2,
+                                        schema->tables[t]->admit.min_count};
     struct server_spec server = {.n_servers = 1,
                                  .n_workers = 1,
                                  .n_lanes = j->settings->train.lanes,
