@@ -19,6 +19,12 @@ for type in esmm aitm mmoe; do
     check "metrics.jsonl has all of them" grep -q '"like|click":{"auc"' "runs/$type/metrics.jsonl"
     expect_exit 0 "predict" "$MTPS" predict --ckpt "runs/$type" --keep user -o "$type.csv"
     same "a column for every task, then for the later step" "user,click,like,finish,like|click" "$(head -n 1 "$type.csv")"
+    expect_exit 0 "export it" "$MTPS" export --ckpt "runs/$type" -o "b/$type"
+    expect_exit 0 "predict with the bundle" "$MTPS" predict --bundle "b/$type" --keep user -o bundle.csv --json
+    check "gives the same file" cmp "$type.csv" bundle.csv
+    same "and the metrics of training, also of the later step" "$(sed 's/.*"eval"://; s/},"wall_s.*//; s/}*$//' "$type.json")" \
+        "$(sed 's/.*"eval"://; s/}*$//' "$out")"
+    expect_exit 0 "verify-export" "$MTPS" verify-export --ckpt "runs/$type" --bundle "b/$type"
     check "the later step given the one before is their ratio, below 1" \
         awk -F, 'NR > 1 { r = $3 / $2; if (r > 0.999999) r = 0.999999; d = $5 - r; bad += d * d > 1e-10 || $5 >= 1 } END { exit bad || NR < 1001 }' "$type.csv"
 done
