@@ -8,10 +8,12 @@
 
 #include "cli/predict_bundle.h"
 #include "cli/scoring.h"
+#include "cli/verify_onnx.h"
 #include "common/base/mem.h"
 #include "worker/predictor.h"
 
 enum { EXIT_BEYOND = 1 }; /* beyond the promise: no failure of the program */
+#define ONNX_PROMISE 1e-5
 
 struct args {
     struct scoring_args scoring;
@@ -34,6 +36,10 @@ struct verifying {
     float *want, *again; /* [SCORE_ROWS_BLOCK, n_tasks] */
     size_t n_tasks;
     struct difference *library; /* [n_tasks] */
+    struct verify_onnx *onnx;   /* NULL: not compared, `why` */
+    double *by_onnx;            /* [n_tasks] largest differences */
+    uint64_t onnx_rows;
+    char why[256];
     uint64_t rows;
     const char *path; /* of the trainer's scores */
 };
@@ -73,7 +79,8 @@ static const struct argp argp = {
     options, parse, NULL,
     "Score the rows of data.eval with the checkpoint and with the inference library, in batches of many sizes, and print "
     "the largest difference for each task. Exits 1 when it is larger than the bundle promises: 0 for f32 rows, 1e-6 when rows are projected; bundles "
-    "with rounded or left-out rows promise nothing.",
+    "with rounded or left-out rows promise nothing. Where python3 (or what MTPS_PYTHON names) has onnxruntime, its scores of "
+    "the model as ONNX are compared too, within 1e-5.",
     children, NULL, NULL};
 
 /* ---- the trainer ---- */
@@ -114,12 +121,9 @@ static enum status next_line(struct verifying *v, float *want, struct error *err
 static void compare(struct verifying *v, const float *got, const float *want)
 {
     for (size_t k = 0; k < v->n_tasks; k++) {
-        if (got[k] == want[k] || (isnan(got[k]) && isnan(want[k]))) continue;
-        double d = fabs((double)got[k] - (double)want[k]);
-        /* Probabilities are at most 1; numbers are compared by their size. */
-        if (fabs((double)want[k]) > 1) d /= fabs((double)want[k]);
+        double d = verify_difference(got[k], want[k]);
         struct difference *x = &v->library[k];
-        if (isnan(d)) d = INFINITY;
+        if (d == 0) continue;
         if (d > x->most) x->most = d;
         x->n_different++;
     }
@@ -145,6 +149,8 @@ static enum status take_block(void *arg, const struct scored_block *b, struct er
     for (size_t i = 0; i < b->n; i++) {
         TRY(next_line(v, v->want, err));
         compare(v, v->again + i * v->n_tasks, v->want);
+        if (v->onnx)
+            TRY(verify_onnx_add(v->onnx, v->scorer, b->values + i * mtps_n_inputs(v->model), v->want, err));
         /* The block's own scores went through in other batches. */
         if (memcmp(b->scores + i * v->n_tasks, v->again + i * v->n_tasks, v->n_tasks * sizeof(float)) != 0)
             return error_set(err, ST_INTERNAL, "row %llu: its scores depend on the batch",
@@ -161,20 +167,23 @@ static enum status open_verifying(struct verifying *v, struct mtps_model *model,
     v->want = mem_array(v->n_tasks, sizeof *v->want);
     v->again = mem_array(SCORE_ROWS_BLOCK * v->n_tasks, sizeof *v->again);
     v->library = mem_zeroed(v->n_tasks, sizeof *v->library);
-    if (!v->want || !v->again || !v->library) return mem_error(err, "scores", v->n_tasks);
+    v->by_onnx = mem_zeroed(v->n_tasks, sizeof *v->by_onnx);
+    if (!v->want || !v->again || !v->library || !v->by_onnx) return mem_error(err, "scores", v->n_tasks);
     struct mtps_error api;
     if (mtps_scorer_create(model, &v->scorer, &api) != MTPS_OK) return error_set(err, ST_NOMEM, "%s", api.text);
     v->trainer = fopen(path, "re");
     if (!v->trainer || getline(&v->line, &v->line_room, v->trainer) < 0)
         return error_set(err, ST_IO, "%s: cannot read it", path);
-    return ST_OK;
+    return verify_onnx_open(model, &v->onnx, v->why, err);
 }
 
 static void close_verifying(struct verifying *v)
 {
     if (v->trainer) fclose(v->trainer);
     free(v->line);
+    verify_onnx_close(v->onnx);
     mtps_scorer_destroy(v->scorer);
+    mem_free(v->by_onnx);
     mem_free(v->want);
     mem_free(v->again);
     mem_free(v->library);
@@ -208,11 +217,19 @@ static double promise_of(const struct args *a, const struct mtps_model *model)
     return model->info.projected ? 1e-6 : 0;
 }
 
+/* A graph adds up in other orders: it is promised less. */
+static bool onnx_is_kept(const struct verifying *v, double promise)
+{
+    bool kept = true;
+    for (size_t k = 0; k < v->n_tasks; k++) kept &= v->by_onnx[k] <= fmax(promise, ONNX_PROMISE);
+    return kept || promise < 0;
+}
+
 static bool is_kept(const struct verifying *v, double promise)
 {
     bool kept = true;
     for (size_t k = 0; k < v->n_tasks; k++) kept &= promise < 0 || v->library[k].most <= promise;
-    return kept;
+    return kept && onnx_is_kept(v, promise);
 }
 
 static void print_text(const struct verifying *v, double promise)
@@ -221,6 +238,13 @@ static void print_text(const struct verifying *v, double promise)
     for (size_t k = 0; k < v->n_tasks; k++)
         printf("%-13s %.3g in %llu rows%s\n", mtps_task(v->model, k)->name, v->library[k].most,
                (unsigned long long)v->library[k].n_different, v->library[k].n_different ? "" : ": the same bits");
+    if (*v->why)
+        printf("ONNX Runtime is not compared: %s\n", v->why);
+    else
+        printf("of ONNX Runtime's, in the %llu rows whose ids all have rows (at most %g is promised)\n",
+               (unsigned long long)v->onnx_rows, ONNX_PROMISE);
+    for (size_t k = 0; k < v->n_tasks && !*v->why; k++)
+        printf("%-13s %.3g\n", mtps_task(v->model, k)->name, v->by_onnx[k]);
     if (promise < 0)
         puts("nothing is promised: rows are rounded or left out");
     else
@@ -236,6 +260,10 @@ static void print_json(const struct verifying *v, double promise)
                                       (json_int_t)v->library[k].n_different));
     json_t *doc = json_pack("{s:I, s:b, s:o}", "rows", (json_int_t)v->rows, "ok", is_kept(v, promise), "tasks", tasks);
     if (promise >= 0) json_object_set_new(doc, "promise", json_real(promise));
+    if (*v->why) json_object_set_new(doc, "onnx_skipped", json_string(v->why));
+    if (!*v->why) json_object_set_new(doc, "onnx_rows", json_integer((json_int_t)v->onnx_rows));
+    for (size_t k = 0; k < v->n_tasks && !*v->why; k++)
+        json_object_set_new(json_object_get(tasks, mtps_task(v->model, k)->name), "onnx", json_real(v->by_onnx[k]));
     json_dumpf(doc, stdout, JSON_COMPACT | JSON_REAL_PRECISION(12));
     putchar('\n');
     json_decref(doc);
@@ -248,6 +276,7 @@ static enum status verify(struct args *a, struct mtps_model *model, const struct
     double promise = promise_of(a, model);
     enum status st = open_verifying(&v, model, path, err);
     if (st == ST_OK) st = score_with_library(&v, s, err);
+    if (st == ST_OK && v.onnx) st = verify_onnx_run(v.onnx, v.by_onnx, &v.onnx_rows, v.why, err);
     if (st == ST_OK && a->scoring.common.json) print_json(&v, promise);
     if (st == ST_OK && !a->scoring.common.json) print_text(&v, promise);
     *kept = st != ST_OK || is_kept(&v, promise);

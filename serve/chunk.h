@@ -51,6 +51,15 @@ struct mtps_scorer {
     float *logits; /* [CHUNK_ROWS, n_tasks] */
 };
 
+/* What a feature is made of on a row: keys of ids and levels (n 0: none), or numbers[width]
+ * before transforms (NaN = missing); the other is NULL. */
+typedef void chunk_see(void *arg, size_t feature, const uint64_t *keys, size_t n,
+                       const float *numbers);
+/* Shows every feature, and durations[n_tasks], of a row of raw values; the chunk stays as it
+ * is. ST_DATA says what does not fit. */
+enum status chunk_see_values(struct mtps_scorer *s, const struct mtps_value *values, chunk_see *see,
+                             void *arg, float *durations, struct error *err) MUST_USE;
+
 /* Row n_rows of the chunk from raw values or from row `row` of a batch of keys; n_rows
  * is counted up when it is well. ST_DATA says what does not fit. */
 enum status chunk_add_values(struct mtps_scorer *s, const struct mtps_value *values,

@@ -282,6 +282,48 @@ enum status chunk_add_values(struct mtps_scorer *s, const struct mtps_value *val
     return end_row(s, add_row(s, values, err));
 }
 
+/* ---- showing ---- */
+
+static enum status see_feature(struct mtps_scorer *s, size_t i, chunk_see *see, void *arg, struct error *err)
+{
+    const struct schema *schema = s->model->schema;
+    uint64_t key;
+    bool present;
+    switch (schema->plan->features[i].store) {
+    case STORE_SINGLE:
+        TRY(feature_id(schema, i, s->fields, s->scratch, &key, err));
+        see(arg, i, &key, 1, NULL);
+        break;
+    case STORE_MULTI:
+        TRY(feature_ids(schema, i, s->fields, s->scratch, &s->list, err));
+        see(arg, i, s->list.v, s->list.n, NULL);
+        break;
+    case STORE_ONE_HOT:
+        TRY(feature_level(schema, i, s->fields, s->scratch, &key, &present, err));
+        see(arg, i, &key, present, NULL);
+        break;
+    case STORE_NUMBER:
+        TRY(feature_numbers(schema, i, s->fields, s->scratch, s->numbers, err));
+        see(arg, i, NULL, 0, s->numbers);
+        break;
+    }
+    return ST_OK;
+}
+
+enum status chunk_see_values(struct mtps_scorer *s, const struct mtps_value *values, chunk_see *see,
+                             void *arg, float *durations, struct error *err)
+{
+    const struct mtps_model *m = s->model;
+    TRY(fill_fields(s, values, err));
+    for (size_t i = 0; i < m->schema->n_features; i++) TRY(see_feature(s, i, see, arg, err));
+    for (size_t k = 0; k < m->settings->n_tasks; k++) {
+        durations[k] = 0;
+        if (m->settings->tasks[k].loss == LOSS_COMPLETION)
+            TRY(feature_duration(m->schema, k, s->fields, s->scratch, &durations[k], err));
+    }
+    return ST_OK;
+}
+
 /* ---- keys ---- */
 
 static enum status copy_keys(struct mtps_scorer *s, size_t feature, const struct mtps_column *c,

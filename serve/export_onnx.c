@@ -54,9 +54,10 @@ static enum status write_model(const struct export *e, struct mtps_model *m, con
     int length = snprintf(path, sizeof path, "%s/model.onnx", folder);
     if (length < 0 || (size_t)length >= sizeof path)
         return error_set(err, ST_CANTCREATE, "%s: the path is too long", folder);
-    TRY(onnx_write(m, &opt, &bytes, &n, err));
+    enum status st = onnx_write(m, &opt, &bytes, &n, err);
+    if (st != ST_OK) return error_wrap(err, st, "--to onnx");
     out->bytes = n;
-    enum status st = file_write_atomic(path, bytes, n, err);
+    st = file_write_atomic(path, bytes, n, err);
     mem_free(bytes);
     if (st == ST_OK && !opt.tables) st = write_tables(e, m, folder, err);
     return st;

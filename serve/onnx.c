@@ -231,12 +231,12 @@ static enum status check(const struct mtps_model *m, struct error *err)
                        : net->n_ops > 0              ? net->ops[0].text
                                                      : NULL;
     if (what) {
-        error_set(err, ST_USAGE, "--to onnx: %s cannot be written as ONNX", what);
+        error_set(err, ST_USAGE, "%s cannot be written as ONNX", what);
         return error_hint(err, ST_USAGE, "export a bundle, or a model without it");
     }
     for (size_t t = 0; t < m->kinds->n; t++)
         if (m->tables[t].type != SECTION_F32)
-            return error_set(err, ST_USAGE, "--to onnx: rows are f32, not %s", section_type_name(m->tables[t].type));
+            return error_set(err, ST_USAGE, "rows are f32, not %s", section_type_name(m->tables[t].type));
     return ST_OK;
 }
 

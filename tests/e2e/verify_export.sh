@@ -2,6 +2,7 @@
 # verify-export: what the library scores against what the trainer scores, and what it says
 # when they differ.
 . "${TOP:?}/tests/e2e/lib.sh"
+real_python=${MTPS_PYTHON:-python3}
 small_data
 "$MTPS" train -c small.yaml >/dev/null 2>&1
 "$MTPS" train -c small.yaml --set train.epochs=2 --run-dir runs/longer >/dev/null 2>&1
@@ -27,6 +28,33 @@ check "but the difference is shown" grep -qE '^click +0\.0' "$out"
 expect_exit 1 "unless it is asked for" "$MTPS" verify-export --ckpt runs/small --bundle b/int8 --tolerance 1e-7
 expect_exit 0 "with a tolerance that holds" "$MTPS" verify-export --ckpt runs/small --bundle b/int8 --tolerance 0.05
 expect_exit 0 "left-out rows promise nothing" "$MTPS" verify-export --ckpt runs/small --bundle b/some
+
+# ---- ONNX Runtime beside them
+export MTPS_PYTHON=/nowhere/python
+expect_exit 0 "without a Python" "$MTPS" verify-export --ckpt runs/small --bundle b/f32
+check "it is said that ONNX Runtime is not compared" grep -q '^ONNX Runtime is not compared: /nowhere/python' "$out"
+expect_exit 0 "as JSON" "$MTPS" verify-export --ckpt runs/small --bundle b/int8 --json
+check "rounded rows are not written as ONNX" grep -q '"onnx_skipped":"rows are f32, not i8"' "$out"
+cat >python <<'SH'
+#!/bin/sh
+# python -c SCRIPT FOLDER ROWS: scores of 0 for three tasks
+head -c $(($4 * 12)) /dev/zero >"$3/out"
+SH
+chmod +x python
+export MTPS_PYTHON=$PWD/python
+expect_exit 1 "other scores of ONNX Runtime" "$MTPS" verify-export --ckpt runs/small --bundle b/f32
+check "are not well" grep -q '^NOT WELL' "$out"
+printf '#!/bin/sh\nexit 1\n' >python
+expect_error 70 'ONNX Runtime failed' "a script that fails" "$MTPS" verify-export --ckpt runs/small --bundle b/f32
+check "no temporary folder stays" bash -c "! ls -d '${TMPDIR:-/tmp}'/mtps-onnx-* 2>/dev/null | grep -q ."
+export MTPS_PYTHON=$real_python
+if "$MTPS_PYTHON" -c 'import numpy, onnxruntime' 2>/dev/null; then
+    expect_exit 0 "with ONNX Runtime" "$MTPS" verify-export --ckpt runs/small --bundle b/f32 --json
+    check "most rows are compared" test "$(json onnx_rows <"$out")" -gt 500
+    check "within 1e-5, but not with the same bits" bash -c "grep -oE '\"onnx\":[0-9.e-]+' '$out' | awk -F: '\$2 > 1e-5 { bad = 1 } \$2 > 0 { some = 1 } END { exit bad || !some }'"
+else
+    echo "      (no Python with onnxruntime: its scores are not compared)"
+fi
 
 expect_error 64 '\-\-bundle is missing' "no bundle" "$MTPS" verify-export --ckpt runs/small
 expect_error 64 '\-\-ckpt is missing' "no checkpoint" "$MTPS" verify-export --bundle b/f32
