@@ -9,7 +9,7 @@
  * last;
  *   3. a place in plan.c that calls it, and its equation in reference.c's architecture;
  *   4. tests: golden tensors (tests/golden/generate.py), finite differences
- *      (test_model_gradient.c), a row's bits (test_infer.c).
+ *      (test_model_gradient.c, test_option_gradient.c), a row's bits (test_infer.c).
  *
  * Rules for forward and backward: at most chunk->max rows, chunk->n of them; never
  * allocate; sums in one fixed order; with PRODUCT_CHAIN (inference) a row's bits depend

@@ -1,7 +1,7 @@
 /* The forward pass once more, with plain loops in double, from the equations and
  * the logical tensors by name: it knows nothing of blocks, buffers or padding. */
 #include <math.h>
-#include <stdio.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,6 +21,32 @@ struct ref {
     size_t *last;        /* tensor found last: they are asked for nearly in order */
     const uint64_t *key; /* of this row's dropout; NULL: none */
 };
+
+/* printf of %s and %zu. Names are made for every row and layer, and printf would take most
+ * of the time of a test (a library that extends it, as Fortran's does, makes it slow). */
+static void PRINTF_LIKE(2, 3) print_name(char out[NAME], const char *format, ...)
+{
+    char *const end = out + NAME - 1;
+    va_list args;
+    va_start(args, format);
+    for (const char *f = format; *f != '\0' && out < end; f++) {
+        char digits[24], *word = digits + sizeof digits - 1;
+        *word = '\0';
+        if (f[0] != '%') {
+            *--word = *f;
+        } else if (*++f == 's') {
+            word = va_arg(args, char *);
+        } else {
+            f++; /* zu */
+            size_t n = va_arg(args, size_t);
+            do *--word = (char)('0' + n % 10);
+            while ((n /= 10) > 0);
+        }
+        while (*word != '\0' && out < end) *out++ = *word++;
+    }
+    va_end(args);
+    *out = '\0';
+}
 
 /* Memory of a test's reference: running out of it ends the test. */
 static double *take(size_t n)
@@ -66,16 +92,16 @@ static size_t layer(const struct ref *r, const char *unit, size_t index, const d
     bool of_x = in == r->x || (r->m->n_parts > 1 && in == part_of_x(r, SIDE_ITEM));
     for (size_t f = 0; f < r->m->n_inputs && of_x; f++) {
         if (r->m->inputs[f].direct || in != part_of_x(r, r->m->part[f])) continue;
-        snprintf(name, sizeof name, "%s/layer%zu/w/%s", unit, index,
+        print_name(name, "%s/layer%zu/w/%s", unit, index,
                  r->m->inputs[f].name);
         const struct model_tensor *t = find(r, name);
         multiply(r, t, in + r->m->x_offset[f], out);
     }
     if (!of_x) {
-        snprintf(name, sizeof name, "%s/layer%zu/w", unit, index);
+        print_name(name, "%s/layer%zu/w", unit, index);
         multiply(r, find(r, name), in, out);
     }
-    snprintf(name, sizeof name, "%s/layer%zu/b", unit, index);
+    print_name(name, "%s/layer%zu/b", unit, index);
     const struct model_tensor *b = find(r, name);
     for (size_t j = 0; j < b->cols; j++) out[j] += (double)r->params[b->offset + j];
     return b->cols;
@@ -87,9 +113,9 @@ static void norm(const struct ref *r, const char *unit, size_t index, size_t n,
 {
     char name[NAME];
     double mean = 0, variance = 0;
-    snprintf(name, sizeof name, "%s/layer%zu/norm/gain", unit, index);
+    print_name(name, "%s/layer%zu/norm/gain", unit, index);
     const float *gain = r->params + find(r, name)->offset;
-    snprintf(name, sizeof name, "%s/layer%zu/norm/bias", unit, index);
+    print_name(name, "%s/layer%zu/norm/bias", unit, index);
     const float *bias = r->params + find(r, name)->offset;
     for (size_t j = 0; j < n; j++) mean += out[j] / (double)n;
     for (size_t j = 0; j < n; j++)
@@ -143,7 +169,7 @@ static void add_experts(const struct ref *r, size_t level, const char *group, si
 {
     char name[NAME];
     for (size_t i = 0; i < n; i++) {
-        snprintf(name, sizeof name, "expert/level%zu/%s/%zu", level, group, i);
+        print_name(name, "expert/level%zu/%s/%zu", level, group, i);
         stack(r, name, &r->m->cfg.experts, false, in, e->f + e->n++ * e->width);
     }
 }
@@ -155,7 +181,7 @@ static void mixture(const struct ref *r, size_t level, const char *who,
 {
     char name[NAME];
     double *g = take(r->width), sum = 0, most;
-    snprintf(name, sizeof name, "gate/level%zu/%s", level, who);
+    print_name(name, "gate/level%zu/%s", level, who);
     stack(r, name, gate, true, in, g);
     most = g[0];
     for (size_t i = 1; i < e->n; i++) most = g[i] > most ? g[i] : most;
@@ -171,7 +197,7 @@ static double tower(const struct ref *r, size_t k, const double *in)
 {
     char name[NAME];
     double *t = take(r->width), z;
-    snprintf(name, sizeof name, "tower/%s", r->m->tasks[k].name);
+    print_name(name, "tower/%s", r->m->tasks[k].name);
     stack(r, name, &r->m->tasks[k].tower, true, in, t);
     z = t[0];
     mem_free(t);
@@ -257,7 +283,7 @@ static void separate(const struct ref *r, const char *prefix, const struct mlp_c
     char name[NAME];
     double *t = take(r->width);
     for (size_t k = 0; k < r->m->n_tasks; k++) {
-        snprintf(name, sizeof name, "%s/%s", prefix, r->m->tasks[k].name);
+        print_name(name, "%s/%s", prefix, r->m->tasks[k].name);
         stack(r, name, mlp, true, r->x, t);
         z[k] = t[0];
     }
@@ -275,7 +301,7 @@ static void side(const struct ref *r, const char *name, size_t part,
     double *h = take(r->width), *v = take(r->width);
     if (hidden.layers.n > 0) stack(r, name, &hidden, false, x, h);
     for (size_t k = 0; k < r->m->n_tasks; k++) {
-        snprintf(unit, sizeof unit, "%s/%s", name, r->m->tasks[k].name);
+        print_name(unit, "%s/%s", name, r->m->tasks[k].name);
         stack(r, unit, &none, true, hidden.layers.n > 0 ? h : x, v);
         memcpy(vectors + k * width, v, width * sizeof *v);
     }
@@ -302,7 +328,7 @@ static void field_vector(const struct ref *r, size_t f, double *out)
     char name[NAME];
     const struct model_input *in = &r->m->inputs[f];
     const double *x = r->x0 + r->m->x_offset[f];
-    snprintf(name, sizeof name, "vector/%s", in->name);
+    print_name(name, "vector/%s", in->name);
     if (in->kind != INPUT_ID)
         multiply(r, find(r, name), x, out);
     else
@@ -320,7 +346,7 @@ static void pairs(const struct ref *r, double *z)
     for (size_t f = 0; f < m->n_inputs; f++)
         if (!m->inputs[f].direct) field_vector(r, f, v + f * d);
     for (size_t k = 0; k < m->n_tasks; k++) {
-        snprintf(name, sizeof name, "fm/%s/w", m->tasks[k].name);
+        print_name(name, "fm/%s/w", m->tasks[k].name);
         const struct model_tensor *h = m->n_tasks > 1 ? find(r, name) : NULL;
         for (size_t a = 0; a < m->n_inputs; a++)
             for (size_t b = a + 1; b < m->n_inputs; b++)
@@ -335,7 +361,7 @@ static void fm(const struct ref *r, double *z)
 {
     char name[NAME];
     for (size_t k = 0; k < r->m->n_tasks; k++) {
-        snprintf(name, sizeof name, "fm/%s/b", r->m->tasks[k].name);
+        print_name(name, "fm/%s/b", r->m->tasks[k].name);
         z[k] = (double)r->params[find(r, name)->offset];
     }
     pairs(r, z);
@@ -373,14 +399,14 @@ static void aitm(const struct ref *r, double *z)
     if (!none) stack(r, "bottom", &m->cfg.bottom, false, r->x, s);
     for (size_t k = 0; k < K; k++) {
         double *to = memory + k * r->width;
-        snprintf(name, sizeof name, "tower/%s", m->tasks[k].name);
+        print_name(name, "tower/%s", m->tasks[k].name);
         stack(r, name, &m->tasks[k].tower, false, none ? r->x : s, to);
         g[k] = to;
         told[k] = memory + (K + k) * r->width;
     }
     op_transfer.reference(m, op_of(m, &op_transfer), r->params, g, told);
     for (size_t k = 0; k < K; k++) {
-        snprintf(name, sizeof name, "head/%s", m->tasks[k].name);
+        print_name(name, "head/%s", m->tasks[k].name);
         stack(r, name, &linear, true, told[k], t);
         z[k] = t[0];
     }
@@ -465,7 +491,7 @@ static void add_direct(const struct ref *ref, const struct model_input *in,
     const char *feature = strncmp(in->name, "wide/", 5) == 0 ? in->name + 5 : in->name;
     if (in->kind == INPUT_ID) add_pooled(in, b, rows, r, z);
     for (size_t k = 0; k < ref->m->n_tasks && in->kind != INPUT_ID; k++) {
-        snprintf(name, sizeof name, "wide/%s/w/%s", ref->m->tasks[k].name, feature);
+        print_name(name, "wide/%s/w/%s", ref->m->tasks[k].name, feature);
         const struct model_tensor *t = find(ref, name);
         for (size_t j = 0; j < in->width; j++) {
             double x = in->kind == INPUT_ONE_HOT
@@ -498,7 +524,7 @@ static void attention(const struct ref *ref, const struct attention *a,
     struct mlp_cfg mlp = {.layers = {widths, a->n_layers - 1},
                           .activation = a->activation};
     for (size_t i = 0; i + 1 < a->n_layers; i++) widths[i] = a->layers[i].out;
-    snprintf(name, sizeof name, "attention/%s", a->name);
+    print_name(name, "attention/%s", a->name);
     const float *q = row_of(&a->target, b, rows, r);
     double *x = take(4 * dim), *weight = take(ref->width);
     for (size_t o = off ? off[r] : r; o < (off ? off[r + 1] : r + 1); o++) {

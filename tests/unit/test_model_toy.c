@@ -286,7 +286,8 @@ static void make_spec(struct toy *t)
     if (c->n_funnel > 0) memcpy(m.steps.v, c->funnel, c->n_funnel * sizeof(size_t));
     if (c->own_gate_act) m.gates.activation = c->gate_act;
     for (size_t k = 0; k < c->n_tasks; k++) {
-        snprintf(t->names[k], sizeof t->names[k], "task%zu", k);
+        snprintf(t->names[k], sizeof t->names[k], "task%zu",
+                 c->reverse_tasks ? c->n_tasks - 1 - k : k);
         t->tasks[k] = (struct model_task){.name = t->names[k],
                                           .loss = c->loss,
                                           .huber_delta = 0.7,
@@ -387,41 +388,55 @@ bool toy_step(struct toy *t)
                       t->grad, t->row_grad, t->loss);
 }
 
-/* Of a label with this loss, s the task's log variance. */
-static double cost(const struct toy *t, size_t k, double loss)
+/* Weight of row r's label of task k in the loss, 0 where there is none. */
+static double label_weight(const struct toy *t, size_t r, size_t k)
+{
+    size_t at = r * t->cfg.n_tasks + k;
+    if (isnan(t->batch.labels[at])) return 0;
+    return t->scale[k] * (double)t->batch.weights[at];
+}
+
+/* Of row r, where task k has a label. */
+static double row_loss(const struct toy *t, size_t r, size_t k, const double *z)
+{
+    const struct model_task *task = &t->tasks[k];
+    size_t at = r * t->cfg.n_tasks + k;
+    double unused, duration = t->batch.durations ? (double)t->batch.durations[at] : 0;
+    double y = target_of_label(task->loss, (double)t->batch.labels[at], duration);
+    double loss = loss_value(task->loss, task->huber_delta, z[at], y, &unused);
+    for (size_t i = 1; i < t->cfg.n_funnel && t->cfg.type == MODEL_AITM; i++)
+        if (t->cfg.funnel[i] == k)
+            loss += t->spec.cfg.aitm_constraint *
+                    loss_constraint_value(z[at], z[at - k + t->cfg.funnel[i - 1]], &unused,
+                                          &unused);
+    return loss;
+}
+
+/* Of a task with this loss, s its log variance. */
+static double task_cost(const struct toy *t, size_t k, double loss, double labels)
 {
     if (t->cfg.balance.kind != BALANCE_UNCERTAINTY) return loss;
     char name[64];
     snprintf(name, sizeof name, "balance/%s/log_variance", t->names[k]);
     double s = (double)t->params[toy_tensor(t, name)->offset];
     bool gaussian = t->tasks[k].loss == LOSS_MSE || t->tasks[k].loss == LOSS_LOG_MSE;
-    return (gaussian ? 0.5 : 1) * exp(-s) * loss + s / 2;
+    return (gaussian ? 0.5 : 1) * exp(-s) * loss + s / 2 * labels;
 }
 
 double toy_reference_loss(struct toy *t)
 {
     size_t B = t->batch.n_rows, K = t->cfg.n_tasks;
-    double *z = mem_array(B * K, sizeof *z), total = 0, unused;
+    double *z = mem_array(B * K, sizeof *z), total = 0;
     reference_logits(t->model, t->params, &t->batch, &t->rows, true, z);
-    for (size_t i = 0; i < B * K; i++) {
-        const struct model_task *task = &t->tasks[i % K];
-        double y = (double)t->batch.labels[i];
-        if (isnan(y)) continue;
-        y = target_of_label(task->loss, y,
-                            t->batch.durations ? (double)t->batch.durations[i] : 0);
-        total += task->weight * t->scale[i % K] * (double)t->batch.weights[i] *
-                 cost(t, i % K,
-                      loss_value(task->loss, task->huber_delta, z[i], y, &unused));
-    }
-    for (size_t r = 0; r < B && t->cfg.type == MODEL_AITM; r++)
-        for (size_t i = 1; i < t->cfg.n_funnel; i++) {
-            size_t k = t->cfg.funnel[i], at = r * K + k;
-            if (isnan(t->batch.labels[at])) continue;
-            total += t->tasks[k].weight * t->scale[k] * (double)t->batch.weights[at] *
-                     t->spec.cfg.aitm_constraint *
-                     loss_constraint_value(z[at], z[r * K + t->cfg.funnel[i - 1]], &unused,
-                                           &unused);
+    for (size_t k = 0; k < K; k++) {
+        double loss = 0, labels = 0;
+        for (size_t r = 0; r < B; r++) {
+            double weight = label_weight(t, r, k);
+            labels += weight;
+            if (weight != 0) loss += weight * row_loss(t, r, k, z);
         }
+        total += t->tasks[k].weight * task_cost(t, k, loss, labels);
+    }
     mem_free(z);
     return total;
 }
@@ -433,6 +448,30 @@ const struct model_tensor *toy_tensor(const struct toy *t, const char *name)
     for (size_t i = 0; i < n; i++)
         if (strcmp(list[i].name, name) == 0) return &list[i];
     return NULL;
+}
+
+const struct model_tensor *toy_need(const struct toy *t, const char *name)
+{
+    const struct model_tensor *x = toy_tensor(t, name);
+    if (x == NULL) fail_msg("no tensor %s", name);
+    return x;
+}
+
+float *toy_at(const struct toy *t, const struct model_tensor *x, size_t r, size_t c)
+{
+    return &t->params[x->offset + r * x->stride + c];
+}
+
+void toy_logits(const struct toy *t, float *out)
+{
+    struct infer *f;
+    struct infer_work *w;
+    struct error err;
+    assert_int_equal(infer_create(t->model, t->params, &f, &err), ST_OK);
+    assert_int_equal(infer_work_create(f, t->batch.n_rows, &w, &err), ST_OK);
+    infer_forward(f, &t->batch, &t->rows, w, out);
+    infer_work_destroy(w);
+    infer_destroy(f);
 }
 
 /* ---- parts ---- */

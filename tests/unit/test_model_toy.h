@@ -32,6 +32,7 @@ struct toy_cfg {
     enum model_type type;
     size_t n_rows, n_tasks, n_inputs; /* n_inputs 0 = all */
     size_t rotate;                    /* the config names the inputs from this one on */
+    bool reverse_tasks;               /* and the last task first */
     size_t count, own, shared, levels;
     size_t bottom[TOY_SIZES], experts[TOY_SIZES], gates[TOY_SIZES],
         towers[TOY_SIZES]; /* 0 ends */
@@ -89,8 +90,13 @@ bool toy_step(struct toy *t);
 /* What the toy's gradients are those of, from the reference forward, in double: the
  * task-weighted sum of losses, with balance uncertainty of the labels' costs. */
 double toy_reference_loss(struct toy *t);
-/* The tensor of that name, or NULL. */
+/* The tensor of that name, or NULL; toy_need: or the test fails. */
 const struct model_tensor *toy_tensor(const struct toy *t, const char *name);
+const struct model_tensor *toy_need(const struct toy *t, const char *name);
+/* A float of a tensor among the parameters. */
+float *toy_at(const struct toy *t, const struct model_tensor *x, size_t r, size_t c);
+/* The batch's logits by the inference forward: out[n_rows, n_tasks]. */
+void toy_logits(const struct toy *t, float *out);
 
 /* A copy of rows [first, first + n) of the toy's batch as a batch of its own, with
  * its own distinct keys; sub_rows shares the toy's tables. */
