@@ -32,8 +32,8 @@ verdict() { # ok?, sentence, detail...
     echo "FAIL  $2"
     shift 2
     printf '      %s\n' "$@"
-    sed 's/^/      out: /' "$out" 2>/dev/null | tail -n 5
-    sed 's/^/      err: /' "$err" 2>/dev/null | tail -n 15
+    sed 's/^/      out: /' "$out" 2>/dev/null | tail -n 5 || true
+    sed 's/^/      err: /' "$err" 2>/dev/null | tail -n 15 || true
 }
 
 # Run a command with its output in $out and $err; gives the exit code in $code.
