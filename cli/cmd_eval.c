@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/scoring.h"
+#include "common/base/log.h"
 #include "common/base/mem.h"
 #include "data/expr.h"
 #include "worker/evaluator.h"
@@ -99,7 +100,8 @@ static void print_text(const struct settings *s, const struct metric_result *res
 }
 
 static void print_json(const struct settings *s, uint64_t rows, const struct metric_result *results,
-                       bool by, const struct slice *slices, size_t n)
+                       const struct health_result *health, bool by, const struct slice *slices,
+                       size_t n)
 {
     json_t *doc = json_pack("{s:I, s:o}", "rows", (json_int_t)rows, "eval", tasks_json(s, results));
     json_t *values = json_object();
@@ -107,6 +109,9 @@ static void print_json(const struct settings *s, uint64_t rows, const struct met
         json_object_set_new(values, slices[i].value, tasks_json(s, slices[i].results));
     if (by) json_object_set(doc, "by", values);
     json_decref(values);
+    json_t *found = json_object();
+    report_health_json(s, health, found);
+    json_object_set_new(doc, "health", found);
     json_dumpf(doc, stdout, JSON_COMPACT | JSON_REAL_PRECISION(12));
     putchar('\n');
     json_decref(doc);
@@ -118,6 +123,22 @@ static struct dataset *data_of(const struct args *a, const struct session *s)
     return a->on->use == SESSION_TRAIN ? s->train : s->eval;
 }
 
+static enum status print(const struct args *a, const struct job *j, uint64_t rows,
+                         const struct metric_result *results, struct health *health,
+                         const struct slice *slices, size_t n, struct error *err)
+{
+    struct health_result found;
+    char text[512];
+    TRY(health_finalize(health, &found, err));
+    report_health_line(j->settings, &found, text, sizeof text);
+    if (*text) log_line(LOG_INFO, a->on->name, "%s", text);
+    if (a->scoring.common.json)
+        print_json(j->settings, rows, results, &found, a->by != NULL, slices, n);
+    else
+        print_text(j->settings, results, slices, n);
+    return ST_OK;
+}
+
 static enum status measure(const struct args *a, struct job *j, const struct text_cfg *by,
                            struct error *err)
 {
@@ -127,15 +148,16 @@ static enum status measure(const struct args *a, struct job *j, const struct tex
                                  .data = data_of(a, j->session),
                                  .client = j->client,
                                  .crew = &j->crew,
-                                 .threads = j->threads};
+                                 .threads = j->threads},
+                       watched = scorer;
     struct slice *slices = NULL;
     size_t n = 0;
-    enum status st = evaluate(&scorer, results, err);
+    enum status st = health_create(j->session->model, &watched.health, err);
+    if (st == ST_OK) st = evaluate(&watched, results, err);
     if (st == ST_OK && by) st = evaluate_slices(&scorer, by, &slices, &n, err);
-    if (st == ST_OK && j->leader && a->scoring.common.json)
-        print_json(j->settings, dataset_rows(scorer.data), results, by != NULL, slices, n);
-    else if (st == ST_OK && j->leader)
-        print_text(j->settings, results, slices, n);
+    if (st == ST_OK && j->leader)
+        st = print(a, j, dataset_rows(scorer.data), results, watched.health, slices, n, err);
+    health_destroy(watched.health);
     slices_free(slices, n);
     mem_free(results);
     return st;

@@ -257,8 +257,9 @@ static enum status plan_balance(struct plan *p)
     bool surgery = kind == BALANCE_PCGRAD || kind == BALANCE_MGDA;
     if (!surgery || p->m->n_tasks == 1 || tasks_meet(p->net)) return ST_OK;
     return error_set(p->err, ST_USAGE,
-                     "model.balance: %s compares gradients at a shared bottom, a shared "
-                     "mixture or shared experts; this model has none of them",
+                     "model.balance: %s compares the gradients that tasks send to a shared "
+                     "bottom, a shared mixture or shared experts; this model has "
+                     "none of them",
                      kind == BALANCE_MGDA ? "mgda" : "pcgrad");
 }
 

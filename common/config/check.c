@@ -122,6 +122,20 @@ static enum status check_own(const struct settings *s, struct error *err)
     return ST_OK;
 }
 
+/* Why the tasks of such a model do not meet in one layer. */
+static const char *apart(enum model_type type)
+{
+    switch (type) {
+    case MODEL_TWO_TOWER:
+        return "the tasks of this two_tower meet in two places, one on each side";
+    case MODEL_ESMM:
+    case MODEL_AITM:
+        return "a step's loss comes there through the towers of several steps, too";
+    default:
+        return "there is none of them";
+    }
+}
+
 /* pcgrad and mgda work where several tasks read one layer. */
 static enum status check_balance(const struct settings *s, struct error *err)
 {
@@ -146,10 +160,10 @@ static enum status check_balance(const struct settings *s, struct error *err)
     if (meet || s->n_tasks == 1) return ST_OK;
     bool is_default;
     config_fail(err, config_origin(s, "model.balance", &is_default),
-                "model.balance: %s compares gradients at a shared bottom, a shared mixture or "
-                "shared experts; this %s has none of them",
+                "model.balance: %s compares the gradients that tasks send to a shared bottom, a "
+                "shared mixture or shared experts; in this %s %s",
                 m->balance.kind == BALANCE_MGDA ? "mgda" : "pcgrad",
-                model_type_name(s->model.type));
+                model_type_name(m->type), apart(m->type));
     return error_hint(err, ST_USAGE, "fixed, uncertainty and dwa fit every model; mmoe, for "
                                      "example, shares experts");
 }

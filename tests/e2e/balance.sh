@@ -53,10 +53,14 @@ for type in share_bottom omoe cgc ple; do
     train "$type-pcgrad" pcgrad --set "model.type=$type"
     check "pcgrad changes $type" test "$(scores "runs/$type")" != "$(scores "runs/$type-pcgrad")"
 done
-expect_error 64 '--set.*model.balance: pcgrad compares .* this dnn has none of them' "pcgrad of dnn is refused" \
+expect_error 64 '--set.*model.balance: pcgrad compares .* in this dnn there is none of them' "pcgrad of dnn is refused" \
     "$MTPS" config check -c small.yaml --set model.type=dnn --set model.balance=pcgrad
 expect_error 64 'model.balance: mgda .* this cgc' "mgda without shared experts is refused" \
     "$MTPS" config check -c small.yaml --set model.type=cgc --set model.experts.shared=0 --set model.balance=mgda
+for type in esmm aitm; do
+    expect_error 64 "in this $type a step's loss comes there through the towers of several" "pcgrad of $type is refused" \
+        "$MTPS" config check -c small.yaml --set "model={type: $type, funnel: [click, like], balance: pcgrad}" --set 'model.towers.layers=[8]'
+done
 expect_error 64 'pcgrd' "a word that is none is refused" "$MTPS" config check -c small.yaml --set model.balance=pcgrd
 check "with the nearest" grep -q "did you mean 'pcgrad'" "$err"
 

@@ -29,6 +29,18 @@ expect_exit 0 "2 servers and 3 workers" ranks 5 "$MTPS" train "${common[@]}" --r
 same "the same health" "$(health runs/one eval)" "$(health runs/ranks eval)"
 same "the same at every validation" "$(health runs/one valid)" "$(health runs/ranks valid)"
 
+# What eval says of the final checkpoint is what training said of it at its end.
+of() { sed 's/.*"health"://'; }
+first_load() { sed 's/.*"gates":{"0\/click":\[//' | cut -c1-12; }
+expect_exit 0 "eval" "$MTPS" eval --ckpt runs/one --json
+cp "$out" eval.json
+check "says it in the log" grep -q 'eval .*health .*least gate entropy 0\.[0-9]* (0/' "$err"
+same "and in its JSON: what training said" "$(health runs/one eval | first_load)" "$(of <eval.json | first_load)"
+expect_exit 0 "eval on two workers" ranks 3 "$MTPS" eval --ckpt runs/one --json
+same "says the same" "$(of <eval.json)" "$(of <"$out")"
+expect_exit 0 "eval --on valid" "$MTPS" eval --ckpt runs/one --on valid --json -q
+check "has that of the validation rows" grep -q '"health":{"gates":{' "$out"
+
 expect_exit 0 "a run that is never evaluated" "$MTPS" train -c health.yaml --set data.eval=null --run-dir runs/blind
 same "is the same model" "$(digest runs/blind)" "$(digest runs/one)"
 
