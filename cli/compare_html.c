@@ -11,10 +11,8 @@
 /* clang-format off */
 static const char head[] =
     "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/>\n"
-    "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n<style>\n"
-    ":root{--ink:#1d2430;--soft:#5b6472;--line:#dde1e7;--page:#fff;--heat:#4477aa}\n"
-    "@media (prefers-color-scheme:dark){\n"
-    ":root{--ink:#e6e9ee;--soft:#9aa4b2;--line:#333b47;--page:#14181e;--heat:#66aadd}}\n"
+    "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n<style>\n";
+static const char page_style[] =
     "body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--page);\n"
     "  max-width:960px;margin:2rem auto;padding:0 1rem}\n"
     "h1{font-size:1.5rem;margin:0}\n"
@@ -33,21 +31,7 @@ static const char head[] =
     ".bad{color:#c33}\n"
     ".chip{display:inline-block;width:.8em;height:.8em;border-radius:2px;margin-right:.5em;\n"
     "  background:var(--c)}\n"
-    "svg{max-width:100%;height:auto;font:12px system-ui,sans-serif;fill:var(--ink);\n"
-    "  vertical-align:top}\n"
-    ".grid{stroke:var(--line)}\n"
-    ".tick{fill:var(--soft);font-size:11px}\n"
-    ".title{font-weight:600}\n"
-    ".first{stroke:var(--soft);stroke-dasharray:3 3}\n"
-    ".bar{stroke:var(--c);stroke-width:2}\n"
-    ".mean{fill:var(--c)}\n"
-    ".seed{fill:var(--c);fill-opacity:.4}\n"
-    "polyline{fill:none;stroke:var(--c)}\n"
-    ".curve{stroke-width:2}\n"
-    ".thin{stroke-opacity:.3}\n"
-    ".heat{fill:var(--heat)}\n"
-    ".on{fill:#fff;font-size:11px}\n"
-    ".off{font-size:11px}\n"
+    "svg{max-width:100%;height:auto;vertical-align:top}\n"
     "</style>\n<title>";
 /* clang-format on */
 
@@ -248,6 +232,8 @@ static enum status put_gates(const struct compare *c, struct buffer *out,
 enum status compare_html(const struct compare *c, struct buffer *out, struct error *err)
 {
     buffer_puts(out, head);
+    buffer_puts(out, plot_style);
+    buffer_puts(out, page_style);
     svg_text(out, c->name);
     buffer_puts(out, "</title></head>\n<body>\n");
     put_intro(c, out);

@@ -27,9 +27,33 @@ enum {
     GATE_LABEL = 150,
     GATE_WIDTH = 660,
     GATE_TEXT = 34,
+    FILE_TITLE = 26, /* above the bars of a task */
+    FILE_GAP = 10,
     LABEL_CHARS = 28,
     COLOUR = 32
 };
+
+/* clang-format off */
+const char plot_style[] =
+    ":root{--ink:#1d2430;--soft:#5b6472;--line:#dde1e7;--page:#fff;--heat:#4477aa}\n"
+    "@media (prefers-color-scheme:dark){\n"
+    ":root{--ink:#e6e9ee;--soft:#9aa4b2;--line:#333b47;--page:#14181e;--heat:#66aadd}}\n"
+    "svg{font:12px system-ui,sans-serif;fill:var(--ink)}\n"
+    ".ground{fill:var(--page)}\n"
+    ".grid{stroke:var(--line)}\n"
+    ".tick{fill:var(--soft);font-size:11px}\n"
+    ".title,.value.best{font-weight:600}\n"
+    ".first{stroke:var(--soft);stroke-dasharray:3 3}\n"
+    ".bar{stroke:var(--c);stroke-width:2}\n"
+    ".mean{fill:var(--c)}\n"
+    ".seed{fill:var(--c);fill-opacity:.4}\n"
+    "polyline{fill:none;stroke:var(--c)}\n"
+    ".curve{stroke-width:2}\n"
+    ".thin{stroke-opacity:.3}\n"
+    ".heat{fill:var(--heat)}\n"
+    ".on{fill:#fff;font-size:11px}\n"
+    ".off{font-size:11px}\n";
+/* clang-format on */
 
 static const char *colour_of(const struct compare *c, size_t cell, char *out)
 {
@@ -37,6 +61,12 @@ static const char *colour_of(const struct compare *c, size_t cell, char *out)
 }
 
 /* ---- error bars ---- */
+
+/* Height of the bars of all cells. */
+static double bars_height(const struct compare *c)
+{
+    return BAR_TOP + BAR_ROW * (double)c->n_cells + BAR_BOTTOM;
+}
 
 static void bar_range(const struct compare *c, const struct cell_metric *m,
                       const double *x, double *low, double *high)
@@ -104,7 +134,7 @@ enum status plot_bars(const struct compare *c, enum compare_on on, const char *t
     const char *title =
         arena_printf(c->arena, "%s %s: mean, deviation and each seed", task, metric);
     if (!title) return mem_error(err, "plot", 1);
-    svg_open(out, BAR_WIDTH, bottom + BAR_BOTTOM, title);
+    svg_open(out, BAR_WIDTH, bars_height(c), title);
     svg_axis_below(out, &axis, BAR_TOP, bottom);
     if (c->n_cells > 1 && m[0].sample.n)
         buffer_printf(
@@ -116,6 +146,49 @@ enum status plot_bars(const struct compare *c, enum compare_on on, const char *t
         put_bar(c, i, &m[i], x + i * c->n_seeds, &axis, out);
     svg_close(out);
     return ST_OK;
+}
+
+static enum status put_task(const struct compare *c, const struct task_metrics *t,
+                            double top, struct buffer *out, struct error *err)
+{
+    buffer_printf(
+        out,
+        "<g transform=\"translate(0 %.0f)\"><text class=\"title\" x=\"%d\" y=\"18\">",
+        top, BAR_LABEL);
+    svg_text_cut(out, t->task, LABEL_CHARS);
+    buffer_puts(out, " ");
+    svg_text(out, t->metrics[0]);
+    buffer_printf(out, "</text>\n<g transform=\"translate(0 %d)\">", FILE_TITLE);
+    TRY(plot_bars(c, c->on[0], t->task, t->metrics[0], out, err));
+    buffer_puts(out, "</g></g>\n");
+    return ST_OK;
+}
+
+enum status plot_bars_file(const struct compare *c, struct buffer *out, struct error *err)
+{
+    struct task_metrics *tasks;
+    size_t n, drawn = 0;
+    TRY(compare_tasks(c, c->on[0], &tasks, &n, err));
+    for (size_t i = 0; i < n; i++) drawn += tasks[i].n > 0;
+    double each = FILE_TITLE + bars_height(c), height = each * (double)drawn + FILE_GAP,
+           top = 0;
+    buffer_printf(
+        out,
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %.0f\" width=\"%d\" "
+        "height=\"%.0f\" role=\"img\"><title>",
+        BAR_WIDTH, height, BAR_WIDTH, height);
+    svg_text(out, c->name);
+    buffer_printf(out,
+                  "</title>\n<style>\n%s</style>\n<rect class=\"ground\" width=\"%d\" "
+                  "height=\"%.0f\"/>\n",
+                  plot_style, BAR_WIDTH, height);
+    for (size_t i = 0; i < n; i++) {
+        if (!tasks[i].n) continue;
+        TRY(put_task(c, &tasks[i], top, out, err));
+        top += each;
+    }
+    svg_close(out);
+    return out->failed ? mem_error(err, "compare.svg", out->n) : ST_OK;
 }
 
 /* ---- curves ---- */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/compare_plots.h"
 #include "common/config/value.h"
 #include "common/config/yaml.h"
 #include "common/store/file.h"
@@ -361,6 +362,7 @@ enum status compare_write(const struct compare *c, const json_t *doc, struct err
     enum status st = write_file(c, "compare.json", text, text ? strlen(text) : 0, err);
     free(text); /* jansson's */
     if (st == ST_OK) st = write_with(c, "compare.csv", compare_csv, err);
+    if (st == ST_OK) st = write_with(c, "compare.svg", plot_bars_file, err);
     if (st == ST_OK) st = write_with(c, "compare.html", compare_html, err);
     return st;
 }

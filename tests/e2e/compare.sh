@@ -37,7 +37,7 @@ same "it has eight runs" 8 "$(grep -o '"run_dir"' grid.json | wc -l | tr -d ' ')
 check "a run names its set as YAML means it" \
     grep -qF '"set":{"model.type":"share_bottom","model.towers.layers":[4,4]},"seed":8,' grid.json
 check "and its parameters and metrics" grep -qE '"params":[0-9]+,"cell":0,"eval":\{"click":\{"auc":0\.[0-9]+' grid.json
-for file in compare.json compare.csv compare.html; do
+for file in compare.json compare.csv compare.svg compare.html; do
     check "$file is there" test -s runs/small-compare/$file
 done
 same "the CSV has a line per run, task and number" $((1 + 8 * 3 * 5)) "$(wc -l <runs/small-compare/compare.csv | tr -d ' ')"

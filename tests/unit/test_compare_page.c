@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "cli/compare_plots.h"
 #include "cli/compare_write.h"
 
 enum { CELLS = 2, SEEDS = 3 };
@@ -308,6 +309,27 @@ static void the_page_has_its_plots(void **state)
     buffer_close(&b);
 }
 
+/* The picture is well-formed, has every task's bars and nothing of the rest, and its own
+ * colours. Its one address is the name of the format. */
+static void the_picture_has_every_tasks_bars(void **state)
+{
+    struct buffer b = {0};
+    struct error err;
+    assert_int_equal(plot_bars_file(*state, &b, &err), ST_OK);
+    tags_match(b.text);
+    const char *name = "xmlns=\"http://www.w3.org/2000/svg\"";
+    assert_non_null(strstr(b.text, name));
+    assert_int_equal(times(b.text, "//"), 1);
+    assert_int_equal(times(b.text, "class=\"mean\""), 2 * CELLS);
+    assert_int_equal(times(b.text, "class=\"seed\""), 2 * CELLS * SEEDS);
+    assert_int_equal(times(b.text, "<polyline"), 0);
+    assert_int_equal(times(b.text, "class=\"title\""), 2);
+    assert_non_null(strstr(b.text, ">click auc</text>"));
+    assert_non_null(strstr(b.text, ">&lt;b&gt; rmse</text>"));
+    assert_non_null(strstr(b.text, ".mean{fill:var(--c)}"));
+    buffer_close(&b);
+}
+
 /* A comparison of one cell with one seed has no tests; of no finished run, no plots. */
 static void small_comparisons_have_pages(void **state)
 {
@@ -327,6 +349,10 @@ static void small_comparisons_have_pages(void **state)
     assert_int_equal(compare_html(&one, &b, &err), ST_OK);
     tags_match(b.text);
     assert_int_equal(times(b.text, "<svg"), 0);
+    buffer_close(&b);
+    assert_int_equal(plot_bars_file(&one, &b, &err), ST_OK);
+    tags_match(b.text);
+    assert_int_equal(times(b.text, "<svg"), 1);
     buffer_close(&b);
 }
 
@@ -364,6 +390,7 @@ int main(void)
         CASE(the_table_has_means_marks_and_tests),
         CASE(the_page_is_well_formed_and_alone),
         CASE(the_page_has_its_plots),
+        CASE(the_picture_has_every_tasks_bars),
         CASE(small_comparisons_have_pages),
         CASE(every_failed_allocation_is_said),
     };
