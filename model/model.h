@@ -238,11 +238,13 @@ void infer_forward_projected(const struct infer *f, const struct batch *b,
 /* What users see of z (common/math/target.h), of a completion its share. */
 float model_link(const struct model *m, size_t task, float z);
 
-/* The matrix products of a forward pass, each in [B, in] x [in, out]: what the bound of
- * `mtps bench step` computes. The first layers of all units are one product, every other
- * layer is one of its own. Those of attention, which are over occurrences, are not there. Writes at most max of them; gives their number. */
+/* The matrix products of a forward pass, each in [n, in] x [in, out]: what the bound of
+ * `mtps bench step` computes. n is B, or where `list` is given the occurrences of that
+ * input, which attention weighs. The first layers of all units are one product, every
+ * other layer is one of its own. Writes at most max of them; gives their number. */
 struct model_product {
     size_t in, out;
+    const struct model_input *list; /* of the model */
 };
 size_t model_products(const struct model *m, struct model_product *out, size_t max);
 

@@ -220,8 +220,8 @@ static enum status add_layer(struct plan *p, size_t l, size_t D, size_t x0, size
     dst[DST_X] = plan_buffer(p, D);
     dst[DST_U] = plan_buffer(p, D);
     if (R > 0) dst[DST_V] = plan_buffer(p, R);
-    products[0] = (struct model_product){D, R == 0 ? D : R};
-    if (R > 0) products[1] = (struct model_product){R, D};
+    products[0] = (struct model_product){.in = D, .out = R == 0 ? D : R};
+    if (R > 0) products[1] = (struct model_product){.in = R, .out = D};
     *x = dst[DST_X];
     return plan_op(p, (struct net_op){.kind = &op_cross,
                                       .text = text,

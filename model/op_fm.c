@@ -270,7 +270,7 @@ static enum status make_products(struct plan *p, const struct op_fm_spec *f,
         arena_take(p->m->arena, f->n_numbers + 1, sizeof *products);
     if (products == NULL) return plan_nomem(p);
     for (size_t i = 0; i < f->n_numbers; i++)
-        products[i] = (struct model_product){f->numbers[i].width, f->d};
+        products[i] = (struct model_product){.in = f->numbers[i].width, .out = f->d};
     op->products = products;
     op->n_products = f->n_numbers;
     return ST_OK;

@@ -301,8 +301,9 @@ static enum status products(struct plan *p, const struct op_transfer_spec *s,
     struct model_product *list = arena_take(p->m->arena, 3 * n, sizeof *list);
     if (list == NULL) return plan_nomem(p);
     for (size_t i = 0; i < n; i++) {
-        list[3 * i] = (struct model_product){s->dim, s->dim};
-        list[3 * i + 1] = list[3 * i + 2] = (struct model_product){s->dim, 3 * s->dim};
+        list[3 * i] = (struct model_product){.in = s->dim, .out = s->dim};
+        list[3 * i + 1] = list[3 * i + 2] = 
+            (struct model_product){.in = s->dim, .out = 3 * s->dim};
     }
     op->products = list;
     op->n_products = 3 * n;

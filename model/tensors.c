@@ -270,7 +270,7 @@ static void put_product(struct model_product p, struct model_product *out, size_
 size_t model_products(const struct model *m, struct model_product *out, size_t max)
 {
     const struct net *net = &m->net;
-    struct model_product first[NET_PARTS] = {{0, 0}};
+    struct model_product first[NET_PARTS] = {{0}};
     size_t n = 0;
     for (size_t i = 0; i < m->n_parts; i++) first[i].in = m->x_width[i];
     for (size_t i = 0; i < net->n_layers; i++) {
@@ -278,11 +278,17 @@ size_t model_products(const struct model *m, struct model_product *out, size_t m
         if (l->of_x)
             first[l->part].out += l->out;
         else
-            put_product((struct model_product){l->in, l->out}, out, max, &n);
+            put_product((struct model_product){.in = l->in, .out = l->out}, out, max, &n);
     }
     for (size_t i = 0; i < net->n_ops; i++)
         for (size_t j = 0; j < net->ops[i].n_products; j++)
             put_product(net->ops[i].products[j], out, max, &n);
+    for (size_t i = 0; i < m->n_attention; i++)
+        for (size_t j = 0; j < m->attention[i].n_layers; j++) {
+            const struct net_layer *l = &m->attention[i].layers[j];
+            put_product((struct model_product){l->in, l->out, &m->attention[i].list}, out,
+                        max, &n);
+        }
     for (size_t i = 0; i < m->n_parts; i++)
         if (first[i].in > 0 && first[i].out > 0) put_product(first[i], out, max, &n);
     return n;

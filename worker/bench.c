@@ -21,8 +21,9 @@ static double now_s(void)
 /* ---- the bound: nothing but the model's matrix products ---- */
 
 struct bound {
-    size_t rows, n;
+    size_t batch, n;
     struct model_product products[MAX_PRODUCTS];
+    size_t rows[MAX_PRODUCTS];
     float *x, *w, *y;
 };
 
@@ -33,25 +34,40 @@ static void bound_close(struct bound *b)
     mem_free(b->y);
 }
 
+/* Rows of a product: those of the batch, or as many occurrences as it has on average. */
+static size_t rows_of(const struct session *s, size_t batch,
+                      const struct model_product *p)
+{
+    if (!p->list) return batch;
+    double n = (double)batch * fit_mean_per_row(s->fit, p->list->place);
+    return n > 1 ? (size_t)n : 1;
+}
+
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
 static enum status bound_make(const struct session *s, struct bound *b, struct error *err)
 {
-    *b = (struct bound){.rows = s->spec.settings->train.batch_size};
+    *b = (struct bound){.batch = s->spec.settings->train.batch_size};
     b->n = model_products(s->model, b->products, MAX_PRODUCTS);
-    size_t in = 1, out = 1, w = 1;
+    size_t x = 1, w = 1, y = 1;
     for (size_t i = 0; i < b->n; i++) {
         const struct model_product *p = &b->products[i];
-        if (p->in > in) in = p->in;
-        if (p->out > out) out = p->out;
-        if (p->in * p->out > w) w = p->in * p->out;
+        b->rows[i] = rows_of(s, b->batch, p);
+        x = larger(x, b->rows[i] * p->in);
+        y = larger(y, b->rows[i] * p->out);
+        w = larger(w, p->in * p->out);
     }
-    b->x = mem_zeroed(b->rows * in, sizeof(float));
+    b->x = mem_zeroed(x, sizeof(float));
     b->w = mem_zeroed(w, sizeof(float));
-    b->y = mem_zeroed(b->rows * out, sizeof(float));
+    b->y = mem_zeroed(y, sizeof(float));
     if (!b->x || !b->w || !b->y) {
         bound_close(b);
-        return mem_error(err, "bench", b->rows * in * sizeof(float));
+        return mem_error(err, "bench", (x + w + y) * sizeof(float));
     }
-    for (size_t i = 0; i < b->rows * in; i++) b->x[i] = (float)(i % 17) * 0.01f;
+    for (size_t i = 0; i < x; i++) b->x[i] = (float)(i % 17) * 0.01f;
     for (size_t i = 0; i < w; i++) b->w[i] = (float)(i % 13) * 0.01f;
     return ST_OK;
 }
@@ -60,11 +76,12 @@ static enum status bound_make(const struct session *s, struct bound *b, struct e
 static void bound_once(const struct bound *b)
 {
     for (size_t i = 0; i < b->n; i++) {
-        size_t in = b->products[i].in, out = b->products[i].out;
-        blas_gemm(false, false, b->rows, out, in, 1, b->x, in, b->w, out, 0, b->y, out);
-        blas_gemm(true, false, in, out, b->rows, 1, b->x, in, b->y, out, 0, b->w, out);
-        blas_gemm(false, true, b->rows, in, out, 1, b->y, out, b->w, out, 0, b->x, in);
-        memset(b->w, 0, in * out * sizeof *b->w); /* products must not grow without limit */
+        size_t n = b->rows[i], in = b->products[i].in, out = b->products[i].out;
+        blas_gemm(false, false, n, out, in, 1, b->x, in, b->w, out, 0, b->y, out);
+        blas_gemm(true, false, in, out, n, 1, b->x, in, b->y, out, 0, b->w, out);
+        blas_gemm(false, true, n, in, out, 1, b->y, out, b->w, out, 0, b->x, in);
+        /* Products must not grow without limit. */
+        memset(b->w, 0, in * out * sizeof *b->w);
     }
 }
 
@@ -73,7 +90,7 @@ static double bound_rate(const struct bound *b, double seconds)
     double start = now_s(), end = start;
     size_t n = 0;
     for (; end - start < seconds || n < 2; end = now_s(), n++) bound_once(b);
-    return (double)(n * b->rows) / (end - start);
+    return (double)(n * b->batch) / (end - start);
 }
 
 /* ---- rounds ---- */
@@ -100,8 +117,8 @@ static enum status steps(struct trainer *t, uint64_t n, struct error *err)
 }
 
 /* Steps that take about round_s, the same number on all workers. */
-static enum status calibrate(const struct bench_spec *spec, struct trainer *t, uint64_t *n,
-                             struct error *err)
+static enum status calibrate(const struct bench_spec *spec, struct trainer *t,
+                             uint64_t *n, struct error *err)
 {
     TRY(steps(t, WARM_STEPS, err));
     double start = now_s();
@@ -119,8 +136,9 @@ static json_t *number_or_null(bool known, double x)
     return known ? json_real(x) : json_null();
 }
 
-static enum status rounds(const struct bench_spec *spec, struct trainer *t, const struct bound *b,
-                          uint64_t n, struct samples *out, struct error *err)
+static enum status rounds(const struct bench_spec *spec, struct trainer *t,
+                          const struct bound *b, uint64_t n, struct samples *out,
+                          struct error *err)
 {
     double batch = (double)spec->session->spec.settings->train.batch_size;
     for (size_t r = 0; r < spec->rounds; r++) {
@@ -135,16 +153,18 @@ static enum status rounds(const struct bench_spec *spec, struct trainer *t, cons
     return ST_OK;
 }
 
-static json_t *stages_json(const struct stage_times *a, const struct stage_times *b, uint64_t n)
+static json_t *stages_json(const struct stage_times *a, const struct stage_times *b,
+                           uint64_t n)
 {
     double us = 1e6 / (double)n;
-    return json_pack("{s:f, s:f, s:f, s:f, s:f}", "read", (b->read - a->read) * us, "keys",
-                     (b->keys - a->keys) * us, "wait", (b->wait - a->wait) * us, "model",
-                     (b->model - a->model) * us, "apply", (b->apply - a->apply) * us);
+    return json_pack("{s:f, s:f, s:f, s:f, s:f}", "read", (b->read - a->read) * us,
+                     "keys", (b->keys - a->keys) * us, "wait", (b->wait - a->wait) * us,
+                     "model", (b->model - a->model) * us, "apply",
+                     (b->apply - a->apply) * us);
 }
 
-static enum status measure(const struct bench_spec *spec, struct trainer *t, const struct bound *b,
-                           json_t **result, struct error *err)
+static enum status measure(const struct bench_spec *spec, struct trainer *t,
+                           const struct bound *b, json_t **result, struct error *err)
 {
     struct samples samples = {0};
     struct stage_times before, after;
@@ -158,12 +178,15 @@ static enum status measure(const struct bench_spec *spec, struct trainer *t, con
     trainer_times(t, &after);
     if (spec->crew->worker) return ST_OK;
     TRY(client_stats(spec->client, &server, err));
-    double server_us = 1e6 * (server.busy_s - server_before.busy_s) / (double)(n * spec->rounds);
-    *result = json_pack("{s:s, s:f, s:o, s:o, s:I, s:f, s:o}", "name", "step", "samples_per_s",
-                        bench_median(samples.steps, spec->rounds), "bound_samples_per_s",
-                        number_or_null(b->n, bench_median(samples.bound, spec->rounds)), "ratio",
-                        number_or_null(b->n, bench_median(samples.ratio, spec->rounds)), "rounds", (json_int_t)spec->rounds,
-                        "server_us", server_us, "stages", stages_json(&before, &after, n * spec->rounds));
+    double server_us =
+        1e6 * (server.busy_s - server_before.busy_s) / (double)(n * spec->rounds);
+    *result = json_pack(
+        "{s:s, s:f, s:o, s:o, s:I, s:f, s:o}", "name", "step", "samples_per_s",
+        bench_median(samples.steps, spec->rounds), "bound_samples_per_s",
+        number_or_null(b->n, bench_median(samples.bound, spec->rounds)), "ratio",
+        number_or_null(b->n, bench_median(samples.ratio, spec->rounds)), "rounds",
+        (json_int_t)spec->rounds, "server_us", server_us, "stages",
+        stages_json(&before, &after, n * spec->rounds));
     return *result ? ST_OK : mem_error(err, "bench", 1024);
 }
 

@@ -4,8 +4,8 @@
 # Runs stay in build/experiments (EXPERIMENTS=DIR): an interrupted one goes on, a finished
 # one only prints. SEEDS=5 seeds each, JOBS=N runs side by side. A table has, per task, the mean
 # ± its standard error over the seeds, and below the first row the paired difference to it, with
-# its p value or (paired=error) its standard error. With jq alone the tables can be printed
-# again from compare.json.
+# its p value or (paired=error) its standard error. PLOTS=DIR also copies the pictures there
+# (docs/plots), as NAME.svg. With jq alone the tables can be printed again from compare.json.
 # shellcheck shell=bash
 set -euo pipefail
 export LC_ALL=C
@@ -33,7 +33,7 @@ table() {
         | [$doc.cells[0].tasks | to_entries[] | select(.value[$metric]) | .key] as $tasks
         | def values($cell; $task): [$doc.runs[] | select(.cell == $cell)
               | (if $on == $doc.on[0] then .eval else .also[$on] end)[$task][$metric]];
-          "| \($on) \($metric) | parameters | \($tasks | join(" | ")) |",
+          "| \($on) \($metric) | parameters | \($tasks | map(gsub("[|]"; "\\|")) | join(" | ")) |",
           "| --- | --- |\($tasks | map(" --- |") | join(""))",
           (range($doc.cells | length) as $i | $doc.cells[$i] as $c
            | "| \($c.label | sub("^.*/"; "") | sub("[.]yaml$"; "")) | \($c.params) | " + ($tasks | map(. as $t | values($i; $t)
@@ -67,6 +67,7 @@ compare() {
         tail -n 5 "$out/$name.log" >&2
         return 1
     }
+    [ -z "${PLOTS:-}" ] || cp "$out/$name/compare.svg" "$PLOTS/$name.svg"
     for on in $(jq -r '.on[]' "$out/$name.json"); do
         table "$metric" "$on" <"$out/$name.json"
         echo

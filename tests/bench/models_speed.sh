@@ -29,6 +29,9 @@ done
 step two_tower kuairand-two-tower
 for type in esmm aitm; do
     step "$type" kuairand-w2 --set "model.type=$type" --set 'model.funnel=[click, like]'
+    step "$type without a bottom" kuairand-w2 --set "model.type=$type" --set 'model.funnel=[click, like]' \
+        --set 'model.bottom.layers=[]' --set 'model.towers.layers=[128, 64]'
 done
+step "mmoe, attention" kuairand-mmoe --set 'features.watched.pool={attention: {target: video_id, layers: [36]}}'
 step "dnn, cross layers of rank 148" kuairand-dcn
 step "mmoe, gather form" kuairand-w2 --form gather

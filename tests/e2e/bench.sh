@@ -15,6 +15,13 @@ expect_exit 0 "bench step runs" "$MTPS" bench step -q -c small.yaml --rounds 1 -
 for key in samples_per_s bound_samples_per_s ratio model; do
     check "bench step says $key" positive "$key"
 done
+bound() { # option...: the bound of a small model
+    "$MTPS" bench step -q -c small.yaml --rounds 3 --seconds 0.05 --json --set model.type=share_bottom \
+        --set 'model.towers.layers=[]' --set 'model.bottom.layers=[4]' "$@" 2>/dev/null </dev/null | json bound_samples_per_s
+}
+plain=$(bound)
+attends=$(bound --set 'features.tags.pool={attention: {target: item, layers: [256, 256]}}')
+check "products of attention are in the bound ($plain, $attends samples/s)" awk -v a="$plain" -v b="$attends" 'BEGIN { exit !(b > 0 && b < a / 2) }'
 expect_exit 0 "bench step runs under mpirun" ranks 3 "$MTPS" bench step -q -c small.yaml --rounds 1 --seconds 0.05 --json
 same "one JSON document from all ranks" 1 "$(wc -l <"$out")"
 check "the busiest server's time is there" positive server_us

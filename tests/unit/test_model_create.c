@@ -178,24 +178,51 @@ static void test_description_shows_shapes(void **state)
     toy_destroy(&t);
 }
 
+static void expect_products(const struct toy_cfg *cfg, size_t n, const size_t want[][2])
+{
+    struct toy t;
+    struct model_product p[16];
+    toy_create(&t, cfg);
+    assert_int_equal(model_products(t.model, p, 16), n);
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(p[i].in, want[i][0]);
+        assert_int_equal(p[i].out, want[i][1]);
+        assert_null(p[i].list);
+    }
+    toy_destroy(&t);
+}
+
 /* The matrix products that a bound counts: those of cross layers and of every other
- * layer, the first layers of all units as one. */
+ * layer, the first layers of all units as one; of two_tower as two, over the 7 columns of
+ * the user and the 11 of the item. */
 static void test_products_are_those_of_the_layers(void **state)
 {
     (void)state;
+    expect_products(
+        &(struct toy_cfg){MMOE, .cross = 1, .rank = 5}, 7,
+        (const size_t[][2]){
+            {5, 4}, {4, 1}, {5, 4}, {4, 1}, {18, 5}, {5, 18}, {18, 3 * 5 + 2 * 3}});
+    expect_products(&(struct toy_cfg){TWO_TOWER}, 4,
+                    (const size_t[][2]){{5, 3}, {5, 3}, {7, 5}, {11, 2 * 3}});
+}
+
+/* Those of attention are over the occurrences of its list. */
+static void test_products_of_attention_name_their_list(void **state)
+{
+    (void)state;
     struct toy t;
-    struct model_product p[16];
-    toy_create(&t, &(struct toy_cfg){MMOE, .cross = 1, .rank = 5});
-    const struct model_product want[] = {
-        {5, 4}, {4, 1}, {5, 4}, {4, 1}, {18, 5}, {5, 18}, {18, 3 * 5 + 2 * 3}};
-    assert_int_equal(model_products(t.model, p, 16), 7);
-    assert_memory_equal(p, want, sizeof want);
-    toy_destroy(&t);
-    toy_create(&t,
-               &(struct toy_cfg){TWO_TOWER}); /* 7 columns of the user, 11 of the item */
-    const struct model_product sides[] = {{5, 3}, {5, 3}, {7, 5}, {11, 2 * 3}};
-    assert_int_equal(model_products(t.model, p, 16), 4);
-    assert_memory_equal(p, sides, sizeof sides);
+    struct model_product p[64];
+    toy_create(&t, &(struct toy_cfg){ALL_OPTIONS});
+    size_t n = model_products(t.model, p, 64), found = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (p[i].list == NULL) continue;
+        bool first = found % 2 == 0; /* two lists, of places 3 and 4, two layers each */
+        assert_int_equal(p[i].list->place, 3 + found / 2);
+        assert_int_equal(p[i].in, first ? 4 * 3 : 4);
+        assert_int_equal(p[i].out, first ? 4 : 1);
+        found++;
+    }
+    assert_int_equal(found, 4);
     toy_destroy(&t);
 }
 
@@ -209,6 +236,7 @@ int main(void)
         cmocka_unit_test(test_every_failing_allocation_is_survived),
         cmocka_unit_test(test_description_shows_shapes),
         cmocka_unit_test(test_products_are_those_of_the_layers),
+        cmocka_unit_test(test_products_of_attention_name_their_list),
     };
     return cmocka_run_group_tests(tests, toy_setup, NULL);
 }
