@@ -9,10 +9,11 @@
 #include "common/base/mem.h"
 #include "serve/export.h"
 
-enum { KEY_JSON = 1000, KEY_VERSION, KEY_ROWS, KEY_MIN_COUNT, KEY_MAX_AGE, KEY_WITH_JOINS, KEY_PROJECT, KEY_DELTA_FROM, KEY_TO, KEY_ONNX_ROWS };
+enum { KEY_JSON = 1000, KEY_VERSION, KEY_ROWS, KEY_MIN_COUNT, KEY_MAX_AGE, KEY_WITH_JOINS, KEY_PROJECT, KEY_DELTA_FROM, KEY_TO, KEY_ONNX_ROWS, KEY_ITEM_VECTORS, KEY_ITEM_KEY, MAX_FILES = 4096 };
 
 struct args {
     struct export_spec spec;
+    const char *item_files[MAX_FILES];
     bool json;
 };
 
@@ -67,8 +68,20 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         a->spec.delta_from = arg;
         return 0;
     case KEY_TO:
-        a->spec.onnx = !strcmp(arg, "onnx");
-        if (!a->spec.onnx && strcmp(arg, "bundle") != 0) argp_error(state, "--to: '%s' is none of bundle, onnx", arg);
+        a->spec.triton = !strcmp(arg, "triton");
+        a->spec.onnx = a->spec.triton || !strcmp(arg, "onnx");
+        if (!a->spec.onnx && strcmp(arg, "bundle") != 0)
+            argp_error(state, "--to: '%s' is none of bundle, onnx, triton", arg);
+        return 0;
+    case KEY_ITEM_VECTORS:
+    case ARGP_KEY_ARG:
+        if (key == ARGP_KEY_ARG && !a->spec.n_item_files)
+            argp_error(state, "unexpected argument '%s': files of items follow --item-vectors", arg);
+        if (a->spec.n_item_files == MAX_FILES) argp_error(state, "--item-vectors: more than %d files", MAX_FILES);
+        a->item_files[a->spec.n_item_files++] = arg;
+        return 0;
+    case KEY_ITEM_KEY:
+        a->spec.item_key = arg;
         return 0;
     case KEY_ONNX_ROWS:
         a->spec.onnx_rows = count(state, "onnx-rows", arg, 0);
@@ -88,7 +101,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp_option options[] = {
     {"ckpt", 'k', "PATH", 0, "checkpoint, or run directory (its best checkpoint, else the newest)", 0},
     {"output", 'o', "DIR", 0, "folder of versions; DIR/VERSION is made", 0},
-    {"to", KEY_TO, "bundle|onnx", 0, "form (default: bundle)", 0},
+    {"to", KEY_TO, "bundle|onnx|triton", 0, "form (default: bundle); triton: ONNX, and config.pbtxt in -o, which is a model of a Triton repository then", 0},
     {"onnx-rows", KEY_ONNX_ROWS, "N", 0, "with --to onnx: tables go inside up to N rows in all, else beside it (default: 2000000)", 0},
     {"version", KEY_VERSION, "N", 0, "number of the version (default: the step)", 0},
     {"rows", KEY_ROWS, "f32|f16|int8", 0, "how embedding rows are kept (default: f32)", 0},
@@ -97,9 +110,11 @@ static const struct argp_option options[] = {
     {"with-joins", KEY_WITH_JOINS, NULL, 0, "put the side tables of data.joins into the bundle, so that requests need not carry their columns", 0},
     {"project", KEY_PROJECT, NULL, 0, "also keep rows multiplied by the first layer: scoring is faster, the file larger, scores within 1e-6", 0},
     {"delta-from", KEY_DELTA_FROM, "BUNDLE", 0, "write only the rows that differ from this version in -o, and the dense part", 0},
+    {"item-vectors", KEY_ITEM_VECTORS, "FILE...", 0, "two_tower: also write the items' vectors, of the rows of these files", 0},
+    {"item-key", KEY_ITEM_KEY, "COL", 0, "column of these files that names an item", 0},
     {"json", KEY_JSON, NULL, 0, "print the result as JSON", 0},
     {0}};
-static const struct argp argp = {options, parse, NULL,
+static const struct argp argp = {options, parse, "[FILE...]",
                                  "Write a checkpoint as a bundle: what the inference library, 'mtps predict --bundle' "
                                  "and a serving process need, in one file that is read in place.",
                                  NULL, NULL, NULL};
@@ -122,10 +137,11 @@ static void print_result(const struct args *a, const struct export_result *r)
 
 int cmd_export(int argc, char **argv)
 {
-    struct args a = {.spec = {.rows = SECTION_F32,
-                              .onnx_rows = 2000000,
-                              .build = MTPS_BUILD_ID,
-                              .warn = cli_warn}};
+    static struct args a = {.spec = {.rows = SECTION_F32,
+                                     .onnx_rows = 2000000,
+                                     .item_files = a.item_files,
+                                     .build = MTPS_BUILD_ID,
+                                     .warn = cli_warn}};
     struct export_result result = {0};
     struct error err;
     enum status st = cli_parse(&argp, argc, argv, &a, NULL, &err);

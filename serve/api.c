@@ -124,12 +124,6 @@ static enum status add_row(struct mtps_scorer *s, const struct rows *r, size_t r
     return chunk_add_keys(s, r->columns, r->durations, row, err);
 }
 
-static void forget(struct mtps_scorer *s)
-{
-    s->n_rows = 0;
-    for (size_t i = 0; i < s->model->schema->n_ids; i++) s->ids[i].n = 0;
-}
-
 static enum mtps_status score(struct mtps_scorer *s, const struct rows *r, size_t n_rows,
                               float *scores, struct mtps_error *error)
 {
@@ -137,7 +131,7 @@ static enum mtps_status score(struct mtps_scorer *s, const struct rows *r, size_
     struct error err;
     enum status st = ST_OK;
     locale_t before = uselocale(s->model->plain);
-    forget(s);
+    chunk_empty(s);
     while (st == ST_OK && row < n_rows) {
         st = add_row(s, r, row, &err);
         if (st != ST_OK) break;
@@ -148,7 +142,7 @@ static enum mtps_status score(struct mtps_scorer *s, const struct rows *r, size_
     }
     uselocale(before);
     if (st == ST_OK) return MTPS_OK;
-    forget(s);
+    chunk_empty(s);
     if (st == ST_DATA || st == ST_USAGE) error_wrap(&err, st, "row %zu", row);
     enum mtps_status code = loaded_fail(st, &err, error);
     if (error) error->row = row;

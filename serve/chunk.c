@@ -284,7 +284,8 @@ static void write_scores(const struct mtps_scorer *s, float *scores)
     }
 }
 
-enum status chunk_run(struct mtps_scorer *s, float *scores, struct error *err)
+/* The rows of tables that the chunk asks for, and the batch of it. */
+static enum status look_up(struct mtps_scorer *s, struct batch *b, struct error *err)
 {
     const struct schema *schema = s->model->schema;
     if (!make_room(s)) return mem_error(err, "rows", 0);
@@ -292,22 +293,44 @@ enum status chunk_run(struct mtps_scorer *s, float *scores, struct error *err)
     lookup_rows(s->requests, n);
     if (s->model->projected_width) TRY(point_at_projected(s, n, err));
     describe_ids(s);
-    struct batch b = {.n_rows = s->n_rows,
-                      .n_tables = s->model->kinds->n,
-                      .n_ids = schema->n_ids,
-                      .n_one_hot = schema->n_one_hot,
-                      .n_dense = schema->n_dense,
-                      .n_tasks = s->model->settings->n_tasks,
-                      .ids = s->batch_ids,
-                      .one_hot = (const uint32_t *const *)s->one_hot,
-                      .dense = s->dense};
+    *b = (struct batch){.n_rows = s->n_rows,
+                        .n_tables = s->model->kinds->n,
+                        .n_ids = schema->n_ids,
+                        .n_one_hot = schema->n_one_hot,
+                        .n_dense = schema->n_dense,
+                        .n_tasks = s->model->settings->n_tasks,
+                        .ids = s->batch_ids,
+                        .one_hot = (const uint32_t *const *)s->one_hot,
+                        .dense = s->dense};
+    return ST_OK;
+}
+
+void chunk_empty(struct mtps_scorer *s)
+{
+    s->n_rows = 0;
+    for (size_t i = 0; i < s->model->schema->n_ids; i++) s->ids[i].n = 0;
+}
+
+enum status chunk_run(struct mtps_scorer *s, float *scores, struct error *err)
+{
+    struct batch b;
+    TRY(look_up(s, &b, err));
     struct model_rows rows = {(const float *const *)s->rows, s->nowhere};
     if (s->model->projected_width)
         infer_forward_projected(s->model->infer, &b, &rows, s->projected, s->work, s->logits);
     else
         infer_forward(s->model->infer, &b, &rows, s->work, s->logits);
     write_scores(s, scores);
-    s->n_rows = 0;
-    for (size_t i = 0; i < schema->n_ids; i++) s->ids[i].n = 0;
+    chunk_empty(s);
+    return ST_OK;
+}
+
+enum status chunk_vectors(struct mtps_scorer *s, enum model_side side, float *vectors, struct error *err)
+{
+    struct batch b;
+    TRY(look_up(s, &b, err));
+    struct model_rows rows = {(const float *const *)s->rows, s->nowhere};
+    infer_vectors(s->model->infer, &b, &rows, side, s->work, vectors);
+    chunk_empty(s);
     return ST_OK;
 }

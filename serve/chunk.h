@@ -68,6 +68,11 @@ enum status chunk_add_keys(struct mtps_scorer *s, const struct mtps_column *colu
                             const float *durations, size_t row, struct error *err) MUST_USE;
 /* Scores of the chunk, which is empty then: scores[n_rows, n_tasks]. */
 enum status chunk_run(struct mtps_scorer *s, float *scores, struct error *err) MUST_USE;
+/* The vectors of one side in place of scores (two_tower): [n_rows, n_tasks, width]. */
+enum status chunk_vectors(struct mtps_scorer *s, enum model_side side, float *vectors,
+                          struct error *err) MUST_USE;
+/* Rows that were added are forgotten. */
+void chunk_empty(struct mtps_scorer *s);
 
 /* Number i of a feature as the model reads it, for chunk row n_rows. */
 void chunk_put_numbers(struct mtps_scorer *s, size_t feature, const float *numbers);

@@ -318,6 +318,7 @@ static enum status fill_folder(struct export *e, const char *temp, struct export
     if (e->spec->project) TRY(project_file(e, plain, path, out, err));
     if (e->spec->onnx) TRY(export_onnx(e, plain, temp, out, err));
     if (further && unlink(plain)) return error_set(err, ST_IO, "%s: cannot remove it: %s", plain, strerror(errno));
+    if (e->spec->n_item_files) TRY(export_vectors(e, path, temp, err));
     TRY(export_card(e, out, &card, err));
     enum status st = join_path(path, temp, "MODEL_CARD.md", err);
     if (st == ST_OK) st = file_write_atomic(path, card, strlen(card), err);
@@ -381,7 +382,18 @@ static enum status check_spec(const struct export_spec *s, struct error *err)
         return error_set(err, ST_USAGE, "--to onnx: rows are f32, not %s", section_type_name(s->rows));
     if (s->onnx && (s->project || s->delta_from || s->with_joins))
         return error_set(err, ST_USAGE, "--to onnx: --project, --delta-from and --with-joins are for bundles");
+    if (s->onnx && s->n_item_files)
+        return error_set(err, ST_USAGE, "--to onnx: --item-vectors goes with bundles");
+    if (!s->n_item_files != !s->item_key)
+        return error_set(err, ST_USAGE, "--item-vectors and --item-key go together: files, and the column that names an item");
     return ST_OK;
+}
+
+static enum status check_vectors(const struct export *e, struct error *err)
+{
+    if (!e->spec->n_item_files || e->settings->model.type == MODEL_TWO_TOWER) return ST_OK;
+    error_set(err, ST_USAGE, "--item-vectors: the model has none");
+    return error_hint(err, ST_USAGE, "only model type two_tower has vectors");
 }
 
 enum status export_bundle(const struct export_spec *spec, struct export_result *out,
@@ -391,6 +403,7 @@ enum status export_bundle(const struct export_spec *spec, struct export_result *
     *out = (struct export_result){0};
     TRY(check_spec(spec, err));
     enum status st = open_export(&e, err);
+    if (st == ST_OK) st = check_vectors(&e, err);
     if (st == ST_OK) {
         out->version = e.version;
         out->step = ckpt_meta(e.ckpt)->step;

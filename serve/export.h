@@ -1,6 +1,5 @@
 /* A checkpoint as a bundle, DIR/VERSION/{model.mtps, MODEL_CARD.md, SHA256SUMS}, or as
- * ONNX, DIR/VERSION/{model.onnx, ...}. The
- * folder appears by one rename when everything in it is written and synced; rows are
+ * ONNX, DIR/VERSION/{model.onnx, ...}. The folder appears by one rename when everything in it is written and synced; rows are
  * streamed, so memory is bounded by the dense part and by 1/1024 of the largest table. */
 #ifndef MTPS_SERVE_EXPORT_H
 #define MTPS_SERVE_EXPORT_H
@@ -19,7 +18,11 @@ struct export_spec {
     bool project;           /* rows x layer 1 go into it: faster, larger, within 1e-6; f32 only */
     bool with_joins;        /* side tables go into the bundle */
     bool onnx;              /* model.onnx in place of the bundle */
+    bool triton;            /* and DIR/config.pbtxt, so that DIR is a model of Triton's repository */
     uint64_t onnx_rows;     /* tables go inside up to so many rows in all; else files beside it */
+    const char *const *item_files; /* two_tower: the items' vectors, too, of the rows of these files ... */
+    size_t n_item_files;
+    const char *item_key;   /* ... and this column of them */
     const char *build;      /* that exports */
 };
 

@@ -156,6 +156,17 @@ static void put_onnx(struct buffer *b, const struct export *e)
     }
 }
 
+static void put_vectors(struct buffer *b, const struct export *e)
+{
+    const struct sizes_cfg *layers = &e->settings->model.item.mlp.layers;
+    buffer_puts(b, "\n## Vectors of items\n\n`item_ids.txt` has an item a line (column ");
+    put_cell(b, e->spec->item_key);
+    buffer_printf(b,
+                  "), `item_vectors.f32` its vectors: %zu tasks x %zu float32 of unit length, tasks in the order above. "
+                  "The logit of a task is <user, item> / %g plus a constant.\n",
+                  e->settings->n_tasks, layers->v[layers->n - 1], e->settings->model.temperature);
+}
+
 static void put_promise(struct buffer *b, const struct export *e)
 {
     buffer_puts(b, "\n## Numbers\n\n");
@@ -199,6 +210,7 @@ enum status export_card(const struct export *e, const struct export_result *r, c
     if (e->spec->onnx) put_onnx(&b, e);
     put_tasks(&b, e);
     put_tables(&b, e);
+    if (e->spec->n_item_files) put_vectors(&b, e);
     put_promise(&b, e);
     return buffer_take(&b, text, err);
 }

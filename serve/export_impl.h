@@ -43,13 +43,16 @@ enum status export_write_joins(const struct export *e, struct bundle_writer *w, 
 void export_put_joins(const struct export *e, struct buffer *b); /* member of the header */
 bool export_has_join(const struct export *e, size_t join);       /* it is inside */
 /* The bundle `plain` as FOLDER/model.onnx, with files of ids and vectors beside it when
- * there are more rows than go inside. */
+ * there are more rows than go inside; with spec.triton DIR/config.pbtxt, too: one that is
+ * there must say the same inputs and outputs (ST_MISMATCH). */
 enum status export_onnx(const struct export *e, const char *plain, const char *folder, struct export_result *out,
                         struct error *err) MUST_USE;
 /* Are the tables inside the graph? */
 bool export_onnx_has_tables(const struct export *e);
 /* Name of a table's file: part "ids" or "vectors". */
 void export_onnx_file(const struct export *e, size_t table, const char *part, char *out, size_t size);
+/* item_ids.txt and item_vectors.f32 in FOLDER from the bundle at `path`. */
+enum status export_vectors(const struct export *e, const char *path, const char *folder, struct error *err) MUST_USE;
 /* The bundle `plain` with projected rows, as a new file. */
 enum status export_project(const char *plain, const char *path, const char *head, struct export_result *out,
                            struct error *err) MUST_USE;

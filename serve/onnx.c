@@ -262,6 +262,7 @@ static void put_net(struct onnx_graph *g)
 static enum status write_graph(struct onnx_graph *g, char **bytes, size_t *n, struct error *err)
 {
     put_net(g);
+    if (g->opt->triton) onnx_triton(g->o, g->opt->triton);
     return onnx_finish(g->o, g->m->info.name, bytes, n, err);
 }
 

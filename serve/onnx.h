@@ -7,6 +7,7 @@
 
 struct onnx_options {
     bool tables; /* embedding tables inside: inputs are keys; else pooled vectors */
+    struct buffer *triton; /* gets inputs and outputs as config.pbtxt says them; or NULL */
 };
 
 /* The graph of an open model (f32 rows). Inputs are named after features:
@@ -22,5 +23,8 @@ struct onnx_options {
  * the model has parts that this writer does not know. */
 enum status onnx_write(struct mtps_model *m, const struct onnx_options *opt, char **bytes, size_t *n,
                        struct error *err) MUST_USE;
+
+/* A text in quotes, as config.pbtxt has them. */
+void onnx_triton_text(struct buffer *b, const char *s);
 
 #endif

@@ -28,4 +28,7 @@ void onnx_inputs(struct onnx_graph *g);
 const char *onnx_product_of(struct onnx_graph *g, size_t input, const float *w, size_t n, size_t stride);
 const char *onnx_columns(struct onnx_graph *g, const char *value, size_t first, size_t end);
 
+/* Inputs and outputs in the text form of Triton's ModelConfig. */
+void onnx_triton(const struct onnx *o, struct buffer *out);
+
 #endif

@@ -71,6 +71,7 @@ void onnx_close(struct onnx *o)
     buffer_close(&o->initializers);
     buffer_close(&o->inputs);
     buffer_close(&o->outputs);
+    mem_free(o->values);
     arena_destroy(o->arena);
 }
 
@@ -151,14 +152,29 @@ static void put_value(struct buffer *to, unsigned field, const char *name, int t
     put_message(to, field, &value);
 }
 
+static void note_value(struct onnx *o, const char *name, int type, size_t cols, bool output)
+{
+    char *copy = arena_printf(o->arena, "%s", name);
+    if (o->n_values == o->max_values) {
+        size_t max = 2 * o->max_values + 64;
+        struct onnx_value *v = mem_resize(o->values, max, sizeof *v);
+        if (v) o->values = v, o->max_values = max;
+        o->failed |= !v;
+    }
+    o->failed |= !copy;
+    if (!o->failed) o->values[o->n_values++] = (struct onnx_value){copy, type, cols, output};
+}
+
 void onnx_input(struct onnx *o, const char *name, int type, const char *batch, size_t cols)
 {
     put_value(&o->inputs, 11, name, type, batch, cols);
+    note_value(o, name, type, cols, false);
 }
 
 void onnx_output(struct onnx *o, const char *name, const char *batch, size_t cols)
 {
     put_value(&o->outputs, 12, name, ONNX_FLOAT, batch, cols);
+    note_value(o, name, ONNX_FLOAT, cols, true);
 }
 
 /* ---- constants ---- */

@@ -13,8 +13,18 @@
 
 enum { ONNX_FLOAT = 1, ONNX_INT64 = 7, ONNX_BOOL = 9, ONNX_DOUBLE = 11 };
 
+/* An input or output of the graph. */
+struct onnx_value {
+    const char *name;
+    int type;
+    size_t cols; /* 0: one-dimensional */
+    bool output;
+};
+
 struct onnx {
     struct arena *arena; /* owns names */
+    struct onnx_value *values; /* inputs and outputs, in the order of the graph */
+    size_t n_values, max_values;
     struct buffer nodes, initializers, inputs, outputs;
     size_t n_names;
     bool failed;

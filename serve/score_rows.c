@@ -29,7 +29,8 @@ struct scoring {
     size_t max_items;
     /* the block */
     struct scored_block block;
-    float *scores, *logits, *labels;
+    float *scores, *logits, *labels, *vectors;
+    size_t width; /* of a row's vectors */
     uint64_t *group;
     struct text *kept;
     struct mtps_value *values;
@@ -110,8 +111,10 @@ static enum status make_block(struct scoring *s, struct error *err)
     s->group = mem_array(n, sizeof *s->group);
     s->kept = mem_array(n * (s->spec->n_keep + 1), sizeof *s->kept);
     s->row = mem_zeroed(s->model->n_inputs + 1, sizeof *s->row);
+    s->width = s->spec->vectors ? tasks * model_vector_width(s->model->model) : 0;
+    s->vectors = mem_array(n * s->width + 1, sizeof *s->vectors);
     if (s->spec->values) s->values = mem_zeroed(n * (s->model->n_inputs + 1), sizeof *s->values);
-    if (s->scores && s->logits && s->labels && s->group && s->kept && s->row && (s->values || !s->spec->values))
+    if (s->vectors && s->scores && s->logits && s->labels && s->group && s->kept && s->row && (s->values || !s->spec->values))
         return ST_OK;
     return mem_error(err, "scores", n * tasks * sizeof *s->scores);
 }
@@ -146,7 +149,7 @@ static void close_rows(struct scoring *s)
     schema_destroy(s->schema);
     raw_columns_close(&s->columns);
     void *blocks[] = {s->where_inputs, (void *)s->where.inputs, s->names,  s->missing, s->keep,
-                      s->inputs,       s->row,                  s->items,  s->scores,  s->logits,
+                      s->inputs,       s->row,                  s->items,  s->scores,  s->logits, s->vectors,
                       s->labels,       s->group,                s->kept,   s->values};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) mem_free(blocks[i]);
 }
@@ -266,6 +269,11 @@ static enum status score_chunk(struct scoring *s, struct error *err)
 {
     size_t tasks = s->model->settings->n_tasks, n = s->scorer->n_rows;
     if (!n) return ST_OK;
+    if (s->spec->vectors) {
+        TRY(chunk_vectors(s->scorer, *s->spec->vectors, s->vectors + s->n_scored * s->width, err));
+        s->n_scored += n;
+        return ST_OK;
+    }
     TRY(chunk_run(s->scorer, s->scores + s->n_scored * tasks, err));
     memcpy(s->logits + s->n_scored * tasks, s->scorer->logits, n * tasks * sizeof *s->logits);
     s->n_scored += n;
@@ -278,6 +286,7 @@ static enum status give_block(struct scoring *s, struct error *err)
     if (!s->block.n) return ST_OK;
     s->block.scores = s->scores;
     s->block.logits = s->logits;
+    s->block.vectors = s->vectors;
     s->block.labels = s->labels;
     s->block.group = s->schema->plan->group == SIZE_MAX ? NULL : s->group;
     s->block.kept = s->kept;

@@ -11,7 +11,8 @@ enum { SCORE_ROWS_BLOCK = 1024 };
 struct scored_block {
     uint64_t index; /* of the block, from 0 */
     size_t n;
-    const float *scores, *logits; /* [n, n_tasks] */
+    const float *scores, *logits; /* [n, n_tasks]; with spec.vectors they hold nothing */
+    const float *vectors;         /* [n, n_tasks, width] with spec.vectors */
     const float *labels;          /* [n, n_tasks] NaN = absent */
     const uint64_t *group;        /* [n] hashes; NULL without data.group */
     const struct text *kept;      /* [n, n_keep] s NULL: missing */
@@ -25,6 +26,7 @@ struct score_rows_spec {
     const char *const *keep; /* columns whose text is kept */
     size_t n_keep;
     struct mtps_model *model;
+    const enum model_side *vectors; /* two_tower: the vectors of this side in place of scores; or NULL */
     bool values; /* keep the values of the rows, for scoring them once more */
     enum status (*take)(void *arg, const struct scored_block *b, struct error *err);
     void *arg;

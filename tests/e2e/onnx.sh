@@ -15,6 +15,29 @@ same "one vector for each key" "$(($(stat -c %s onnx/2/3-user.ids.bin) / 8 * 8 *
 expect_error 64 'none of bundle, onnx' "another form" "$MTPS" export --ckpt runs/small -o onnx --to pickle
 expect_error 64 'are for bundles' "options of bundles" "$MTPS" export --ckpt runs/small -o onnx --to onnx --with-joins
 expect_error 64 'rows are f32' "other rows" "$MTPS" export --ckpt runs/small -o onnx --to onnx --rows int8
+
+# ---- a model of Triton's repository
+expect_exit 0 "export for Triton" "$MTPS" export --ckpt runs/small -o repository/small --to triton --version 1
+same "a model's folder holds its configuration and versions" "1 config.pbtxt" "$(ls repository/small | xargs)"
+check "the version the same graph as for ONNX" cmp onnx/1/model.onnx repository/small/1/model.onnx
+cat >want.pbtxt <<'PBTXT'
+name: "small"
+platform: "onnxruntime_onnx"
+max_batch_size: 0
+input [
+  {
+    name: "user"
+    data_type: TYPE_INT64
+    dims: [ -1 ]
+  },
+PBTXT
+check "the configuration names model, platform and inputs" cmp want.pbtxt <(head -n "$(wc -l <want.pbtxt)" repository/small/config.pbtxt)
+check "and outputs" bash -c "sed -n '/^output/,\$p' repository/small/config.pbtxt | grep -A 2 'name: \"click\"' | grep -q 'dims: \[ -1 \]'"
+printf 'instance_group [ { kind: KIND_CPU } ]\n' >>repository/small/config.pbtxt
+expect_exit 0 "another version" "$MTPS" export --ckpt runs/small -o repository/small --to triton --version 2
+check "leaves what a site added" grep -q '^instance_group' repository/small/config.pbtxt
+expect_error 78 'other inputs or outputs' "a version with other inputs" "$MTPS" export --ckpt runs/small -o repository/small --to triton --onnx-rows 0 --version 3
+same "does not appear" "1 2 config.pbtxt" "$(ls -A repository/small | xargs)"
 "$MTPS" train -c small.yaml --set model.cross.layers=1 --run-dir runs/cross >/dev/null 2>&1
 expect_error 64 'cross layers cannot be written as ONNX' "a model with parts that it does not know" \
     "$MTPS" export --ckpt runs/cross -o onnx --to onnx --version 9
@@ -79,6 +102,41 @@ assert all(abs(float(one[n][0]) - float(got[n][0])) < 1e-5 for n in names)
 sys.exit(max(worst.values()) > 1e-5)
 PY
 export LIB=$lib
+cat >pbtxt.py <<'PY'
+"""pbtxt.py CONFIG MODEL.onnx: the text parses as Triton's message and fits the graph."""
+import sys
+import onnxruntime
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+f = descriptor_pb2.FileDescriptorProto(name="config.proto", package="t", syntax="proto3")
+kinds = f.enum_type.add(name="DataType")
+for number, name in ((0, "TYPE_INVALID"), (5, "TYPE_INT64"), (11, "TYPE_FP32")): kinds.value.add(name=name, number=number)
+group = f.message_type.add(name="Group")
+group.field.add(name="kind", number=4, type=14, label=1, type_name=".t.Kind")
+f.enum_type.add(name="Kind").value.add(name="KIND_CPU", number=0)
+tensor = f.message_type.add(name="Tensor")
+tensor.field.add(name="name", number=1, type=9, label=1)
+tensor.field.add(name="data_type", number=2, type=14, label=1, type_name=".t.DataType")
+tensor.field.add(name="dims", number=3, type=3, label=3)
+config = f.message_type.add(name="Config")
+config.field.add(name="name", number=1, type=9, label=1)
+config.field.add(name="platform", number=2, type=9, label=1)
+config.field.add(name="max_batch_size", number=4, type=5, label=1)
+config.field.add(name="input", number=5, type=11, label=3, type_name=".t.Tensor")
+config.field.add(name="output", number=6, type=11, label=3, type_name=".t.Tensor")
+config.field.add(name="instance_group", number=7, type=11, label=3, type_name=".t.Group")
+pool = descriptor_pool.DescriptorPool()
+pool.Add(f)
+c = message_factory.GetMessageClass(pool.FindMessageTypeByName("t.Config"))()
+text_format.Parse(open(sys.argv[1]).read(), c)
+s = onnxruntime.InferenceSession(sys.argv[2], providers=["CPUExecutionProvider"])
+types = {"tensor(int64)": 5, "tensor(float)": 11}
+shape = lambda v: [d if isinstance(d, int) else -1 for d in v.shape]
+for ours, theirs in ((c.input, s.get_inputs()), (c.output, s.get_outputs())):
+    assert [(t.name, t.data_type, list(t.dims)) for t in ours] == [(v.name, types[v.type], shape(v)) for v in theirs]
+PY
+if "$python" -c 'from google.protobuf import message_factory; message_factory.GetMessageClass' 2>/dev/null; then
+    expect_exit 0 "Triton's configuration parses and says what the graph has" "$python" pbtxt.py repository/small/config.pbtxt repository/small/2/model.onnx
+fi
 # Every id has a row: those of eval.csv that training never saw count as zeros there.
 "$MTPS" predict --ckpt runs/small --input train.csv -o want.csv >/dev/null 2>&1
 expect_exit 0 "ONNX Runtime gives the scores within 1e-5" "$python" scores.py onnx/1/model.onnx want.csv train.csv

@@ -92,6 +92,21 @@ expect_error 64 "name of a column of task click's vector" "a kept column of a ve
 expect_exit 0 "a model of another type" "$MTPS" train -c small.yaml -q --run-dir runs/mmoe "${short[@]}"
 expect_error 64 'the model has none' "has no vectors" "$MTPS" predict --ckpt runs/mmoe --input eval.csv --vectors item -o x.csv
 
+# ---- beside a bundle
+expect_exit 0 "export with items' vectors" "$MTPS" export --ckpt runs/whole -o b --version 1 --item-vectors eval.csv --item-key item
+same "adds two files" "MODEL_CARD.md SHA256SUMS item_ids.txt item_vectors.f32 model.mtps" "$(ls b/1 | xargs)"
+check "an item a line, in the order of the rows" cmp b/1/item_ids.txt <(tail -n +2 item.csv | cut -d, -f1)
+od -An -v -tf4 -w96 b/1/item_vectors.f32 | awk '{ $1 = $1; print }' >floats
+check "its vectors are those of predict" bash -c "paste -d' ' floats <(tail -n +2 item.csv | cut -d, -f2- | tr , ' ') | awk '{
+    for (i = 1; i <= 24; i++) { d = \$i - \$(24 + i); if (d > 1e-6 || d < -1e-6) bad = 1 } } END { exit bad || NR != 1000 || NF != 48 }'"
+check "the card says what they are" grep -q '3 tasks x 8 float32' b/1/MODEL_CARD.md
+awk -F, -v OFS=, 'NR == 5 { $3 = "" } 1' eval.csv >gap.csv
+expect_error 65 'row 3 has no id' "an item without an id" "$MTPS" export --ckpt runs/whole -o b --version 2 --item-vectors gap.csv --item-key item
+check "leaves nothing" test ! -e b/2
+expect_error 64 'go together' "files without their key" "$MTPS" export --ckpt runs/whole -o b --version 2 --item-vectors eval.csv
+expect_error 64 'the model has none' "vectors of another type" "$MTPS" export --ckpt runs/mmoe -o b --version 2 --item-vectors eval.csv --item-key item
+expect_error 64 'column "itm"' "a key that is no column" "$MTPS" export --ckpt runs/whole -o b --version 2 --item-vectors eval.csv --item-key itm
+
 # ---- beside other types
 expect_exit 0 "equal parameters" "$MTPS" compare -c towers.yaml --vary model.type=mmoe,two_tower \
     --set 'model.experts.layers=[64]' --equal-params --dry-run --json
