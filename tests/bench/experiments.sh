@@ -36,7 +36,7 @@ claims() { # NAME CONFIG
 claims_kuairand() { claims claims_kuairand configs/kuairand-mmoe.yaml; }
 claims_census() { claims claims_census configs/census-mmoe.yaml; }
 claims_synthetic() {
-    "$mtps" data synth tasks -q -o "$out/synth" --tasks 4 --correlation 0.5 --present 1,1,1,0.3 >/dev/null
+    "$mtps" data synth tasks -o "$out/synth" --tasks 4 --correlation 0.5 --present 1,1,1,0.3 >/dev/null
     claims claims_synthetic "$out/synth/config.yaml"
 }
 

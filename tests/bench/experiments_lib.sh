@@ -10,6 +10,7 @@
 set -euo pipefail
 export LC_ALL=C
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+command -v jq >/dev/null || { echo "skipped: jq is not installed"; exit 77; }
 mtps=${MTPS:-build/release/bin/mtps}
 top=$PWD
 out=${EXPERIMENTS:-build/experiments}
