@@ -53,6 +53,15 @@ for type in "${types[@]}"; do
     differ "keeps no function" "$type" "$type-sparse" click
 done
 
+# ---- a task beside a funnel
+for type in esmm aitm; do
+    funnel=($(shape "$type") --set 'model.funnel=[click, like]')
+    expect_exit 0 "$type learns a funnel" train "$type" "${funnel[@]}" --set tasks.finish=null --set train.max_steps=30
+    expect_exit 0 "$type with a task beside it" train "$type-all" "${funnel[@]}" --set train.max_steps=0 \
+        --set "hot_start.from=runs/$type" --set hot_start.mode=all
+    same_scores "scores of both steps stay" "$type" "$type-all" click like 'like|click'
+done
+
 # ---- old tasks anywhere in the order, other features, tables and names
 for type in ple lr wide_deep; do
     expect_exit 0 "$type: the new task may come first" train "$type-order" $(shape $type) --set train.max_steps=0 \
@@ -197,6 +206,7 @@ from=(--set hot_start.from=runs/mmoe --set hot_start.mode=all)
 bad 66 'runs/nothing' "a path that is not there" --set hot_start.from=runs/nothing
 mkdir empty
 bad 66 'empty' "a folder without checkpoints" --set hot_start.from=empty
+bad 66 'small.yaml' "a file" --set hot_start.from=small.yaml
 cp -r runs/mmoe damaged
 file=$(find damaged -name 'sparse-*' | head -n 1)
 printf '\377\377' | dd of="$file" bs=1 seek=$(($(stat -c %s "$file") / 2)) conv=notrunc 2>/dev/null
@@ -210,7 +220,9 @@ rewrite() { # sed expression over the manifest, with its hash put right
     head -n -2 "$foreign/MANIFEST.json" | head -c -2 >body
     printf '%s,\n  "sha256": "%s"\n}\n' "$(cat body)" "$(sha256sum <body | cut -d' ' -f1)" >"$foreign/MANIFEST.json"
 }
-rewrite 's/"version": 1,/"version": 9,/'
+rewrite 's/"format": "mtps-checkpoint"/"format": "other"/'
+bad 66 'not a manifest' "one of something else" --set "hot_start.from=$foreign"
+rewrite 's/"format": "other"/"format": "mtps-checkpoint"/; s/"version": 1,/"version": 9,/'
 bad 66 'version' "one of another format version" --set "hot_start.from=$foreign"
 rewrite 's/"version": 9,/"version": 1,/; s/"hash_version": 1,/"hash_version": 7,/'
 bad 66 'hash_version' "one whose ids have another hash" --set "hot_start.from=$foreign"
