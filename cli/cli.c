@@ -52,19 +52,11 @@ static char *free_text(const struct common_args *a, const struct argp_state *sta
     return text;
 }
 
-/* KEY="VALUE" as YAML, so that any folder name is taken as it is. */
 static void assign_text(struct common_args *a, const struct argp_state *state, const char *key,
                         const char *value)
 {
-    char *text = free_text(a, state), *out = text;
-    out += sprintf(out, "%s=\"", key);
-    for (const char *c = value; *c; c++) {
-        if (*c == '"' || *c == '\\') *out++ = '\\';
-        if (c[0] == '$' && c[1] == '{') *out++ = '$';
-        *out++ = *c;
-    }
-    *out++ = '"';
-    *out = '\0';
+    char *text = free_text(a, state);
+    settings_assign_text(key, value, text);
     a->sets[a->n_sets++] = text;
 }
 

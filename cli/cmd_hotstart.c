@@ -42,33 +42,18 @@ static const struct argp argp = {
     "Nothing is trained or written but prepared data.",
     children, NULL, NULL};
 
-/* hot_start.from='PATH', in which a quote is written twice; mem_free. */
-static char *assignment(const char *path)
-{
-    static const char key[] = "hot_start.from='";
-    size_t n = sizeof key - 1;
-    char *text = mem_alloc(sizeof key + 2 * strlen(path) + 2);
-    if (!text) return NULL;
-    memcpy(text, key, n);
-    for (; *path; path++) {
-        text[n++] = *path;
-        if (*path == '\'') text[n++] = '\'';
-    }
-    text[n++] = '\'';
-    text[n] = '\0';
-    return text;
-}
-
 /* --from is an assignment that comes last. */
 static enum status load_settings(struct args *a, struct settings **out, struct error *err)
 {
+    static const char key[] = "hot_start.from";
     char *from = NULL;
     const char **sets = mem_array(a->common.n_sets + 1, sizeof *sets);
     if (!sets) return mem_error(err, "arguments", 0);
     struct common_args common = a->common;
     if (a->common.n_sets) memcpy(sets, a->common.sets, a->common.n_sets * sizeof *sets);
     if (a->from) {
-        from = assignment(a->from);
+        from = mem_alloc(settings_assign_bytes(key, a->from));
+        if (from) settings_assign_text(key, a->from, from);
         sets[common.n_sets++] = from;
         common.sets = sets;
     }

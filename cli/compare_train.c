@@ -89,18 +89,10 @@ size_t compare_count(const struct compare *c, enum run_state state)
 
 /* ---- a run's configuration ---- */
 
-/* KEY="VALUE", so that YAML and variables leave the value alone. */
 static const char *text_set(struct arena *a, const char *key, const char *value)
 {
-    char *text = arena_take(a, strlen(key) + 2 * strlen(value) + 4, 1), *out = text;
-    if (!text) return NULL;
-    out += sprintf(out, "%s=\"", key);
-    for (const char *v = value; *v; v++) {
-        if (*v == '"' || *v == '\\') *out++ = '\\';
-        if (v[0] == '$' && v[1] == '{') *out++ = '$';
-        *out++ = *v;
-    }
-    *out = '"';
+    char *text = arena_take(a, settings_assign_bytes(key, value), 1);
+    if (text) settings_assign_text(key, value, text);
     return text;
 }
 

@@ -285,3 +285,22 @@ enum status set_apply(struct arena *a, struct node *root, const char *assignment
     }
     return set_in_group(&s, &option_root, root, NULL);
 }
+
+/* ---- assignments made by programs ---- */
+
+size_t settings_assign_bytes(const char *key, const char *value)
+{
+    return strlen(key) + 2 * strlen(value) + sizeof "=\"\"";
+}
+
+void settings_assign_text(const char *key, const char *value, char *out)
+{
+    out += sprintf(out, "%s=\"", key);
+    for (const char *c = value; *c; c++) {
+        if (*c == '"' || *c == '\\') *out++ = '\\';
+        if (c[0] == '$' && c[1] == '{') *out++ = '$';
+        *out++ = *c;
+    }
+    *out++ = '"';
+    *out = '\0';
+}

@@ -435,6 +435,11 @@ enum status settings_parse(const char *text, const char *name, const char *const
 
 void settings_destroy(struct settings *s);
 
+/* An assignment KEY="VALUE" for sets, in which YAML and variables leave the value alone.
+ * out: so many bytes. */
+size_t settings_assign_bytes(const char *key, const char *value);
+void settings_assign_text(const char *key, const char *value, char *out);
+
 /* The side of each of n features of a two_tower model. ST_USAGE with "file:line:column:
  * ..." when a feature is in neither list or in both, or when a list names something that
  * none of them is. settings_load() has called it when the configuration names all

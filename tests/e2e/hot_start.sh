@@ -126,6 +126,8 @@ expect_exit 0 "(half of the users)" train half $(shape ple) "${old_tasks[@]}" --
     --set "data.train={files: [train.csv], where: 'user < \"u2\"'}"
 expect_exit 0 "a plan from them" plan $(shape ple) --from runs/half
 check "shows what is not covered" grep -qE '^feature  user +[1-9][0-9]?\.[0-9]+ % of 211 ids' "$out"
+cp -r runs/half 'odd ${name} "1"'
+expect_exit 0 "any name of a folder will do" plan $(shape ple) --from 'odd ${name} "1"'
 expect_error 66 'runs/nothing' "no checkpoint" plan --from runs/nothing
 expect_error 64 'no hot_start' "no source" plan
 expect_error 64 'give a command' "no command" "$MTPS" hotstart

@@ -33,7 +33,7 @@ static const char config[] =
     "        experts: {count: 3, own: 1, shared: 2, layers: [8]}}\n"
     "train: {batch_size: 64, lanes: 4}\n";
 
-static void check(enum status st, const struct error *err)
+void hot_sample_check(enum status st, const struct error *err)
 {
     if (st != ST_OK) fail_msg("%s", err->text);
 }
@@ -59,11 +59,11 @@ void hot_sample_open(const struct tmpdir *dir, const char *const *sets, struct c
     size_t n = 0;
     while (sets && sets[n]) n++;
     snprintf(text, sizeof text, config, dir->path, dir->path);
-    check(settings_parse(text, "hot.yaml", sets, n, &out->settings, &err), &err);
+    hot_sample_check(settings_parse(text, "hot.yaml", sets, n, &out->settings, &err), &err);
     struct session_spec spec = {.settings = out->settings, .uses = SESSION_TRAIN};
-    check(session_open(&spec, &out->session, &err), &err);
+    hot_sample_check(session_open(&spec, &out->session, &err), &err);
     out->session->hot = hot;
-    check(session_model(out->session, NULL, &err), &err);
+    hot_sample_check(session_model(out->session, NULL, &err), &err);
 }
 
 void hot_sample_close(struct hot_side_sample *s)
@@ -149,7 +149,7 @@ static void write_dense(const struct session *s, const char *temp, struct ckpt_f
     struct dense d;
     size_t n;
     model_tensors(s->model, &n);
-    check(dense_make(s, &d, &err), &err);
+    hot_sample_check(dense_make(s, &d, &err), &err);
     model_init_params(s->model, 99, d.params);
     struct named_array *views = mem_array(3 * n, sizeof *views);
     struct ckpt_slot slots[2 * OPTIM_MAX_SLOTS];
@@ -157,7 +157,7 @@ static void write_dense(const struct session *s, const char *temp, struct ckpt_f
     for (size_t k = 0; k < d.n_slots; k++)
         for (size_t i = 0; i < d.n; i++) d.slots[k][i] = (float)(2 + k) * fabsf(d.params[i]);
     size_t n_slots = dense_slots(s->model, &d, views + n, slots);
-    check(ckpt_dense_write(temp, views, n, slots, n_slots, info, &err), &err);
+    hot_sample_check(ckpt_dense_write(temp, views, n, slots, n_slots, info, &err), &err);
     mem_free(views);
     dense_close(&d);
 }
@@ -175,7 +175,7 @@ static void write_state(const struct session *s, const char *temp, struct ckpt_f
     memcpy(all, fit, n * sizeof *all);
     n += train_state_list(&state, &memory, all + n);
     if (n_rates) memcpy(all + n, s->rates->arrays, n_rates * sizeof *all);
-    check(ckpt_state_write(temp, all, n + n_rates, info, &err), &err);
+    hot_sample_check(ckpt_state_write(temp, all, n + n_rates, info, &err), &err);
     mem_free(all);
 }
 
@@ -188,18 +188,18 @@ void hot_sample_save(const struct tmpdir *dir, const char *name, const struct ho
     struct ckpt_file_info files[3] = {0};
     char folder[512], *text;
     snprintf(folder, sizeof folder, "%s/%s", dir->path, name);
-    check(file_mkdirs(folder, &err), &err);
-    check(ckpt_begin(folder, HOT_STEP, 1, 0, &save, &err), &err);
+    hot_sample_check(file_mkdirs(folder, &err), &err);
+    hot_sample_check(ckpt_begin(folder, HOT_STEP, 1, 0, &save, &err), &err);
     describe(s->session, tables);
     struct source *source = mem_zeroed(1, sizeof *source);
     source->tables = tables;
     const struct ckpt_row_source rows = {source, next};
     size_t n_tables = s->session->tables->n;
     const char *temp = ckpt_save_path(save);
-    check(ckpt_sparse_write(temp, 0, 1, tables, n_tables, &rows, NULL, NULL, &files[0], &err), &err);
+    hot_sample_check(ckpt_sparse_write(temp, 0, 1, tables, n_tables, &rows, NULL, NULL, &files[0], &err), &err);
     write_dense(s->session, temp, &files[1]);
     write_state(s->session, temp, &files[2]);
-    check(settings_print(s->settings, false, &text, &err), &err);
+    hot_sample_check(settings_print(s->settings, false, &text, &err), &err);
     struct ckpt_meta meta = {.step = HOT_STEP,
                              .updates = HOT_UPDATES,
                              .seed = s->settings->seed,
@@ -209,7 +209,7 @@ void hot_sample_save(const struct tmpdir *dir, const char *name, const struct ho
                              .run_uuid = "test",
                              .data_digest = "",
                              .build = "test"};
-    check(ckpt_commit(save, &meta, tables, n_tables, files, 3, NULL, NULL, path, &err), &err);
+    hot_sample_check(ckpt_commit(save, &meta, tables, n_tables, files, 3, NULL, NULL, path, &err), &err);
     mem_free(source);
     mem_free(text);
 }

@@ -14,6 +14,9 @@ struct hot_side_sample {
     struct session *session; /* with its model */
 };
 
+/* Fails the test with err's text unless st is ST_OK. */
+void hot_sample_check(enum status st, const struct error *err);
+
 /* Rows for sessions, once per test program. */
 void hot_sample_data(struct tmpdir *dir);
 void hot_sample_open(const struct tmpdir *dir, const char *const *sets, struct ckpt *hot,

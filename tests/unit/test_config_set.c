@@ -161,6 +161,24 @@ static void variables_are_replaced(void **state)
     settings_destroy(s);
 }
 
+/* A text that a program assigns comes back as it is, whatever YAML or variables would make of
+ * it. */
+static void assigned_texts_are_left_alone(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"runs/a",  "a: b, [c]", "it's \"so\"", "${last}/$${x}/${",
+                                        "back\\n", "12",        "null",         " # no comment "};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        char set[128];
+        assert_true(settings_assign_bytes("run_dir", texts[i]) <= sizeof set);
+        settings_assign_text("run_dir", texts[i], set);
+        assert_true(strlen(set) < settings_assign_bytes("run_dir", texts[i]));
+        struct settings *s = config_parse(config_least, SETS(set));
+        assert_string_equal(s->run_dir, texts[i]);
+        settings_destroy(s);
+    }
+}
+
 /* ${seed} is the seed: its default, what the file says, what --set says last; or a variable
  * of that name. */
 static void the_seed_is_a_variable(void **state)
@@ -309,6 +327,7 @@ int main(void)
         cmocka_unit_test(set_chooses),
         cmocka_unit_test(bad_assignments_are_errors),
         cmocka_unit_test(variables_are_replaced),
+        cmocka_unit_test(assigned_texts_are_left_alone),
         cmocka_unit_test(the_seed_is_a_variable),
         cmocka_unit_test(unknown_variables_are_errors),
         cmocka_unit_test(included_files_are_merged),

@@ -21,19 +21,14 @@ struct planned {
     struct hot_coverage *coverage;
 };
 
-static void check(enum status st, const struct error *err)
-{
-    if (st != ST_OK) fail_msg("%s", err->text);
-}
-
 static void plan(struct planned *p, const char *const *sets)
 {
     struct error err;
     *p = (struct planned){0};
-    check(hot_start_open(path, &p->hot, &err), &err);
+    hot_sample_check(hot_start_open(path, &p->hot, &err), &err);
     hot_sample_open(&dir, sets, NULL, &p->side);
-    check(hot_start_plan(&p->hot, p->side.session, &err), &err);
-    check(hot_coverage_make(&p->hot, p->side.session, NULL, &p->coverage, &err), &err);
+    hot_sample_check(hot_start_plan(&p->hot, p->side.session, &err), &err);
+    hot_sample_check(hot_coverage_make(&p->hot, p->side.session, NULL, &p->coverage, &err), &err);
 }
 
 static void close_plan(struct planned *p)
@@ -203,7 +198,7 @@ static void the_lines_are_readable(void **state)
     plan(&p, SETS("hot_start.from=x", "hot_start.mode=all", "hot_start.rows.min_count=11",
                   "tasks={tap: {label: click}, buy: {label: buy}}", "hot_start.exclude=[table/item]",
                   "hot_start.rename={task/tap: task/click}"));
-    check(hot_report_text(&p.hot, p.coverage, &text, &err), &err);
+    hot_sample_check(hot_report_text(&p.hot, p.coverage, &text, &err), &err);
     says(text, "step 50: ");
     says(text, "loaded       table/user                        30 of 40 rows  dim 4  with state\n");
     says(text, "initialised  table/item                        40 rows  dim 4  excluded by 'table/item'\n");
@@ -212,7 +207,7 @@ static void the_lines_are_readable(void **state)
     says(text, "skipped      tower/like                        4 tensors  no such part in this model\n");
     says(text, "feature  user                     ");
     mem_free(text);
-    check(hot_report_text(&p.hot, NULL, &text, &err), &err);
+    hot_sample_check(hot_report_text(&p.hot, NULL, &text, &err), &err);
     assert_null(strstr(text, "feature "));
     mem_free(text);
     close_plan(&p);
@@ -226,7 +221,7 @@ static void the_run_directory_has_the_report(void **state)
     struct error err;
     char file[300];
     plan(&p, SETS("hot_start.from=x"));
-    check(hot_report_run(&p.hot, p.coverage, dir.path, &err), &err);
+    hot_sample_check(hot_report_run(&p.hot, p.coverage, dir.path, &err), &err);
     json_t *doc = json_load_file(tmpdir_path(&dir, "hot_start.json", file, sizeof file), 0, NULL);
     json_t *want = hot_report_json(&p.hot, p.coverage);
     assert_non_null(doc);

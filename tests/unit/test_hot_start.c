@@ -31,11 +31,6 @@ struct started {
     struct dense now, fresh; /* as loaded; as a start from nothing has it */
 };
 
-static void check(enum status st, const struct error *err)
-{
-    if (st != ST_OK) fail_msg("%s", err->text);
-}
-
 static void make_server(struct started *s)
 {
     struct error err;
@@ -57,13 +52,13 @@ static void make_server(struct started *s)
                                .n_tables = session->tables->n,
                                .n_dense = model_n_params(session->model),
                                .dense_optimizer = s->side.settings->train.optimizer};
-    check(server_create(&spec, &s->server, &err), &err);
+    hot_sample_check(server_create(&spec, &s->server, &err), &err);
     s->port = server_port(s->server);
     struct client_spec client = {.n_tables = spec.n_tables,
                                  .dim = session->tables->dim,
                                  .n_dense = spec.n_dense,
                                  .max_parts = 4};
-    check(client_create_local(&client, &s->port, &s->client, &err), &err);
+    hot_sample_check(client_create_local(&client, &s->port, &s->client, &err), &err);
 }
 
 static void start(struct started *s, const char *const *sets)
@@ -71,19 +66,19 @@ static void start(struct started *s, const char *const *sets)
     struct error err;
     uint64_t step, updates;
     *s = (struct started){0};
-    check(hot_start_open(path, &s->hot, &err), &err);
+    hot_sample_check(hot_start_open(path, &s->hot, &err), &err);
     hot_sample_open(&dir, sets, s->hot.ckpt, &s->side);
     if (s->side.settings->hot_start.statistics == HOT_STATISTICS_FIT) {
         hot_sample_close(&s->side);
         hot_sample_open(&dir, sets, NULL, &s->side);
     }
-    check(hot_start_plan(&s->hot, s->side.session, &err), &err);
-    check(session_rates(s->side.session, NULL, s->hot.plan, &err), &err);
+    hot_sample_check(hot_start_plan(&s->hot, s->side.session, &err), &err);
+    hot_sample_check(session_rates(s->side.session, NULL, s->hot.plan, &err), &err);
     make_server(s);
-    check(hot_start_load(&s->hot, s->side.session, s->client, &s->state, &err), &err);
-    check(dense_make(s->side.session, &s->now, &err), &err);
-    check(dense_make(s->side.session, &s->fresh, &err), &err);
-    check(client_dense_get(s->client, s->now.params, s->now.slots, &step, &updates, &err), &err);
+    hot_sample_check(hot_start_load(&s->hot, s->side.session, s->client, &s->state, &err), &err);
+    hot_sample_check(dense_make(s->side.session, &s->now, &err), &err);
+    hot_sample_check(dense_make(s->side.session, &s->fresh, &err), &err);
+    hot_sample_check(client_dense_get(s->client, s->now.params, s->now.slots, &step, &updates, &err), &err);
     assert_true(step == 0 && updates == 0);
     model_init_params(s->side.session->model, s->side.settings->seed, s->fresh.params);
 }
@@ -120,7 +115,7 @@ static float at(const struct named_array *a, size_t r, size_t j)
 static const struct named_array *saved(const struct started *s, const char *name)
 {
     struct error err;
-    check(ckpt_read_dense(s->hot.ckpt, NULL, NULL, &err), &err);
+    hot_sample_check(ckpt_read_dense(s->hot.ckpt, NULL, NULL, &err), &err);
     const struct named_array *a = ckpt_find_tensor(s->hot.ckpt, name);
     if (!a) fail_msg("the checkpoint has no %s", name);
     return a;
@@ -160,7 +155,7 @@ static void row(const struct started *s, size_t table, uint64_t key, float *out)
     float *rows[8] = {out, out, out, out};
     struct error err;
     keys[table] = (struct wire_keys){1, &key};
-    check(client_pull(s->client, keys, rows, NULL, &err), &err);
+    hot_sample_check(client_pull(s->client, keys, rows, NULL, &err), &err);
 }
 
 static uint64_t n_rows(const struct started *s)
@@ -168,7 +163,7 @@ static uint64_t n_rows(const struct started *s)
     struct digest d;
     uint64_t rows[8], sum = 0;
     struct error err;
-    check(client_digest(s->client, &d, rows, &err), &err);
+    hot_sample_check(client_digest(s->client, &d, rows, &err), &err);
     for (size_t t = 0; t < s->side.session->tables->n; t++) sum += rows[t];
     return sum;
 }
@@ -440,21 +435,21 @@ static void learn(struct started *s, uint64_t steps)
     struct threads *threads;
     struct trainer *trainer;
     uint64_t step, updates;
-    check(threads_create(1, &threads, &err), &err);
+    hot_sample_check(threads_create(1, &threads, &err), &err);
     struct trainer_spec spec = {.session = s->side.session,
                                 .client = s->client,
                                 .threads = threads,
                                 .n_workers = 1,
                                 .end_step = steps};
-    check(trainer_create(&spec, &trainer, &err), &err);
-    check(trainer_begin(trainer, &err), &err);
+    hot_sample_check(trainer_create(&spec, &trainer, &err), &err);
+    hot_sample_check(trainer_begin(trainer, &err), &err);
     for (uint64_t i = 0; i < steps; i++) {
         uint32_t flags = 0;
-        check(trainer_step(trainer, &flags, &err), &err);
+        hot_sample_check(trainer_step(trainer, &flags, &err), &err);
     }
     trainer_destroy(trainer);
     threads_destroy(threads);
-    check(client_dense_get(s->client, s->now.params, s->now.slots, &step, &updates, &err), &err);
+    hot_sample_check(client_dense_get(s->client, s->now.params, s->now.slots, &step, &updates, &err), &err);
     assert_int_equal(updates, steps);
 }
 
@@ -613,9 +608,9 @@ static void rates_come_back_from_a_checkpoint(void **state)
     hot_sample_save(&dir, "with-rates", &again, &with_rates);
     again.session->rates = NULL;
     struct ckpt *c;
-    check(ckpt_open(with_rates, true, &c, &err), &err);
-    check(ckpt_read_state(c, &err), &err);
-    check(session_rates(again.session, c, NULL, &err), &err);
+    hot_sample_check(ckpt_open(with_rates, true, &c, &err), &err);
+    hot_sample_check(ckpt_read_state(c, &err), &err);
+    hot_sample_check(session_rates(again.session, c, NULL, &err), &err);
     const struct rates *back = again.session->rates;
     assert_non_null(back);
     assert_int_equal(back->n, r->n);
