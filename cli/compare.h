@@ -7,7 +7,7 @@
  *   compare_train    a child process per run, side by side
  *   compare_read     results and curves from the run directories
  *   compare_summary.h  means, tests, who is best
- *   compare_write.h    compare.csv, compare.json, compare.svg, compare.html
+ *   compare_write.h    compare.csv, compare.json, compare.svg, curves.svg, compare.html
  *
  * All strings live in the comparison's arena. */
 #ifndef MTPS_CLI_COMPARE_H

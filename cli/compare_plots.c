@@ -29,6 +29,9 @@ enum {
     GATE_TEXT = 34,
     FILE_TITLE = 26, /* above the bars of a task */
     FILE_GAP = 10,
+    FILE_COLUMNS = 2, /* of curves */
+    LEGEND_GAP = 40,
+    LEGEND_CHAR = 7,
     LABEL_CHARS = 28,
     COLOUR = 32
 };
@@ -164,24 +167,30 @@ static enum status put_task(const struct compare *c, const struct task_metrics *
     return ST_OK;
 }
 
+/* A picture that stands alone; svg_close ends it. */
+static void open_picture(const struct compare *c, double width, double height,
+                         struct buffer *out)
+{
+    buffer_printf(
+        out,
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %.0f %.0f\" "
+        "width=\"%.0f\" height=\"%.0f\" role=\"img\"><title>",
+        width, height, width, height);
+    svg_text(out, c->name);
+    buffer_printf(out,
+                  "</title>\n<style>\n%s</style>\n<rect class=\"ground\" "
+                  "width=\"%.0f\" height=\"%.0f\"/>\n",
+                  plot_style, width, height);
+}
+
 enum status plot_bars_file(const struct compare *c, struct buffer *out, struct error *err)
 {
     struct task_metrics *tasks;
     size_t n, drawn = 0;
     TRY(compare_tasks(c, c->on[0], &tasks, &n, err));
     for (size_t i = 0; i < n; i++) drawn += tasks[i].n > 0;
-    double each = FILE_TITLE + bars_height(c), height = each * (double)drawn + FILE_GAP,
-           top = 0;
-    buffer_printf(
-        out,
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %.0f\" width=\"%d\" "
-        "height=\"%.0f\" role=\"img\"><title>",
-        BAR_WIDTH, height, BAR_WIDTH, height);
-    svg_text(out, c->name);
-    buffer_printf(out,
-                  "</title>\n<style>\n%s</style>\n<rect class=\"ground\" width=\"%d\" "
-                  "height=\"%.0f\"/>\n",
-                  plot_style, BAR_WIDTH, height);
+    double each = FILE_TITLE + bars_height(c), top = 0;
+    open_picture(c, BAR_WIDTH, each * (double)drawn + FILE_GAP, out);
     for (size_t i = 0; i < n; i++) {
         if (!tasks[i].n) continue;
         TRY(put_task(c, &tasks[i], top, out, err));
@@ -345,6 +354,75 @@ enum status plot_curves(const struct compare *c, const struct plot_path *path,
     }
     if (longest > 1) put_curves(c, seeds, means, title, out);
     return ST_OK;
+}
+
+/* Which colour is which cell, in lines of the picture's width; gives their height. */
+static double put_legend(const struct compare *c, struct buffer *out)
+{
+    double x = CURVE_LEFT, y = FILE_TITLE - 8;
+    for (size_t i = 0; i < c->n_cells; i++) {
+        char colour[COLOUR];
+        size_t chars = strlen(c->cells[i].label);
+        double width =
+            LEGEND_GAP + LEGEND_CHAR * (double)(chars < LABEL_CHARS ? chars : LABEL_CHARS);
+        if (i && x + width > FILE_COLUMNS * CURVE_WIDTH) {
+            x = CURVE_LEFT;
+            y += FILE_TITLE;
+        }
+        buffer_printf(out,
+                      "<g style=\"--c:%s\"><rect class=\"mean\" x=\"%.0f\" y=\"%.0f\" "
+                      "width=\"10\" height=\"10\"/></g><text x=\"%.0f\" y=\"%.0f\">",
+                      colour_of(c, i, colour), x, y - 9, x + 15, y);
+        svg_text_cut(out, c->cells[i].label, LABEL_CHARS);
+        buffer_puts(out, "</text>\n");
+        x += width;
+    }
+    return y + 8;
+}
+
+/* *n: place of the next one, which grows when there is something to draw. */
+static enum status put_task_curves(const struct compare *c, const struct task_metrics *t,
+                                   double top, size_t *n, struct buffer *out,
+                                   struct error *err)
+{
+    const struct plot_path path = {"valid", {"tasks", t->task, t->metrics[0]}};
+    const char *title = arena_printf(c->arena, "%s: %s over steps", t->task, t->metrics[0]);
+    struct buffer one = {0};
+    if (!title) return mem_error(err, "curves", 1);
+    enum status st = plot_curves(c, &path, title, &one, err);
+    if (st == ST_OK && one.n) {
+        buffer_printf(out, "<g transform=\"translate(%zu %.0f)\">",
+                      *n % FILE_COLUMNS * CURVE_WIDTH,
+                      top + (double)(*n / FILE_COLUMNS) * CURVE_HEIGHT);
+        buffer_puts(out, one.text);
+        buffer_puts(out, "</g>\n");
+        ++*n;
+    }
+    if (one.failed) st = mem_error(err, "curves", one.n);
+    buffer_close(&one);
+    return st;
+}
+
+enum status plot_curves_file(const struct compare *c, struct buffer *out, struct error *err)
+{
+    struct task_metrics *tasks;
+    size_t n, drawn = 0;
+    struct buffer body = {0};
+    TRY(compare_tasks(c, c->on[0], &tasks, &n, err));
+    double top = put_legend(c, &body);
+    enum status st = ST_OK;
+    for (size_t i = 0; i < n && st == ST_OK; i++)
+        if (tasks[i].n) st = put_task_curves(c, &tasks[i], top, &drawn, &body, err);
+    size_t rows = (drawn + FILE_COLUMNS - 1) / FILE_COLUMNS;
+    if (st == ST_OK && body.failed) st = mem_error(err, "curves.svg", body.n);
+    if (st == ST_OK && drawn) {
+        open_picture(c, FILE_COLUMNS * CURVE_WIDTH, top + (double)rows * CURVE_HEIGHT, out);
+        buffer_puts(out, body.text);
+        svg_close(out);
+        if (out->failed) st = mem_error(err, "curves.svg", out->n);
+    }
+    buffer_close(&body);
+    return st;
 }
 
 /* ---- gates ---- */

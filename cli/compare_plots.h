@@ -29,6 +29,11 @@ enum status plot_curves(const struct compare *c, const struct plot_path *path,
                         const char *title, struct buffer *out,
                         struct error *err) MUST_USE;
 
+/* Every task's first metric on validation rows over steps, side by side, with a legend: a
+ * picture that stands alone, curves.svg. Nothing when there was no validation. */
+enum status plot_curves_file(const struct compare *c, struct buffer *out,
+                             struct error *err) MUST_USE;
+
 /* True when some run has mean gate weights ("gates" in the evaluation lines). */
 bool plot_has_gates(const struct compare *c);
 /* Mean gate weights of a cell at its last evaluation: rows LEVEL/TASK, columns experts.

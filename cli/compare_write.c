@@ -344,6 +344,7 @@ static enum status write_file(const struct compare *c, const char *name, const c
     return file_write_atomic(path, text, n, err);
 }
 
+/* A file without contents is left out. */
 static enum status write_with(const struct compare *c, const char *name,
                               enum status (*make)(const struct compare *, struct buffer *,
                                                   struct error *),
@@ -351,7 +352,7 @@ static enum status write_with(const struct compare *c, const char *name,
 {
     struct buffer b = {0};
     enum status st = make(c, &b, err);
-    if (st == ST_OK) st = write_file(c, name, b.text ? b.text : "", b.n, err);
+    if (st == ST_OK && b.n) st = write_file(c, name, b.text, b.n, err);
     buffer_close(&b);
     return st;
 }
@@ -363,6 +364,7 @@ enum status compare_write(const struct compare *c, const json_t *doc, struct err
     free(text); /* jansson's */
     if (st == ST_OK) st = write_with(c, "compare.csv", compare_csv, err);
     if (st == ST_OK) st = write_with(c, "compare.svg", plot_bars_file, err);
+    if (st == ST_OK) st = write_with(c, "curves.svg", plot_curves_file, err);
     if (st == ST_OK) st = write_with(c, "compare.html", compare_html, err);
     return st;
 }

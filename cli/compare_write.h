@@ -20,7 +20,8 @@ enum status compare_csv(const struct compare *c, struct buffer *out,
 enum status compare_html(const struct compare *c, struct buffer *out,
                          struct error *err) MUST_USE;
 
-/* compare.json, compare.csv, compare.svg (compare_plots.h) and compare.html in the comparison's folder. */
+/* compare.json, compare.csv, compare.svg and curves.svg (compare_plots.h), and compare.html in
+ * the comparison's folder. */
 enum status compare_write(const struct compare *c, const json_t *doc,
                           struct error *err) MUST_USE;
 

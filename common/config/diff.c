@@ -39,7 +39,8 @@ static bool compared_for_model(const char *key)
     if (!strcmp(key, "seed") || is_under(key, "model")) return true;
     if (is_under(key, "features")) return strcmp(key, "features (order)") != 0;
     if (is_under(key, "tables"))
-        return !strstr(key, ".optimizer") && !strstr(key, ".admit") && !strstr(key, ".evict");
+        return !strstr(key, ".optimizer") && !strstr(key, ".admit.min_count") &&
+               !strstr(key, ".evict.unseen_days");
     if (!is_under(key, "tasks")) return false;
     for (size_t i = 0; i < sizeof training_only / sizeof *training_only; i++) {
         size_t n = strlen(key), m = strlen(training_only[i]);

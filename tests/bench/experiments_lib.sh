@@ -16,6 +16,7 @@ top=$PWD
 out=${EXPERIMENTS:-build/experiments}
 seeds=${SEEDS:-5}
 paired=p
+picture=compare # which one PLOTS takes: that, or curves
 mkdir -p "$out"
 
 # jq: a number with so many decimals, means and standard errors.
@@ -68,7 +69,7 @@ compare() {
         tail -n 5 "$out/$name.log" >&2
         return 1
     }
-    [ -z "${PLOTS:-}" ] || cp "$out/$name/compare.svg" "$PLOTS/$name.svg"
+    [ -z "${PLOTS:-}" ] || [ ! -e "$out/$name/$picture.svg" ] || cp "$out/$name/$picture.svg" "$PLOTS/$name.svg"
     for on in $(jq -r '.on[]' "$out/$name.json"); do
         table "$metric" "$on" <"$out/$name.json"
         echo

@@ -8,6 +8,7 @@
 # seed: seed 43 of a comparison goes on from the first model of seed 43.
 . "$(dirname "${BASH_SOURCE[0]}")/experiments_lib.sh"
 paired=error
+picture=curves
 first_seed=42
 batch=1024
 first=configs/kuairand-hot-base.yaml
@@ -91,50 +92,25 @@ reach() {
                  + if ($there | length) < ($at | length) then " (\($there | length) of \($at | length))" else "" end end) | join(" | ")) |"), ""'
 }
 
-# plot NAME TITLE: the learning curves of its page as one drawing, NAME.svg.
-plot() {
-    local page=$out/$1/compare.html
-    {
-        echo '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 960 620" width="960" height="620" font-family="sans-serif" font-size="12" fill="#1d2430">'
-        echo '<style>.grid{stroke:#dde1e7}.tick{fill:#5b6472;font-size:11px}.title{font-weight:600}polyline{fill:none;stroke:var(--c)}.curve{stroke-width:2}.thin{stroke-opacity:.25}</style>'
-        echo '<rect width="960" height="620" fill="#fff"/>'
-        awk -v title="$2" '
-            BEGIN { x = 24 + 7 * length(title); print "<text class=\"title\" x=\"8\" y=\"20\">" title "</text>" }
-            !n && match($0, /--c:[^"]*"><\/span>[^<]*/) {
-                item = substr($0, RSTART + 4, RLENGTH - 4); colour = item; sub(/".*/, "", colour); sub(/.*<\/span>/, "", item)
-                if (!(item in known)) print "<rect x=\"" x "\" y=\"11\" width=\"10\" height=\"10\" fill=\"" colour "\"/><text x=\"" x + 14 "\" y=\"20\">" item "</text>"
-                if (!(item in known)) x += 40 + 7 * length(item)
-                known[item]
-            }
-            /^<h2>/ { task = $0; gsub(/<[^>]*>/, "", task) }
-            /<svg .*<title>validation auc over steps/ { inside = 1; sub(/<svg /, "<svg x=\"" n % 2 * 480 "\" y=\"" 40 + int(n / 2) * 290 "\" "); sub(/width="[0-9]*" height="[0-9]*"/, "width=\"470\" height=\"280\""); n++ }
-            inside { gsub(/validation auc over steps/, task ": AUC over steps of 1,024 rows"); print }
-            inside && /<\/svg>/ { inside = 0 }' "$page"
-        echo '</svg>'
-    } >"$out/$1.svg"
-    printf '%s\n\n' "$out/$1.svg"
-}
-
 modes=hot_start.mode=cold,sparse,sparse+shared,all
 
 # ---- a task is added ----
 
-added() { # NAME BASE TITLE
+added() { # NAME BASE
     compare "$1" auc -c configs/kuairand-hot.yaml --set "$(from "$2")" --vary "$modes"
     base_auc "$2"
     reach "$1" auc 1
     curves "$1"
-    plot "$1" "$3"
     coverage "$2"
 }
-task() {
+new_task() {
     base hot-base $first
-    added task hot-base "a task is added"
+    added new_task hot-base
 }
 # The first models have not seen half of the users.
 half_users() {
     base hot-half $first --set data.train.where="$half"
-    added half_users hot-half "half of the users are new"
+    added half_users hot-half
 }
 # Everything anew on all nine days, of which the last three have likes.
 anew() {
@@ -189,6 +165,21 @@ wider_rows() { changed wider_rows <<<'
 tables: {default: {dim: 32}}
 hot_start: {resize: pad}'; }
 
+# ---- ids that get a row ----
+
+# Rows and waiting ids are the same for all seeds: counts are those of the data.
+admission() {
+    local label dir
+    compare admission auc -c configs/kuairand-mmoe.yaml --vary tables.default.admit.min_count=1,2,3,5,10
+    printf '| least count | rows | waiting | bytes of the checkpoint |\n| --- | --- | --- | --- |\n'
+    jq -r '.cells as $cells | .runs | group_by(.cell)[] | .[0] | [$cells[.cell].label, .run_dir] | @tsv' "$out/admission.json" |
+        while read -r label dir; do
+            "$mtps" ckpt digest "$dir" --json </dev/null | jq -r --arg label "$label" --arg bytes \
+                "$(cat "$dir"/checkpoints/step-*/sparse-* | wc -c | tr -d ' ')" '"| \($label) | \(.rows) | \(.waiting) | \($bytes) |"'
+        done
+    echo
+}
+
 # ---- with a verdict ----
 
 # judge NAME BASE TASK: the new task is as good as a cold start at its end after half of its rows
@@ -211,7 +202,6 @@ judge() {
 # Three tasks whose logits have pairwise correlation 0.9; the third comes after 300,000 rows.
 synthetic() {
     local data=$out/synth-hot batch=256
-    paired=error
     "$mtps" data synth tasks -o "$data" --tasks 3 --correlation 0.9 -n 400000 --eval-rows 20000 >/dev/null
     head -n 300001 "$data/train.csv" >"$data/first.csv"
     sed '2,300001d' "$data/train.csv" >"$data/next.csv"
@@ -232,4 +222,4 @@ YAML
     ! grep -q FAIL "$out/synthetic.verdict" && [ -s "$out/synthetic.verdict" ]
 }
 
-run_named 'base base_files judge base_auc from coverage points curves reach plot added changed way' "$@"
+run_named 'base base_files judge base_auc from coverage points curves reach added changed way' "$@"

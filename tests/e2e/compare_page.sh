@@ -35,8 +35,10 @@ for width in 1200 420; do
     done <verdict.txt
 done
 
-# compare.svg as a document shows it: read as XML, which forgives nothing.
-echo '<html><body><img src="runs/page/compare.svg" onload="this.alt = this.naturalWidth"></body></html>' >picture.html
-run timeout 60 "$browser" "${flags[@]}" --dump-dom "file://$work/picture.html"
-check "compare.svg is a picture of its own" grep -q 'alt="720"' "$out"
+# Pictures as a document shows them: read as XML, which forgives nothing.
+for picture in compare.svg:720 curves.svg:880; do
+    echo "<html><body><img src=\"runs/page/${picture%:*}\" onload=\"this.alt = this.naturalWidth\"></body></html>" >picture.html
+    run timeout 60 "$browser" "${flags[@]}" --dump-dom "file://$work/picture.html"
+    check "${picture%:*} is a picture of its own" grep -q "alt=\"${picture#*:}\"" "$out"
+done
 finish

@@ -341,6 +341,29 @@ static void test_edited_entries(void **state)
     mem_free(good);
 }
 
+/* Only ids that wait have no weights, and then no slots either. */
+static void test_tables_without_weights(void **state)
+{
+    struct fixture *f = *state;
+    size_t n;
+    char *good = load(f, "MANIFEST.json", &n);
+    static const struct {
+        const char *name;
+        bool slots;
+    } edits[] = {{"user", true},          {"user", false},     {"user/waiting", true},
+                 {"/waiting", false},     {"waiting", false},  {"user/waiting/x", false}};
+    for (size_t i = 0; i < sizeof edits / sizeof *edits; i++) {
+        json_t *root = read_manifest(f), *table = json_array_get(json_object_get(root, "tables"), 0);
+        json_object_set_new(table, "dim", json_integer(0));
+        json_object_set_new(table, "name", json_string(edits[i].name));
+        if (!edits[i].slots) json_object_set_new(table, "slots", json_array());
+        sign_manifest(f, root);
+        expect_refused(f, "a table's dim is out of range");
+        store(f, "MANIFEST.json", good, n);
+    }
+    mem_free(good);
+}
+
 /* Text that is no JSON, or not ours, though correctly signed. */
 static void test_signed_nonsense(void **state)
 {
@@ -516,7 +539,8 @@ int main(void)
         T(test_missing_files),        T(test_extra_files_are_ignored),
         T(test_foreign_file),         T(test_folder_of_another_step),
         T(test_other_versions),       T(test_missing_fields),
-        T(test_edited_entries),       T(test_signed_nonsense),
+        T(test_edited_entries),       T(test_tables_without_weights),
+        T(test_signed_nonsense),
         T(test_faults_of_the_writer), T(test_changed_rows_are_not_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -330,6 +330,25 @@ static void the_picture_has_every_tasks_bars(void **state)
     buffer_close(&b);
 }
 
+/* The curves of the tasks that were validated stand beside each other below a legend of all
+ * cells. */
+static void the_picture_of_curves_has_a_legend(void **state)
+{
+    struct buffer b = {0};
+    struct error err;
+    assert_int_equal(plot_curves_file(*state, &b, &err), ST_OK);
+    tags_match(b.text);
+    assert_non_null(strstr(b.text, "xmlns=\"http://www.w3.org/2000/svg\""));
+    assert_int_equal(times(b.text, "//"), 1);
+    assert_int_equal(times(b.text, "class=\"mean\""), CELLS);
+    assert_int_equal(times(b.text, "class=\"curve\""), CELLS); /* of the one auc */
+    assert_int_equal(times(b.text, "class=\"thin\""), CELLS * SEEDS);
+    assert_non_null(strstr(b.text, ">click: auc over steps</text>"));
+    assert_non_null(strstr(b.text, "translate(0 "));
+    assert_null(strstr(b.text, "translate(440 "));
+    buffer_close(&b);
+}
+
 /* A comparison of one cell with one seed has no tests; of no finished run, no plots. */
 static void small_comparisons_have_pages(void **state)
 {
@@ -354,6 +373,9 @@ static void small_comparisons_have_pages(void **state)
     tags_match(b.text);
     assert_int_equal(times(b.text, "<svg"), 1);
     buffer_close(&b);
+    assert_int_equal(plot_curves_file(&one, &b, &err), ST_OK);
+    assert_int_equal(b.n, 0);
+    buffer_close(&b);
 }
 
 /* Running out of memory is said, whatever allocation fails. */
@@ -362,12 +384,16 @@ static void every_failed_allocation_is_said(void **state)
     struct error err;
     struct buffer b = {0};
     uint64_t before = mem_calls();
+    assert_int_equal(plot_curves_file(*state, &b, &err), ST_OK);
+    buffer_close(&b);
     assert_int_equal(compare_html(*state, &b, &err), ST_OK);
     uint64_t calls = mem_calls() - before;
     buffer_close(&b);
     for (uint64_t k = 1; k <= calls; k++) {
         mem_fail_at(k);
-        enum status st = compare_html(*state, &b, &err);
+        enum status st = plot_curves_file(*state, &b, &err);
+        buffer_close(&b);
+        if (st == ST_OK) st = compare_html(*state, &b, &err);
         mem_fail_at(0);
         assert_true(st == ST_NOMEM ||
                     st == ST_OK); /* the arena may have had room this time */
@@ -391,6 +417,7 @@ int main(void)
         CASE(the_page_is_well_formed_and_alone),
         CASE(the_page_has_its_plots),
         CASE(the_picture_has_every_tasks_bars),
+        CASE(the_picture_of_curves_has_a_legend),
         CASE(small_comparisons_have_pages),
         CASE(every_failed_allocation_is_said),
     };
