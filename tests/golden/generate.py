@@ -82,6 +82,10 @@ CASES = [  # name, type, activation, parts
     ("esmm", "esmm", "tanh", {"towers": [4, 3], "funnel": [0, 1], "seed": 2011}),
     ("aitm", "aitm", "relu", {"bottom": [5], "towers": [3], "funnel": [1, 0],
                               "seed": 2012}),
+    ("aitm_stop_gradient", "aitm", "gelu", {"towers": [4, 3], "funnel": [0, 1], "stop": 1,
+                                            "norm": 1, "seed": 2013}),
+    ("esmm_uncertainty", "esmm", "silu", {"bottom": [4], "towers": [3], "funnel": [1, 0],
+                                          "balance": "uncertainty", "seed": 2014}),
 ]
 CONSTRAINT = 0.6
 # Values that dropout keeps: of each layer, in steps 0, 1 and 2, the columns of rows 0 to 5.
@@ -198,7 +202,7 @@ class Case:
             print("only", feature, 0)
         for part in ("count", "own", "shared", "levels", "norm", "dropout", "l2"):
             put("number", part, [parts.get(part, 0)])
-        for part in ("cross", "rank", "temperature"):
+        for part in ("cross", "rank", "temperature", "stop"):
             put("number", part, [parts.get(part, 0)])
         for part in ("user", "item"):
             put("sizes", part, parts.get(part, []))
@@ -376,7 +380,8 @@ class Case:
 
     def esmm(self, x):
         """ESMM in log space: log P of all steps up to one, log(1 - P) = log1mexp(log P)."""
-        a = [self.tower(k, x) for k in range(K)]
+        s = self.mlp("bottom", x, self.parts["bottom"]) if "bottom" in self.parts else x
+        a = [self.tower(k, s) for k in range(K)]
         log_p, self.logs = torch.zeros(()), {}
         for k in self.parts["funnel"]:
             log_p = log_p + torch.nn.functional.logsigmoid(a[k])
@@ -391,11 +396,12 @@ class Case:
 
     def aitm(self, x):
         """AITM: g' of a step is attention over what it is told and what its tower says."""
-        s = self.mlp("bottom", x, self.parts["bottom"])
+        s = self.mlp("bottom", x, self.parts["bottom"]) if "bottom" in self.parts else x
         g = [self.mlp(f"tower/{TASKS[k]}", s, self.parts["towers"]) for k in range(K)]
         dim = self.parts["towers"][-1]
         for before, k in zip(self.parts["funnel"], self.parts["funnel"][1:]):
-            u = torch.relu(self.project(k, "info", g[before]) +
+            told = g[before].detach() if self.parts.get("stop") else g[before]
+            u = torch.relu(self.project(k, "info", told) +
                            self.param(f"transfer/{TASKS[k]}/info/b", 1, dim))
             pair = [u, g[k]]
             scores = [(self.project(k, "query", v) * self.project(k, "key", v)).sum(1) / dim ** 0.5

@@ -311,7 +311,8 @@ static void make_model(struct golden_case *c)
                             .towers = tower,
                             .balance = {.kind = balance_of(c)},
                             .steps = sizes(c, "funnel", memory[7]).layers,
-                            .aitm_constraint = 0.6};
+                            .aitm_constraint = 0.6,
+                            .aitm_stop_gradient = line(c, "number", "stop")->v[0] > 0};
     struct mlp_cfg attention = sizes(c, "attention", memory[4]);
     const struct model_attention seen = {2, 0, attention.layers, attention.activation};
     struct model_spec spec = {.cfg = cfg,
@@ -621,29 +622,38 @@ static void check_case(const char *name)
     }
 }
 
+/* In the order of the file. */
+#define GOLDEN_CASES(X)                                                                  \
+    X(lr) X(dnn) X(share_bottom) X(omoe) X(mmoe) X(mmoe_gate_mlp) X(fm) X(wide_deep)     \
+    X(deepfm) X(deepfm_cross) X(cgc) X(ple) X(mmoe_norm) X(dropout) X(l2)                \
+    X(attention) X(own_parts) X(dnn_cross) X(cgc_cross_rank) X(uncertainty) X(dwa)       \
+    X(pcgrad_share_bottom) X(pcgrad_omoe) X(pcgrad_mmoe) X(pcgrad_cgc) X(pcgrad_ple)     \
+    X(mgda_share_bottom) X(mgda_omoe) X(mgda_mmoe) X(mgda_cgc) X(mgda_ple)               \
+    X(two_tower) X(two_tower_cross) X(esmm) X(aitm) X(aitm_stop_gradient)                \
+    X(esmm_uncertainty)
+
 #define GOLDEN(name)                                                                     \
     static void test_##name(void **state)                                                \
     {                                                                                    \
         (void)state;                                                                     \
         check_case(#name);                                                               \
     }
-GOLDEN(lr)
-GOLDEN(dnn)
-GOLDEN(share_bottom)
-GOLDEN(omoe)
-GOLDEN(mmoe)
-GOLDEN(mmoe_gate_mlp)
-GOLDEN(cgc)
-GOLDEN(ple)
-GOLDEN(mmoe_norm)
-GOLDEN(dropout)
-GOLDEN(l2)
-GOLDEN(attention)
-GOLDEN(own_parts)
-GOLDEN(fm)
-GOLDEN(wide_deep)
-GOLDEN(deepfm)
-GOLDEN(deepfm_cross)
+GOLDEN_CASES(GOLDEN)
+
+/* No case of the file is left out. */
+static void every_case_is_checked(void **state)
+{
+#define NAME(name) #name,
+    static const char *const checked[] = {GOLDEN_CASES(NAME)};
+    size_t n = 0;
+    (void)state;
+    for (size_t i = 0; i < file.n; i++) {
+        if (strcmp(file.lines[i].key, "case") != 0) continue;
+        assert_true(n < sizeof checked / sizeof *checked);
+        assert_string_equal(checked[n++], file.lines[i].name);
+    }
+    assert_int_equal(n, sizeof checked / sizeof *checked);
+}
 
 /* The generator was fed the masks that the model uses: layers by name, steps, rows. */
 static void masks_are_the_models(void **state)
@@ -667,22 +677,6 @@ static void masks_are_the_models(void **state)
             }
         }
 }
-GOLDEN(dnn_cross)
-GOLDEN(cgc_cross_rank)
-GOLDEN(uncertainty)
-GOLDEN(dwa)
-GOLDEN(pcgrad_share_bottom)
-GOLDEN(pcgrad_omoe)
-GOLDEN(pcgrad_mmoe)
-GOLDEN(pcgrad_cgc)
-GOLDEN(pcgrad_ple)
-GOLDEN(mgda_share_bottom)
-GOLDEN(mgda_omoe)
-GOLDEN(mgda_mmoe)
-GOLDEN(mgda_cgc)
-GOLDEN(mgda_ple)
-GOLDEN(two_tower)
-GOLDEN(two_tower_cross)
 
 static int setup(void **state)
 {
@@ -701,41 +695,10 @@ static int teardown(void **state)
 
 int main(void)
 {
+#define TEST(name) cmocka_unit_test(test_##name),
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lr),
-        cmocka_unit_test(test_dnn),
-        cmocka_unit_test(test_share_bottom),
-        cmocka_unit_test(test_omoe),
-        cmocka_unit_test(test_mmoe),
-        cmocka_unit_test(test_mmoe_gate_mlp),
-        cmocka_unit_test(test_cgc),
-        cmocka_unit_test(test_ple),
-        cmocka_unit_test(test_mmoe_norm),
-        cmocka_unit_test(test_dropout),
+        GOLDEN_CASES(TEST) cmocka_unit_test(every_case_is_checked),
         cmocka_unit_test(masks_are_the_models),
-        cmocka_unit_test(test_l2),
-        cmocka_unit_test(test_attention),
-        cmocka_unit_test(test_own_parts),
-        cmocka_unit_test(test_dnn_cross),
-        cmocka_unit_test(test_cgc_cross_rank),
-        cmocka_unit_test(test_uncertainty),
-        cmocka_unit_test(test_dwa),
-        cmocka_unit_test(test_pcgrad_share_bottom),
-        cmocka_unit_test(test_pcgrad_omoe),
-        cmocka_unit_test(test_pcgrad_mmoe),
-        cmocka_unit_test(test_pcgrad_cgc),
-        cmocka_unit_test(test_pcgrad_ple),
-        cmocka_unit_test(test_mgda_share_bottom),
-        cmocka_unit_test(test_mgda_omoe),
-        cmocka_unit_test(test_mgda_mmoe),
-        cmocka_unit_test(test_mgda_cgc),
-        cmocka_unit_test(test_mgda_ple),
-        cmocka_unit_test(test_two_tower),
-        cmocka_unit_test(test_two_tower_cross),
-        cmocka_unit_test(test_fm),
-        cmocka_unit_test(test_wide_deep),
-        cmocka_unit_test(test_deepfm),
-        cmocka_unit_test(test_deepfm_cross),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
