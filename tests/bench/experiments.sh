@@ -11,7 +11,7 @@
 article() {
     compare article auc -c configs/census-article.yaml --vary model.type=share_bottom,mmoe,ple --on eval,train
     cat <<'TABLE'
-| the article | income | never_married |
+| published auc | income | never_married |
 | --- | --- | --- |
 | share_bottom | 0.946 | 0.993 |
 | mmoe | 0.957 | 0.994 |
@@ -30,8 +30,10 @@ road_fm() {
 
 gates() { compare gates auc -c configs/kuairand-mmoe.yaml --equal-params --vary 'model.gates.layers=[],[64],[64,64]'; }
 experts() { compare experts auc -c configs/kuairand-mmoe.yaml --equal-params --vary model.experts.count=8,1,2,4,16; }
+# cgc against mmoe, ple with two and three levels against cgc.
 claims() { # NAME CONFIG
     compare "$1" auc -c "$2" --equal-params --vary model.type=mmoe,cgc,ple --vary model.experts.levels=2,3
+    verdicts auc 1:0 2:1 3:1 <"$out/$1.json"
 }
 claims_kuairand() { claims claims_kuairand configs/kuairand-mmoe.yaml; }
 claims_census() { claims claims_census configs/census-mmoe.yaml; }

@@ -26,7 +26,13 @@ numbers='
         | (if $n < 0 and ($n * pow(10; $d) | round) != 0 then "-" else "" end) + .[:-$d] + "." + .[-$d:];
     def mean: add / length;
     def sd: mean as $m | if length > 1 then (map(pow(. - $m; 2)) | add / (length - 1) | sqrt) else 0 end;
-    def se: sd / (length | sqrt);'
+    def se: sd / (length | sqrt);
+    # P(|T| >= |t|) for n degrees of freedom: the finite sums of Student'"'"'s distribution.
+    def student($t; $n): ($t / ($n | sqrt) | atan | fabs) as $a | ($a | cos) as $c | ($a | sin) as $s
+        | def sum($first; next): reduce range(1; $n / 2 | floor) as $i ([$first, $first];
+              (.[0] * ($i | next) * $c * $c) as $term | [$term, .[1] + $term]) | .[1];
+          1 - (if $n % 2 == 0 then $s * sum(1; (2 * . - 1) / (2 * .))
+               else ($a + (if $n == 1 then 0 else $s * sum($c; 2 * . / (2 * . + 1)) end)) * 2 / 3.141592653589793 end);'
 
 # Markdown from compare.json on stdin: table METRIC ROWS.
 table() {
@@ -47,6 +53,27 @@ table() {
                       else ", p \(if .p == null then "-" elif .p < 0.001 then "< 0.001" else digits(.p; 3) end)" end)
                     | join(" | ")) + " |"
              else empty end)'
+}
+
+# Win, tie or loss of one cell against another, paired by seed, by p < 0.05: verdicts METRIC
+# CELL:BASE...
+verdicts() {
+    local metric=$1
+    shift
+    jq -r --arg metric "$metric" "$numbers"'
+        . as $doc
+        | [$doc.cells[0].tasks | to_entries[] | select(.value[$metric]) | .key] as $tasks
+        | def values($cell; $task): [$doc.runs[] | select(.cell == $cell) | .eval[$task][$metric]];
+          def verdict($cell; $base; $task):
+              [values($cell; $task), values($base; $task)] | transpose | map(.[0] - .[1])
+              | mean as $diff | (length - 1) as $n | se as $se
+              | (if $se > 0 then student($diff / $se; $n) elif $diff == 0 then 1 else 0 end) as $p
+              | "\(if $p >= 0.05 then "tie" elif $diff > 0 then "win" else "loss" end), "
+                + (if $p < 0.001 then "p < 0.001" else "p \(digits($p; 3))" end);
+          "| | \($tasks | join(" | ")) |", "| --- |\($tasks | map(" --- |") | join(""))",
+          ($ARGS.positional[] | split(":") | map(tonumber) as [$cell, $base]
+           | "| \($doc.cells[$cell].label) against \($doc.cells[$base].label) | "
+             + ($tasks | map(verdict($cell; $base; .)) | join(" | ")) + " |")' --args "$@"
 }
 
 # Words as a shell reads them back, quoted where they have to be.
