@@ -22,6 +22,7 @@ static const struct command commands[] = {
     {"predict", cmd_predict, "a score for every row"},
     {"export", cmd_export, "a checkpoint as a bundle for inference"},
     {"verify-export", cmd_verify_export, "the scores of a bundle against its checkpoint"},
+    {"serve", cmd_serve, "answer requests for scores over HTTP"},
     {"importance", cmd_importance, "what each feature is worth to a checkpoint"},
     {"compare", cmd_compare, "train combinations of settings with several seeds, side by side"},
     {"hotstart", cmd_hotstart, "what a start from an older checkpoint would load"},

@@ -34,6 +34,7 @@ set(home_cblas.h common/math/blas.c)
 set(home_libfyaml.h common/config/yaml.c)
 set(home_archive.h data/source_archive.c tests/unit/test_raw_compressed.c) # a test writes them
 set(home_xxhash.h common/base/hash.c)
+set(home_microhttpd.h serve/http/http.c)
 set(home_Random123/philox.h common/base/rng.c)
 
 set(problems "")

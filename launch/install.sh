@@ -14,7 +14,7 @@ build=(
     libopenblas-pthread-dev
     libhdf5-dev
     libfyaml-dev libjansson-dev libarchive-dev
-    libxxhash-dev librandom123-dev libssl-dev libhwloc-dev
+    libxxhash-dev librandom123-dev libssl-dev libhwloc-dev libmicrohttpd-dev
     libcmocka-dev
 )
 test=(hdf5-tools zstd lz4 xz-utils bzip2 procps strace)

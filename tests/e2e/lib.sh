@@ -9,6 +9,8 @@ export LC_ALL=C
 work=$(mktemp -d "${TMPDIR:-/tmp}/mtps-e2e-XXXXXX")
 out=$work/.out
 err=$work/.err
+: >"$out"
+: >"$err"
 n_cases=0
 n_failed=0
 children=()

@@ -1,0 +1,540 @@
+#include "serve/http/http.h"
+
+#include <errno.h>
+#include <microhttpd.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/base/mem.h"
+#include "data/raw_text.h"
+#include "serve/http/deadlines.h"
+
+enum {
+    POOL_BYTES = 48 << 10, /* libmicrohttpd's memory of a connection: headers, and pieces of a body */
+    FIRST_BODY = 64 << 10, /* bytes for a body, until more of it came */
+    SPARE = 128,           /* connections that are open only to be refused */
+    BACKLOG = 1024,
+    QUIET_MS = 200 /* without a request: nothing more is under way */
+};
+
+enum stage { STAGE_NEW, STAGE_BODY, STAGE_WAIT, STAGE_DONE };
+
+/* A connection and the request that it carries now. */
+struct connection {
+    struct http *http;
+    struct MHD_Connection *mhd;
+    struct deadline deadline;
+    struct pad pad;
+    struct call call;
+    enum stage stage;
+    bool refused;    /* one too many */
+    bool no_memory;  /* for the body */
+    bool has_length;
+    size_t line;     /* bytes of the address as sent */
+    size_t length, room; /* of the body: as promised, and of its memory */
+    char allow[64];
+};
+
+struct http {
+    struct http_spec spec;
+    struct deadlines *deadlines;
+    struct MHD_Daemon *daemon;
+    int fd; /* listens; -1 when given away */
+    uint16_t port;
+    char url[128];
+    _Atomic size_t n_open, n_busy;
+    _Atomic int64_t last_ms; /* an answer was done */
+};
+
+static int64_t now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * INT64_C(1000) + t.tv_nsec / 1000000;
+}
+
+/* ---- connections ---- */
+
+static void open_connection(struct http *h, struct MHD_Connection *mhd, void **context)
+{
+    struct connection *c = *context = mem_zeroed(1, sizeof *c);
+    size_t n = atomic_fetch_add(&h->n_open, 1);
+    atomic_fetch_add(&h->spec.service->metrics.connections, 1);
+    if (!c) return; /* its requests are dropped */
+    c->http = h;
+    c->mhd = mhd;
+    c->refused = n >= h->spec.max_connections;
+    pad_open(&c->pad, &h->spec.service->memory);
+    deadlines_add(h->deadlines, &c->deadline, MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd);
+    deadlines_set(h->deadlines, &c->deadline, METRICS_HEADER);
+}
+
+static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    struct http *h = arg;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        open_connection(h, mhd, context);
+        return;
+    }
+    struct connection *c = *context;
+    atomic_fetch_sub(&h->n_open, 1);
+    atomic_fetch_sub(&h->spec.service->metrics.connections, 1);
+    if (!c) return;
+    deadlines_remove(h->deadlines, &c->deadline);
+    pad_close(&c->pad);
+    mem_free(c);
+}
+
+/* The request line is there: a request begins. */
+static void *on_line(void *arg, const char *uri, struct MHD_Connection *mhd)
+{
+    struct http *h = arg;
+    struct connection *c = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+    if (!c) return NULL;
+    c->line = strlen(uri);
+    c->stage = STAGE_NEW;
+    deadlines_set(h->deadlines, &c->deadline, METRICS_HEADER);
+    return c;
+}
+
+/* The answer is sent, or the client is gone. */
+static void on_completed(void *arg, struct MHD_Connection *mhd, void **request, enum MHD_RequestTerminationCode code)
+{
+    (void)mhd;
+    (void)code;
+    struct http *h = arg;
+    struct connection *c = *request;
+    if (!c || c->stage == STAGE_NEW) return;
+    c->stage = STAGE_NEW;
+    pad_reset(&c->pad);
+    memset(&c->call, 0, sizeof c->call);
+    atomic_store(&h->last_ms, now_ms());
+    atomic_fetch_sub(&h->n_busy, 1);
+    deadlines_set(h->deadlines, &c->deadline, METRICS_IDLE);
+}
+
+/* ---- answers ---- */
+
+static void add_header(struct MHD_Response *r, const char *name, const char *value)
+{
+    MHD_add_response_header(r, name, value); /* fails without memory: the answer does without */
+}
+
+static void add_number(struct MHD_Response *r, const char *name, uint64_t v)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%llu", (unsigned long long)v);
+    add_header(r, name, text);
+}
+
+static void add_headers(const struct connection *c, struct MHD_Response *r, bool close)
+{
+    const struct call *call = &c->call;
+    add_header(r, "Content-Type", call->type);
+    if (call->json) add_number(r, "Inference-Header-Content-Length", call->json);
+    if (call->version) add_number(r, "Mtps-Model-Version", call->version);
+    if (call->allow) add_header(r, "Allow", call->allow);
+    if (call->retry) add_header(r, "Retry-After", "1");
+    if (close) add_header(r, "Connection", "close");
+    if (call->route && call->route->operation == ROUTE_PAGE) {
+        add_header(r, "X-Content-Type-Options", "nosniff");
+        add_header(r, "X-Frame-Options", "DENY");
+        add_header(r, "Content-Security-Policy",
+                   "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'");
+    }
+}
+
+static enum MHD_Result send_answer(struct connection *c, bool close)
+{
+    struct http *h = c->http;
+    const struct call *call = &c->call;
+    struct MHD_Response *r =
+        MHD_create_response_from_buffer(call->text.n, (void *)call->text.s, MHD_RESPMEM_PERSISTENT);
+    if (!r) return MHD_NO;
+    add_headers(c, r, close || atomic_load(&h->spec.service->draining));
+    c->stage = STAGE_DONE;
+    deadlines_set(h->deadlines, &c->deadline, METRICS_WRITE);
+    enum MHD_Result queued = MHD_queue_response(c->mhd, (unsigned)call->status, r);
+    MHD_destroy_response(r);
+    return queued;
+}
+
+/* Before the body is read, which it never will be. */
+static enum MHD_Result refuse(struct connection *c, int status, const char *text)
+{
+    service_refuse(c->http->spec.service, &c->call, status, "%s", text);
+    return send_answer(c, true);
+}
+
+/* ---- the head of a request ---- */
+
+struct head {
+    size_t bytes; /* of these headers in well-formed lines */
+    size_t n_lengths, n_hosts;
+    const char *length, *encoding, *type, *coding, *json;
+    bool odd; /* a name that is none, or a value with control characters */
+};
+
+static bool is_token(const char *s)
+{
+    static const char others[] = "!#$%&'*+-.^_`|~";
+    for (; *s; s++)
+        if (!((*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') || (*s >= '0' && *s <= '9') || strchr(others, *s)))
+            return false;
+    return true;
+}
+
+static bool has_control(const char *s)
+{
+    for (; *s; s++)
+        if (((unsigned char)*s < 0x20 && *s != '\t') || *s == 0x7F) return true;
+    return false;
+}
+
+static enum MHD_Result see_header(void *arg, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    (void)kind;
+    struct head *h = arg;
+    if (!value) value = "";
+    if (!*name || !is_token(name) || has_control(value)) h->odd = true;
+    h->bytes += (size_t)((uintptr_t)value - (uintptr_t)name) + strlen(value) + 2;
+    if (!strcasecmp(name, "Content-Length")) {
+        h->n_lengths++;
+        h->length = value;
+    } else if (!strcasecmp(name, "Host")) {
+        h->n_hosts++;
+    } else if (!strcasecmp(name, "Transfer-Encoding")) {
+        h->encoding = value;
+    } else if (!strcasecmp(name, "Content-Type")) {
+        h->type = value;
+    } else if (!strcasecmp(name, "Content-Encoding")) {
+        h->coding = value;
+    } else if (!strcasecmp(name, "Inference-Header-Content-Length")) {
+        h->json = value;
+    }
+    return MHD_YES;
+}
+
+static bool whole_number(const char *s, size_t *out)
+{
+    size_t v = 0, n = strlen(s);
+    if (!n || n > 15 || n != strspn(s, "0123456789")) return false;
+    for (; *s; s++) v = v * 10 + (size_t)(*s - '0');
+    *out = v;
+    return true;
+}
+
+static bool is_type(const char *type, const char *wanted)
+{
+    size_t n = strlen(wanted);
+    return !strncasecmp(type, wanted, n) && (!type[n] || strchr("; \t", type[n]));
+}
+
+/* Version 0.9.75 takes lines that end with LF or CR alone, folded lines, characters 0 and
+ * several spaces, where another program on the way may see other lines. It leaves texts
+ * where they were received, so that well-formed lines have a known length. Later versions
+ * refuse such lines themselves (start_daemon). */
+static bool is_well_formed(const struct connection *c, const struct head *head, const char *method, const char *version)
+{
+    if (strcmp(MHD_get_version(), "0.9.75") != 0) return true;
+    size_t line = strlen(method) + c->line + strlen(version) + 2 + 2;
+    return line + head->bytes + 2 ==
+           MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE)->header_size;
+}
+
+/* What is no request, or one that could be read in two ways; NULL: nothing. */
+static const char *not_a_request(const struct head *head, const char *version)
+{
+    if (strcmp(version, "HTTP/1.1") != 0 && strcmp(version, "HTTP/1.0") != 0) return "HTTP/1.1 is spoken here";
+    if (head->odd) return "a header that is not well-formed";
+    if (head->n_lengths > 1) return "Content-Length stands twice";
+    if (head->n_lengths && head->encoding) return "Content-Length and Transfer-Encoding";
+    if (head->n_hosts > 1 || (!head->n_hosts && !strcmp(version, "HTTP/1.1"))) return "one Host is expected";
+    return NULL;
+}
+
+static enum MHD_Result check_sizes(struct connection *c, const char *method, bool *refused)
+{
+    const union MHD_ConnectionInfo *size = MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    *refused = true;
+    if (strlen(method) + c->line + sizeof " HTTP/1.1\r\n" > HTTP_REQUEST_LINE)
+        return refuse(c, 414, "the request line is over 4 KiB");
+    if (size && size->header_size > HTTP_HEADER_BYTES) return refuse(c, 431, "the headers are over 16 KiB");
+    if (MHD_get_connection_values(c->mhd, MHD_HEADER_KIND, NULL, NULL) > HTTP_HEADERS)
+        return refuse(c, 431, "more than 100 headers");
+    *refused = false;
+    return MHD_YES;
+}
+
+/* The body that is promised. */
+static enum MHD_Result check_body(struct connection *c, const struct head *head, bool *refused)
+{
+    const struct http_spec *spec = &c->http->spec;
+    bool must = c->call.route->has_body;
+    *refused = true;
+    if (head->encoding) return refuse(c, 411, "bodies in chunks are not taken: send Content-Length");
+    if (head->length && !whole_number(head->length, &c->length)) return refuse(c, 400, "Content-Length is no number");
+    if (must && !head->length) return refuse(c, 411, "send Content-Length");
+    if (c->length > spec->max_body) {
+        service_refuse(spec->service, &c->call, 413, "the body is over %zu bytes", spec->max_body);
+        return send_answer(c, true);
+    }
+    c->call.body.json = c->length;
+    if (head->json && (!whole_number(head->json, &c->call.body.json) || c->call.body.json > c->length))
+        return refuse(c, 400, "Inference-Header-Content-Length is no number, or over Content-Length");
+    if (must && head->type && !is_type(head->type, "application/json") &&
+        !(head->json && is_type(head->type, "application/octet-stream")))
+        return refuse(c, 415, "Content-Type: application/json is expected");
+    if (must && head->coding && strcasecmp(head->coding, "identity") != 0)
+        return refuse(c, 415, "bodies are taken without Content-Encoding");
+    *refused = false;
+    return MHD_YES;
+}
+
+static enum MHD_Result find_route(struct connection *c, const char *url, const char *method, bool *refused)
+{
+    struct call *call = &c->call;
+    int status = route_find(method, url, &call->route, &call->names, c->allow, sizeof c->allow);
+    *refused = status != 200;
+    if (status == 200) return MHD_YES;
+    call->route = NULL;
+    if (status == 405) call->allow = c->allow;
+    return refuse(c, status, status == 404 ? "there is no such address" : "not with this method");
+}
+
+static enum MHD_Result begin_request(struct connection *c, const char *url, const char *method, const char *version)
+{
+    struct head head = {0};
+    bool refused;
+    c->call = (struct call){.pad = &c->pad};
+    c->stage = STAGE_BODY;
+    c->no_memory = false;
+    c->length = c->room = 0;
+    atomic_fetch_add(&c->http->n_busy, 1);
+    deadlines_set(c->http->deadlines, &c->deadline, METRICS_BODY);
+    if (c->refused) return refuse(c, 503, "too many connections");
+    enum MHD_Result result = check_sizes(c, method, &refused);
+    if (refused) return result;
+    MHD_get_connection_values(c->mhd, MHD_HEADER_KIND, see_header, &head);
+    if (!is_well_formed(c, &head, method, version)) return refuse(c, 400, "a line that is not well-formed");
+    const char *why = not_a_request(&head, version);
+    if (why) return refuse(c, 400, why);
+    result = find_route(c, url, method, &refused);
+    return refused ? result : check_body(c, &head, &refused);
+}
+
+/* ---- the body ---- */
+
+/* Memory grows with what came, not with what was promised. */
+static bool body_room(struct connection *c, size_t more)
+{
+    struct ask_body *body = &c->call.body;
+    size_t need = body->n + more + 1;
+    if (need <= c->room) return true;
+    size_t room = c->length + 1 <= FIRST_BODY ? c->length + 1 : 2 * need > FIRST_BODY ? 2 * need : FIRST_BODY;
+    if (room > c->length + 1) room = c->length + 1;
+    char *bytes = pad_take(&c->pad, room, 1);
+    if (!bytes) return false;
+    if (body->n) memcpy(bytes, body->bytes, body->n);
+    body->bytes = bytes;
+    c->room = room;
+    return true;
+}
+
+static enum MHD_Result take_body(struct connection *c, const char *data, size_t n)
+{
+    struct ask_body *body = &c->call.body;
+    if (n > c->length - body->n) return MHD_NO; /* cannot be: the length ends it */
+    if (!c->no_memory && !body_room(c, n)) c->no_memory = true;
+    if (!c->no_memory) memcpy(body->bytes + body->n, data, n);
+    body->n += n;
+    return MHD_YES;
+}
+
+/* In a thread of the batcher. */
+static void on_scored(struct call *call)
+{
+    struct connection *c = (struct connection *)((char *)call - offsetof(struct connection, call));
+    MHD_resume_connection(c->mhd);
+}
+
+static enum MHD_Result end_request(struct connection *c)
+{
+    struct service *s = c->http->spec.service;
+    static char empty[1];
+    deadlines_clear(&c->deadline);
+    if (c->no_memory) {
+        service_refuse(s, &c->call, ASK_NO_MEMORY, "the requests of this moment take all memory that requests may take");
+        return send_answer(c, true);
+    }
+    if (!c->call.body.bytes) c->call.body.bytes = empty;
+    c->call.body.bytes[c->call.body.n] = 0;
+    c->call.wake = on_scored;
+    if (service_begin(s, &c->call) == SERVICE_DONE) return send_answer(c, false);
+    c->stage = STAGE_WAIT;
+    MHD_suspend_connection(c->mhd);
+    if (service_submit(s, &c->call) == SERVICE_WAIT) return MHD_YES;
+    c->stage = STAGE_DONE; /* the answer is there; it can be given once the connection goes on */
+    MHD_resume_connection(c->mhd);
+    return MHD_YES;
+}
+
+static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const char *url, const char *method,
+                                  const char *version, const char *data, size_t *n_data, void **request)
+{
+    (void)arg;
+    (void)mhd;
+    struct connection *c = *request;
+    if (!c) return MHD_NO;
+    switch (c->stage) {
+    case STAGE_NEW:
+        return begin_request(c, url, method, version);
+    case STAGE_WAIT:
+        service_finish(c->http->spec.service, &c->call);
+        return send_answer(c, false);
+    case STAGE_DONE:
+        return send_answer(c, false);
+    default:
+        break;
+    }
+    if (!*n_data) return end_request(c);
+    size_t n = *n_data;
+    *n_data = 0;
+    return take_body(c, data, n);
+}
+
+/* ---- starting and stopping ---- */
+
+static enum status no_socket(const struct http_spec *spec, const char *why, struct error *err)
+{
+    error_set(err, ST_CANTCREATE, "%s, port %u: %s", spec->address, spec->port, why);
+    return error_hint(err, ST_CANTCREATE, "--listen takes an address of this machine, --port one that is free");
+}
+
+static int listening_socket(const struct addrinfo *a)
+{
+    int yes = 1, fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) return -1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    if (bind(fd, a->ai_addr, a->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0) return fd;
+    int why = errno;
+    close(fd);
+    errno = why;
+    return -1;
+}
+
+static enum status open_socket(struct http *h, struct error *err)
+{
+    const struct http_spec *spec = &h->spec;
+    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM}, *found;
+    struct sockaddr_storage bound;
+    socklen_t size = sizeof bound;
+    char port[8];
+    snprintf(port, sizeof port, "%u", spec->port);
+    int code = getaddrinfo(spec->address, port, &hints, &found);
+    if (code) return no_socket(spec, gai_strerror(code), err);
+    h->fd = listening_socket(found);
+    int why = errno;
+    freeaddrinfo(found);
+    if (h->fd < 0) return no_socket(spec, strerror(why), err);
+    if (getsockname(h->fd, (struct sockaddr *)&bound, &size) != 0 ||
+        getnameinfo((struct sockaddr *)&bound, size, NULL, 0, port, sizeof port, NI_NUMERICSERV) != 0)
+        return no_socket(spec, "its port is not known", err);
+    h->port = (uint16_t)strtoul(port, NULL, 10);
+    bool six = strchr(spec->address, ':') != NULL;
+    snprintf(h->url, sizeof h->url, "http://%s%s%s:%s", six ? "[" : "", spec->address, six ? "]" : "", port);
+    return ST_OK;
+}
+
+/* Addresses are compared as they are sent: nothing in them needs to be decoded. */
+static size_t leave_as_sent(void *arg, struct MHD_Connection *mhd, char *text)
+{
+    (void)arg;
+    (void)mhd;
+    return strlen(text);
+}
+
+static enum status start_daemon(struct http *h, struct error *err)
+{
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_TURBO;
+    if (h->spec.service->batcher) flags |= MHD_ALLOW_SUSPEND_RESUME;
+    size_t n = h->spec.n_threads;
+    struct MHD_OptionItem options[] = {
+        {MHD_OPTION_LISTEN_SOCKET, h->fd, NULL},
+        {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)((h->spec.max_connections + SPARE) * n), NULL}, /* divided among threads */
+        {MHD_OPTION_CONNECTION_MEMORY_LIMIT, POOL_BYTES, NULL},
+#if MHD_VERSION >= 0x00097701
+        {MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1, NULL},
+#endif
+        {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, h},
+        {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)on_completed, h},
+        {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)on_line, h},
+        {MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)leave_as_sent, NULL},
+        {n > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, (intptr_t)n, NULL},
+        {MHD_OPTION_END, 0, NULL}};
+    h->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, h, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+    if (!h->daemon) return error_set(err, ST_INTERNAL, "the server's threads cannot be started");
+    return ST_OK;
+}
+
+enum status http_start(const struct http_spec *spec, struct http **out, struct error *err)
+{
+    struct http *h = *out = mem_zeroed(1, sizeof *h);
+    if (!h) return mem_error(err, "server", sizeof *h);
+    h->spec = *spec;
+    h->fd = -1;
+    enum status st = open_socket(h, err);
+    if (st == ST_OK) st = deadlines_create(spec->seconds, spec->service->metrics.cut, &h->deadlines, err);
+    if (st == ST_OK) st = start_daemon(h, err);
+    if (st == ST_OK) return ST_OK;
+    http_stop(h);
+    *out = NULL;
+    return st;
+}
+
+const char *http_url(const struct http *h)
+{
+    return h->url;
+}
+
+uint16_t http_port(const struct http *h)
+{
+    return h->port;
+}
+
+static void stop_listening(struct http *h)
+{
+    if (h->fd < 0) return;
+    if (h->daemon) MHD_quiesce_daemon(h->daemon);
+    close(h->fd);
+    h->fd = -1;
+}
+
+void http_drain(struct http *h, unsigned seconds)
+{
+    int64_t began = now_ms(), now = began;
+    atomic_store(&h->spec.service->draining, true);
+    atomic_store(&h->last_ms, began);
+    stop_listening(h);
+    while (atomic_load(&h->n_open) && now - began < seconds * INT64_C(1000)) {
+        if (!atomic_load(&h->n_busy) && now - atomic_load(&h->last_ms) >= QUIET_MS) break;
+        nanosleep(&(struct timespec){0, 5000000}, NULL);
+        now = now_ms();
+    }
+}
+
+void http_stop(struct http *h)
+{
+    if (!h) return;
+    stop_listening(h);
+    if (h->daemon) MHD_stop_daemon(h->daemon);
+    deadlines_destroy(h->deadlines);
+    mem_free(h);
+}
