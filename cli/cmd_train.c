@@ -10,6 +10,7 @@
 #include "common/base/mem.h"
 #include "common/base/rng.h"
 #include "common/store/file.h"
+#include "worker/early_stop.h"
 #include "worker/hot_report.h"
 #include "worker/report.h"
 #include "worker/run.h"
@@ -175,12 +176,26 @@ static void open_log_file(const struct job *j)
     if (!log_file(path)) log_line(LOG_WARN, "job", "%s cannot be opened: no log file", path);
 }
 
+/* train.early_stop may be another one than that of the checkpoint. */
+static enum status renew_early_stop(const struct settings *now, const struct ckpt *ckpt,
+                                    const char *path, struct train_state *state, struct error *err)
+{
+    struct settings *then;
+    TRY(settings_parse(ckpt_meta(ckpt)->config, path, NULL, 0, &then, err));
+    early_stop_resume(then, now, state);
+    settings_destroy(then);
+    return ST_OK;
+}
+
 /* The leader puts the starting point on the servers; then all workers know it is there. */
 static enum status load_start(struct job *j, const char *path, struct ckpt *ckpt,
                               const struct hot_start *hot, struct train_state *start,
                               struct error *err)
 {
-    if (j->leader && ckpt) TRY(saver_load(j->session, j->client, path, ckpt, start, err));
+    if (j->leader && ckpt) {
+        TRY(saver_load(j->session, j->client, path, ckpt, start, err));
+        TRY(renew_early_stop(j->settings, ckpt, path, start, err));
+    }
     if (j->leader && hot->plan) TRY(hot_start_load(hot, j->session, j->client, start, err));
     if (j->leader && !ckpt && !hot->plan) TRY(saver_init(j->session, j->client, err));
     return crew_tell(&j->crew, start, sizeof *start, "the starting point", err);

@@ -45,3 +45,20 @@ bool early_stop_better(const struct settings *s, double value, double than)
 {
     return early_stop_rises(s) ? value > than : value < than;
 }
+
+static bool watch_the_same(const struct train_cfg *a, const struct train_cfg *b)
+{
+    return a->early_stop && b->early_stop && !strcmp(a->early_stop_task, b->early_stop_task) &&
+           !strcmp(a->early_stop_metric, b->early_stop_metric);
+}
+
+void early_stop_resume(const struct settings *then, const struct settings *now,
+                       struct train_state *state)
+{
+    if (!watch_the_same(&then->train, &now->train)) {
+        state->has_best = false;
+        state->best = 0;
+        state->best_step = state->stale = 0;
+    }
+    state->stopped_early = state->stale && state->stale >= now->train.early_stop_patience;
+}

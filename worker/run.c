@@ -343,11 +343,12 @@ static enum status edge(struct run *r, uint32_t flags, struct error *err)
     return ST_OK;
 }
 
-/* best.json says what the state says: the look at the end of the run before is undone. */
+/* best.json says what the state says: the look at the end of the run before is undone, and
+ * what another early stopping chose is forgotten. */
 static enum status name_best(const struct run *r, struct error *err)
 {
     char path[4200];
-    if (!leads(r) || !r->spec->start_path || !r->settings->train.early_stop) return ST_OK;
+    if (!leads(r) || !r->spec->start_path) return ST_OK;
     struct saver_spec saver = saver_of(r);
     if (r->state.has_best) return saver_mark_best(&saver, &r->state, err);
     snprintf(path, sizeof path, "%s/checkpoints/best.json", r->spec->run_dir);
@@ -364,7 +365,6 @@ static enum status loop(struct run *r, struct error *err)
                                 .start_step = r->state.step,
                                 .end_step = r->total_steps,
                                 .dwa = r->dwa};
-    TRY(name_best(r, err));
     TRY(trainer_create(&spec, &r->trainer, err));
     TRY(trainer_begin(r->trainer, err));
     r->reported_s = r->last_commit_s = r->last_valid_s = now_s();
@@ -500,6 +500,7 @@ enum status run_train(const struct run_spec *spec, json_t **result, struct error
 {
     struct run r = {.spec = spec};
     enum status st = prepare_run(&r, err);
+    if (st == ST_OK) st = name_best(&r, err);
     if (st == ST_OK) st = dwa_create(spec->session, spec->crew, spec->start_ckpt, &r.dwa, err);
     bool train = st == ST_OK && r.state.step < r.total_steps && !r.state.stopped_early;
     if (train) st = loop(&r, err);

@@ -45,6 +45,25 @@ same "the best checkpoint is that of the run in one leg" "$(cat runs/one-leg/che
 same "bit for bit" "$(digest runs/one-leg)" "$(digest runs/legs)"
 same "and it stops at the same step" "$(cat runs/one-leg/checkpoints/LATEST)" "$(cat runs/legs/checkpoints/LATEST)"
 
+# train.early_stop may change when a run goes on.
+stop_after() { # RUN PATIENCE: trains; its JSON is in $out
+    expect_exit 0 "a run of patience $2 in $1" "$MTPS" train -c small.yaml "${early[@]}" --run-dir "$1" --json \
+        --set "train.early_stop={task: mean, metric: auc, patience: $2}"
+}
+stop_after runs/patient 6
+steps=$(json steps <"$out")
+stop_after runs/hasty 1
+check "stops earlier with less" test "$(json steps <"$out")" -lt "$steps"
+stop_after runs/hasty 6
+same "goes on with more, as if it had been so from the start" "$steps" "$(json steps <"$out")"
+same "to the same best checkpoint" "$(cat runs/patient/checkpoints/best.json)" "$(cat runs/hasty/checkpoints/best.json)"
+same "bit for bit" "$(digest runs/patient)" "$(digest runs/hasty)"
+expect_exit 0 "without early stopping it trains to the end" "$MTPS" train -c small.yaml "${early[@]}" --run-dir runs/hasty --json \
+    --set train.early_stop=null --set train.epochs=20
+same "(all epochs)" 20.0 "$(json epochs <"$out")"
+same "and the newest checkpoint is the one reported" "runs/hasty/checkpoints/$(cat runs/hasty/checkpoints/LATEST)" "$(json checkpoint <"$out")"
+check "no other is called the best" test ! -e runs/hasty/checkpoints/best.json
+
 expect_exit 0 "early stopping by logloss" "$MTPS" train -c small.yaml --set 'data.valid={fraction: 0.2}' --set train.epochs=3 \
     --set 'train.early_stop={task: click, metric: logloss, patience: 3}' --run-dir runs/logloss
 step=$((10#$(json checkpoint <runs/logloss/checkpoints/best.json | sed 's/step-//')))

@@ -102,6 +102,59 @@ static void test_direction_follows_the_metric(void **state)
     }
 }
 
+/* State of a run that looked twice in vain after its best value. */
+static struct train_state after_two_looks(void)
+{
+    return (struct train_state){.step = 40, .has_best = true, .best = 0.75, .best_step = 20,
+                                .stale = 2, .stopped_early = true};
+}
+
+/* More patience ends the wait for a better value, less patience makes it come earlier. */
+static void test_resume_counts_with_the_new_patience(void **state)
+{
+    (void)state;
+    struct settings then = watching("mean", "auc"), now = then;
+    then.train.early_stop_patience = 2;
+    for (uint64_t patience = 0; patience < 5; patience++) {
+        struct train_state s = after_two_looks();
+        now.train.early_stop_patience = patience;
+        early_stop_resume(&then, &now, &s);
+        assert_int_equal(s.stopped_early, patience <= 2);
+        assert_true(s.has_best && s.best == 0.75);
+        assert_int_equal(s.best_step, 20);
+        assert_int_equal(s.stale, 2);
+    }
+}
+
+/* Values of another task or metric, or of no early stopping at all, compare with nothing. */
+static void test_resume_forgets_the_best_of_another_watch(void **state)
+{
+    (void)state;
+    struct settings then = watching("mean", "auc");
+    struct settings others[] = {watching("click", "auc"), watching("mean", "logloss"), then};
+    others[2].train.early_stop = false;
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        for (int back = 0; back < 2; back++) {
+            struct train_state s = after_two_looks();
+            early_stop_resume(back ? &others[i] : &then, back ? &then : &others[i], &s);
+            assert_false(s.has_best || s.stopped_early);
+            assert_int_equal(s.stale + s.best_step, 0);
+            assert_int_equal(s.step, 40);
+        }
+    }
+}
+
+/* Without a look in vain nothing ends, however little patience there is. */
+static void test_resume_without_a_look_in_vain_goes_on(void **state)
+{
+    (void)state;
+    struct settings s = watching("mean", "auc");
+    struct train_state fresh = {.step = 10, .has_best = true, .best = 0.5, .best_step = 10};
+    early_stop_resume(&s, &s, &fresh);
+    assert_true(fresh.has_best);
+    assert_false(fresh.stopped_early);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -110,6 +163,9 @@ int main(void)
         cmocka_unit_test(test_mean_is_over_defined_tasks),
         cmocka_unit_test(test_no_value_is_nan),
         cmocka_unit_test(test_direction_follows_the_metric),
+        cmocka_unit_test(test_resume_counts_with_the_new_patience),
+        cmocka_unit_test(test_resume_forgets_the_best_of_another_watch),
+        cmocka_unit_test(test_resume_without_a_look_in_vain_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
