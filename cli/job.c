@@ -141,7 +141,8 @@ enum status job_open(struct job *j, struct settings *settings, size_t n_servers,
 {
     *j = (struct job){.settings = settings, .leader = true};
     if (transport_mpi_launched()) {
-        TRY(transport_mpi_open(&j->net, err));
+        double deadline = settings ? settings->cluster.deadline_s : 0;
+        TRY(transport_mpi_open(deadline, &j->net, err));
         j->leader = transport_rank(j->net) == 0; /* speaks until roles are known */
     }
     TRY(job_agree(j, mine, "configuration", err));

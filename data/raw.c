@@ -131,11 +131,11 @@ static enum status plan_key(struct raw *r, const struct raw_columns *known, bool
     const struct join_cfg *cfg = &r->data->joins[j];
     int owner = owner_of(known, slot, cfg->key.text);
     if (owner >= (int)j || owner == -2) {
-        error_set(err, ST_USAGE,
-                  "%s:%u:%u: join key '%s' is no column of the main rows or of "
-                  "an earlier join",
-                  cfg->key.at.file ? cfg->key.at.file : "config", cfg->key.at.line,
-                  cfg->key.at.column, cfg->key.text);
+        config_fail(err, cfg->key.at,
+                    "join key '%s' is no column of the main rows or of an earlier join",
+                    cfg->key.text);
+        if (owner >= (int)j)
+            return error_hint(err, ST_USAGE, "write the join that brings it before this one");
         const char *near = nearest_word(cfg->key.text, known->names, known->n);
         if (near) error_hint(err, ST_USAGE, "the nearest column is '%s'", near);
         return ST_USAGE;

@@ -29,10 +29,7 @@ static enum status add_join(const struct data_cfg *data, size_t j, struct raw_na
 {
     const struct join_cfg *join = &data->joins[j];
     if (join->source.format == SOURCE_SLOT)
-        return error_set(err, ST_USAGE,
-                         "%s:%u:%u: a side table is csv or tsv, not slot text",
-                         join->source.at.file ? join->source.at.file : "config",
-                         join->source.at.line, join->source.at.column);
+        return config_fail(err, join->source.at, "a side table is csv or tsv, not slot text");
     enum status st = add_source(data, &join->source, all, n_owned, err);
     return st == ST_OK ? st : error_wrap(err, st, "join by %s", join->key.text);
 }

@@ -87,8 +87,7 @@ static enum status unknown_column(const struct schema *s, const struct origin *a
                                   const char *what, const char *name, const char *column,
                                   struct error *err)
 {
-    error_set(err, ST_USAGE, "%s:%u:%u: %s %s: column \"%s\" is not in the data",
-              at->file, at->line, at->column, what, name, column);
+    config_fail(err, *at, "%s %s: column \"%s\" is not in the data", what, name, column);
     const char *near = nearest_word(column, s->plan->known, s->plan->n_known);
     return near ? error_hint(err, ST_USAGE, "did you mean \"%s\"?", near) : ST_USAGE;
 }
@@ -237,8 +236,7 @@ static enum status add_feature(struct schema *s, const struct feature_cfg *c,
 {
     for (size_t i = 0; i < s->n_features; i++)
         if (!strcmp(s->features[i].name, name))
-            return error_set(err, ST_USAGE, "%s:%u:%u: feature \"%s\" is given twice",
-                             c->at.file, c->at.line, c->at.column, name);
+            return config_fail(err, c->at, "feature \"%s\" is given twice", name);
     struct schema_feature *f = &s->features[s->n_features];
     struct feature_plan *p = &s->plan->features[s->n_features];
     *f = (struct schema_feature){.name = arena_strdup(s->arena, name), .cfg = c};
@@ -280,10 +278,9 @@ static enum status expand_pattern(struct schema *s, struct names *n,
         TRY(add_feature(s, c, &none, name, err));
     }
     if (s->n_features != before) return ST_OK;
-    return error_set(err, ST_USAGE, "%s:%u:%u: pattern \"%s\" %s", c->at.file, c->at.line,
-                     c->at.column, pattern,
-                     matched ? "matches only columns that are read elsewhere or excepted"
-                             : "matches no column of the data");
+    return config_fail(err, c->at, "pattern \"%s\" %s", pattern,
+                       matched ? "matches only columns that are read elsewhere or excepted"
+                               : "matches no column of the data");
 }
 
 static enum status expand(struct schema *s, struct error *err)
@@ -374,11 +371,10 @@ static enum status place_dense(struct schema *s, struct schema_feature *f,
     p->width = f->width;
     if (f->width > 1 &&
         (p->from != FROM_COLUMN || s->settings->data.train.format != SOURCE_SLOT))
-        return error_set(
-            err, ST_USAGE,
-            "%s:%u:%u: feature %s: width %zu: a column or expression of csv and tsv "
-            "rows holds one number; vectors are read from format: slot",
-            c->at.file, c->at.line, c->at.column, f->name, f->width);
+        return config_fail(err, c->at,
+                           "feature %s: width %zu: a column or expression of csv and tsv "
+                           "rows holds one number; vectors are read from format: slot",
+                           f->name, f->width);
     return ST_OK;
 }
 
@@ -444,9 +440,7 @@ static enum status place_features(struct schema *s, struct error *err)
 static enum status cross_error(const struct schema_feature *f, const char *part,
                                const char *why, struct error *err)
 {
-    const struct origin *at = &f->cfg->at;
-    return error_set(err, ST_USAGE, "%s:%u:%u: feature %s: cross with \"%s\": %s",
-                     at->file, at->line, at->column, f->name, part, why);
+    return config_fail(err, f->cfg->at, "feature %s: cross with \"%s\": %s", f->name, part, why);
 }
 
 static enum status find_cross(struct schema *s, size_t index, struct error *err)
@@ -454,10 +448,8 @@ static enum status find_cross(struct schema *s, size_t index, struct error *err)
     struct schema_feature *f = &s->features[index];
     struct feature_plan *p = &s->plan->features[index];
     if (f->cfg->cross.n != 2)
-        return error_set(err, ST_USAGE,
-                         "%s:%u:%u: feature %s: cross takes two features, not %zu",
-                         f->cfg->at.file, f->cfg->at.line, f->cfg->at.column, f->name,
-                         f->cfg->cross.n);
+        return config_fail(err, f->cfg->at, "feature %s: cross takes two features, not %zu",
+                           f->name, f->cfg->cross.n);
     for (size_t side = 0; side < 2; side++) {
         const char *name = f->cfg->cross.v[side];
         size_t i = 0;
@@ -493,10 +485,8 @@ static enum status find_crosses(struct schema *s, struct error *err)
 static enum status attention_error(const struct schema_feature *f, const char *why,
                                    struct error *err)
 {
-    const struct origin *at = &f->cfg->at;
-    return error_set(err, ST_USAGE, "%s:%u:%u: feature %s: pool: attention to \"%s\": %s",
-                     at->file, at->line, at->column, f->name, f->cfg->attention.target,
-                     why);
+    return config_fail(err, f->cfg->at, "feature %s: pool: attention to \"%s\": %s", f->name,
+                       f->cfg->attention.target, why);
 }
 
 static enum status unknown_target(const struct schema *s, const struct schema_feature *f,

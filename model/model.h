@@ -179,8 +179,8 @@ void model_work_weigh(struct model_work *w, const double *weight);
  *   row_grad    [n_tables] out, [U_t, dim] each, overwritten
  *   loss        [K] out: sum of row_weight * loss * scale, in double, rows in order;
  *               neither weighted nor balanced
- * Returns false when a loss or a gradient is not finite (then grad and row_grad
- * must not be used). A lane of zero rows gives zeros. */
+ * Returns false when a loss is not finite, or a gradient not or beyond 2^50, whose square
+ * an optimiser could not keep (then grad and row_grad must not be used). A lane of zero rows gives zeros. */
 bool model_step(const struct model *m, const float *params, const struct batch *b,
                 const struct model_rows *rows, const double *scale, struct model_work *w,
                 float *grad, float *const *row_grad, double *loss);

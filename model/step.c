@@ -273,14 +273,14 @@ static void log_variance_backward(const struct model *m, const struct batch *b,
     }
 }
 
-static bool all_finite(const struct model *m, const struct batch *b, const float *grad,
+static bool all_moderate(const struct model *m, const struct batch *b, const float *grad,
                        float *const *row_grad, const double *loss)
 {
     for (size_t k = 0; k < m->n_tasks; k++)
         if (!isfinite(loss[k])) return false;
     for (size_t t = 0; t < m->n_tables; t++)
-        if (!vec_is_finite(b->tables[t].n * m->table_dim[t], row_grad[t])) return false;
-    return vec_is_finite(m->net.n_params, grad);
+        if (!vec_is_moderate(b->tables[t].n * m->table_dim[t], row_grad[t])) return false;
+    return vec_is_moderate(m->net.n_params, grad);
 }
 
 /* Forward and backward from rows of x on. */
@@ -342,5 +342,5 @@ bool model_step(const struct model *m, const float *params, const struct batch *
     else
         lane_step(m, params, b, rows, scale, w, grad, row_grad, loss);
     log_variance_backward(m, b, scale, w, loss, grad);
-    return all_finite(m, b, grad, row_grad, loss);
+    return all_moderate(m, b, grad, row_grad, loss);
 }

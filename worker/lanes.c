@@ -355,3 +355,14 @@ const struct wire_part *lanes_parts(struct lanes *l, size_t s, float *const *gra
     *n_parts = n;
     return l->wire_parts;
 }
+
+uint64_t lanes_message_bytes(const struct lanes *l)
+{
+    uint64_t bytes = l->n_parts * l->n_params * sizeof(float);
+    for (size_t t = 0; t < l->n_tables; t++) {
+        uint64_t pulled = sizeof(uint64_t);
+        uint64_t pushed = sizeof(uint64_t) + sizeof(uint32_t) + l->dim[t] * sizeof(float);
+        bytes += l->n_local * l->max_keys[t] * (pulled + pushed);
+    }
+    return bytes;
+}

@@ -31,6 +31,10 @@ void lanes_destroy(struct lanes *l);
 
 enum { LANE_SLOTS = 3 };
 
+/* The largest step message of this worker, without its head: parts with full runs, and
+ * keys to pull. */
+uint64_t lanes_message_bytes(const struct lanes *l);
+
 /* The batches of one step for this slot: batches[end - first]. Then, for every table,
  * lanes_unite once. */
 void lanes_set(struct lanes *l, size_t slot, const struct batch *const *batches);

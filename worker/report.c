@@ -1,5 +1,6 @@
 #include "worker/report.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -96,6 +97,21 @@ static enum status write_config(struct report *r, struct error *err)
     return st;
 }
 
+/* Open to append. What a killed run left half written at the end is no line, and goes. */
+static FILE *open_metrics(const char *run_dir)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/metrics.jsonl", run_dir);
+    FILE *f = fopen(path, "a+");
+    if (!f || fseek(f, 0, SEEK_END)) return f;
+    long size = ftell(f), end = size;
+    while (end > 0 && fseek(f, end - 1, SEEK_SET) == 0 && fgetc(f) != '\n') end--;
+    if (end < size && ftruncate(fileno(f), end))
+        log_line(LOG_WARN, "report", "%s: its last line is not whole", path);
+    fseek(f, 0, SEEK_END);
+    return f;
+}
+
 enum status report_open(const char *run_dir, const struct settings *s, struct report **out,
                         struct error *err)
 {
@@ -110,9 +126,10 @@ enum status report_open(const char *run_dir, const struct settings *s, struct re
         report_close(r);
         return st;
     }
-    char path[4096];
-    snprintf(path, sizeof path, "%s/metrics.jsonl", run_dir);
-    r->metrics = fopen(path, "a");
+    struct error why;
+    r->metrics = open_metrics(run_dir);
+    error_set(&why, ST_IO, "%s", strerror(errno));
+    if (!r->metrics) warn(r, "metrics.jsonl", &why);
     write_environment(r);
     *out = r;
     return ST_OK;

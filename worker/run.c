@@ -297,13 +297,38 @@ static enum status validate(struct run *r, struct error *err)
 
 /* ---- the loop ---- */
 
+static enum status add_largest(void *arg, size_t worker, const struct message *m,
+                               struct error *err)
+{
+    uint64_t bytes, *largest = arg;
+    if (m->bytes != sizeof bytes)
+        return error_set(err, ST_PEER, "message size of worker %zu: %zu bytes", worker, m->bytes);
+    memcpy(&bytes, m->data, sizeof bytes);
+    if (bytes > *largest) *largest = bytes;
+    return ST_OK;
+}
+
+/* What a server needs to hold: one step message of every worker. */
+static enum status say_messages(const struct run *r, struct error *err)
+{
+    const struct crew *c = r->spec->crew;
+    uint64_t own = trainer_message_bytes(r->trainer), largest = 0;
+    if (!c->net) return ST_OK;
+    TRY(crew_gather(c, &own, sizeof own, "message sizes", add_largest, &largest, err));
+    if (leads(r))
+        log_line(LOG_INFO, "job", "step messages up to %.3g MiB; a server holds %zu, up to %.3g MiB",
+                 (double)largest / 0x1p20, c->n_workers,
+                 (double)largest * (double)c->n_workers / 0x1p20);
+    return ST_OK;
+}
+
 static enum status check_skipped(struct run *r, uint64_t skipped_before, struct error *err)
 {
     uint64_t now = r->spec->start.skipped + trainer_skipped(r->trainer);
     r->skipped_in_row = now > skipped_before ? r->skipped_in_row + 1 : 0;
     r->state.skipped = now;
     if (now > skipped_before && leads(r))
-        log_line(LOG_WARN, "train", "step %llu skipped: a loss or gradient is not finite",
+        log_line(LOG_WARN, "train", "step %llu skipped: a loss or gradient is not finite, or beyond 2^50",
                  (unsigned long long)r->state.step);
     if (r->skipped_in_row < MAX_SKIPPED_IN_ROW) return ST_OK;
     error_set(err, ST_INTERNAL, "training: steps up to %llu: %d steps in a row were not finite",
@@ -366,6 +391,7 @@ static enum status loop(struct run *r, struct error *err)
                                 .end_step = r->total_steps,
                                 .dwa = r->dwa};
     TRY(trainer_create(&spec, &r->trainer, err));
+    TRY(say_messages(r, err));
     TRY(trainer_begin(r->trainer, err));
     r->reported_s = r->last_commit_s = r->last_valid_s = now_s();
     report_state(r->spec->report, "running", r->state.step, NULL);

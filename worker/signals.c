@@ -28,12 +28,20 @@ static void handle(int sig, void (*handler)(int))
     sigaction(sig, &act, NULL);
 }
 
+/* Whoever started us may have asked to ignore it (nohup, jobs in the background). */
+static bool is_ignored(int sig)
+{
+    struct sigaction act;
+    return sigaction(sig, NULL, &act) == 0 && act.sa_handler == SIG_IGN;
+}
+
 void signals_install(void)
 {
     handle(SIGUSR1, on_commit);
     handle(SIGUSR2, on_stop);
     handle(SIGTERM, on_stop);
-    handle(SIGINT, on_stop);
+    if (!is_ignored(SIGINT)) handle(SIGINT, on_stop);
+    if (!is_ignored(SIGHUP)) handle(SIGHUP, on_stop);
 }
 
 bool signals_stopping(void)

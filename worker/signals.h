@@ -1,7 +1,7 @@
 /* Requests by signal, of a training: SIGUSR1 commit and go on; SIGUSR2 and the first
- * SIGTERM or SIGINT finish the step, commit, leave with 75; before the first step
- * there is nothing to commit. A second SIGTERM or SIGINT ends the process the
- * default way. Any rank may get them, a server as well. Handlers only set flags. */
+ * SIGTERM, SIGINT (Ctrl-C) or SIGHUP (the terminal is gone) finish the step, commit, leave
+ * with 75; before the first step there is nothing to commit. The same one again ends the
+ * process the default way. SIGINT and SIGHUP stay ignored where they are. Any rank may get them, a server as well. Handlers only set flags. */
 #ifndef MTPS_WORKER_SIGNALS_H
 #define MTPS_WORKER_SIGNALS_H
 

@@ -371,6 +371,11 @@ enum status trainer_step(struct trainer *t, uint32_t *flags, struct error *err)
     return ST_OK;
 }
 
+uint64_t trainer_message_bytes(const struct trainer *t)
+{
+    return lanes_message_bytes(t->lanes);
+}
+
 uint64_t trainer_next_step(const struct trainer *t)
 {
     return t->step;

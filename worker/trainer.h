@@ -35,6 +35,7 @@ enum status trainer_begin(struct trainer *t, struct error *err) MUST_USE;
 /* One step; flags: requests of this worker (wire_flags) in, those of all out. */
 enum status trainer_step(struct trainer *t, uint32_t *flags, struct error *err) MUST_USE;
 
+uint64_t trainer_message_bytes(const struct trainer *t); /* of a step message, at most */
 uint64_t trainer_next_step(const struct trainer *t); /* steps done so far, from 0 */
 uint64_t trainer_updates(const struct trainer *t);   /* as the servers count them */
 uint64_t trainer_skipped(const struct trainer *t);   /* steps skipped for non-finite numbers */

@@ -113,8 +113,10 @@ static enum status check_twice(const struct named *v, size_t n, struct error *er
 {
     for (size_t i = 1; i < n; i++) {
         if (strcmp(v[i - 1].name, v[i].name) != 0) continue;
-        config_fail(err, v[i].feature->at, "features: '%s' is there twice, first in line %u",
-                    v[i].name, v[i - 1].feature->at.line);
+        unsigned line = v[i - 1].feature->at.line;
+        char first[32] = "";
+        if (line) snprintf(first, sizeof first, ", first in line %u", line);
+        config_fail(err, v[i].feature->at, "features: '%s' is there twice%s", v[i].name, first);
         return error_hint(err, ST_USAGE, "rename one of them (name: NEW, column: %s) or take it "
                                          "out with 'except'", v[i].name);
     }

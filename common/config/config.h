@@ -17,9 +17,6 @@ struct config {
     size_t warning_capacity;
 };
 
-/* "FILE:LINE:COLUMN: " of an origin and a text; ST_USAGE. */
-enum status config_fail(struct error *err, struct origin at, const char *fmt, ...)
-    PRINTF_LIKE(3, 4);
 /* The unknown key's error with the nearest known one; group is where it was looked for. */
 enum status config_unknown_key(struct error *err, struct origin at, const char *key,
                                const char *where, const struct option_group *group);

@@ -21,6 +21,10 @@ struct origin {
     unsigned line, column; /* from 1; 0 = none */
 };
 
+/* ST_USAGE with the place, "FILE:LINE:COLUMN" or "--set", in front of a text. */
+enum status config_fail(struct error *err, struct origin at, const char *fmt, ...)
+    PRINTF_LIKE(3, 4);
+
 /* An expression or other text that is parsed later: errors point into it. */
 struct text_cfg {
     const char *text; /* NULL = not given */

@@ -20,7 +20,9 @@ void vec_mul_add(size_t n, const float *a, const float *b, float *y); /* y += a 
 float vec_dot(size_t n, const float *a, const float *b);
 float vec_sum(size_t n, const float *x);
 double vec_sum_squares(size_t n, const float *x);               /* in double */
-bool vec_is_finite(size_t n, const float *x);
+/* All |x| are below 2^50: so none is infinite or not a number, and the squares of sums over
+ * lanes and steps, which optimisers keep, stay among the floats. */
+bool vec_is_moderate(size_t n, const float *x);
 /* Errors below, in units in the last place of the result, tested against long
  * double. exp 1.1: inf only where e^x is above the largest float (x > 88.722839),
  * subnormal results are rounded once, 0 below about -103.97. sigmoid 2.5, tanh 2.5.

@@ -145,7 +145,9 @@ enum status transport_close(struct transport *t, struct error *err) MUST_USE;
 /* MPI. launched: true when this process was started by mpirun/srun with more
  * than one rank (looks at the environment, before MPI_Init). */
 bool transport_mpi_launched(void);
-enum status transport_mpi_open(struct transport **out, struct error *err) MUST_USE;
+/* MPI's own start waits for all ranks; when one does not come within the deadline, in
+ * seconds (15 at least), the process ends with exit code 76. */
+enum status transport_mpi_open(double deadline, struct transport **out, struct error *err) MUST_USE;
 
 /* Loopback: n virtual ranks in this process; rank i is used by one thread.
  * delay_seed 0: no delay. Otherwise every message is held back for a random

@@ -29,7 +29,8 @@ enum {
     MAX_SEGMENTS = HEAD_BYTES / 8 - HEAD_WORDS,
     BIG_PIECE = 32 * 1024, /* sent from where it stands */
     FEW_SPINS = 50,        /* when ranks outnumber the cores */
-    MAX_END = 24 * 3600,   /* s for leaving MPI */
+    MIN_START = 15,        /* s for coming to MPI: starting takes its time */
+    MAX_LIMIT = 24 * 3600, /* s for coming to MPI and for leaving it */
 };
 
 #define HEAD_MAGIC UINT64_C(0x444145485350544d) /* "MTPSHEAD" */
@@ -503,29 +504,43 @@ static void free_all(struct mpi_transport *m)
     mem_free(m);
 }
 
-/* MPI_Finalize waits for all ranks, for ever if need be. */
+/* MPI_Init and MPI_Finalize wait for all ranks, for ever if need be. */
+NORETURN static void end_late(const char *text, size_t n)
+{
+    ssize_t said = write(STDERR_FILENO, text, n);
+    (void)said;
+    _exit(status_exit_code(ST_PEER));
+}
+
+NORETURN static void on_late_start(int sig)
+{
+    static const char text[] =
+        "error: the start of the job: not all ranks have come to MPI within cluster.deadline\n"
+        "hint: a rank is stopped, or has ended, or runs another program\n";
+    (void)sig;
+    end_late(text, sizeof text - 1);
+}
+
 NORETURN static void on_late_end(int sig)
 {
     static const char text[] =
         "error: the end of the job: not all ranks have left MPI within cluster.deadline\n";
     (void)sig;
-    ssize_t said = write(STDERR_FILENO, text, sizeof text - 1);
-    (void)said;
-    _exit(status_exit_code(ST_PEER));
+    end_late(text, sizeof text - 1);
 }
 
-static void limit_end(const struct transport *t)
+static void limit(double seconds, void (*handler)(int))
 {
-    struct sigaction act = {.sa_handler = on_late_end};
+    struct sigaction act = {.sa_handler = handler};
     sigemptyset(&act.sa_mask);
     sigaction(SIGALRM, &act, NULL);
-    alarm(t->deadline < MAX_END ? (unsigned)t->deadline + 1 : MAX_END);
+    alarm(seconds < MAX_LIMIT ? (unsigned)seconds + 1 : MAX_LIMIT);
 }
 
 static void mpi_close(struct transport *t)
 {
     struct mpi_transport *m = mpi_of(t);
-    limit_end(t);
+    limit(t->deadline, on_late_end);
     for (int i = 0; i < t->size * CHANNEL_ALL; i++) {
         if (m->heads[i] == MPI_REQUEST_NULL) continue;
         MPI_Cancel(&m->heads[i]);
@@ -683,11 +698,22 @@ static enum status open_world(struct mpi_transport *m, struct error *err)
     return exchange_identities(m, err);
 }
 
-enum status transport_mpi_open(struct transport **out, struct error *err)
+/* Those that have come do not all speak: mpirun ends the others when the first one ends. */
+static void limit_start(double deadline)
+{
+    enum { APART = 2, LAST = 4 }; /* s between ranks; the rank from which all are alike */
+    long rank = environment_number(getenv("PMIX_RANK") ? "PMIX_RANK" : "OMPI_COMM_WORLD_RANK");
+    double wait = deadline > MIN_START ? deadline : MIN_START;
+    limit(wait + (double)(APART * (rank < LAST ? rank : LAST)), on_late_start);
+}
+
+enum status transport_mpi_open(double deadline, struct transport **out, struct error *err)
 {
     struct mpi_transport *m = mem_zeroed(1, sizeof *m);
     if (!m) return mem_error(err, "transport", sizeof *m);
+    limit_start(deadline);
     enum status st = open_world(m, err);
+    alarm(0);
     if (st != ST_OK) {
         free_all(m);
         return st;

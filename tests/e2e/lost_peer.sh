@@ -56,6 +56,17 @@ for rank in 1 2; do
         "$(case $code in 137 | 76) echo yes ;; *) echo "$code" ;; esac)"
 done
 
+# ---- before all ranks have come to MPI
+printf '#!/bin/sh\n[ "$OMPI_COMM_WORLD_RANK" = 1 ] && exec sleep 100\nexec "$@"\n' >late.sh
+chmod +x late.sh
+"$TOP/launch/local.sh" 3 ./late.sh "$MTPS" train "${endless[@]}" --servers 1 --run-dir runs/late >"$out" 2>"$err" </dev/null &
+job=$!
+children+=("$job")
+ended_within 40
+same "a rank that never comes to MPI ends the job with 76" 76 "$code"
+same "which is said once" 1 "$(grep -c '^error: the start of the job: not all ranks have come' "$err")"
+check "nothing is left of it" test ! -e runs/late
+
 # ---- before the first step, and without steps: nobody serves yet
 rows 1 150000 >many.csv
 quiet=(-c small.yaml --servers 1 --set 'cluster.deadline=2 s' --set "data.train={files: [many.csv]}")

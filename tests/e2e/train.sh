@@ -50,6 +50,24 @@ check "the last line's loss is the mean over its rows (near $base, is $(last_los
 expect_exit 0 "the same on two workers" ranks 3 "$MTPS" train -c small.yaml "${still[@]}" --servers 1 --run-dir runs/still-2
 same "reports the same loss" "$(last_loss runs/still | cut -c 1-12)" "$(last_loss runs/still-2 | cut -c 1-12)"
 
+expect_exit 0 "a run with three workers" ranks 5 "$MTPS" train -c small.yaml --servers 2 --run-dir runs/three
+check "says at the start what a server needs for messages" \
+    grep -qE ' job +step messages up to [0-9.]+ MiB; a server holds 3, up to [0-9.]+ MiB' "$err"
+
+# One absurd number: its gradient is a float, but not what an optimiser would make of it.
+awk -F, -v OFS=, 'NR == 1 { print $0, "huge" } NR > 1 { print $0, NR == 1500 ? "1e25" : "" }' train.csv >huge.csv
+huge=(-c small.yaml --run-dir runs/huge --set data.eval=null --set 'data.train={files: [huge.csv]}'
+    --set 'features=[{names: [user, item]}, {name: huge, kind: dense}]')
+expect_exit 0 "a number of 1e25 in one row" "$MTPS" train "${huge[@]}"
+same "costs the step that has it" 1 "$(grep '"kind":"train"' runs/huge/metrics.jsonl | tail -n 1 | json skipped)"
+expect_exit 0 "and no row keeps infinity of it" "$MTPS" ckpt verify runs/huge
+
+# A run that is killed may leave half a line.
+printf '{"epoch":0.5,"ki' >>runs/huge/metrics.jsonl
+expect_exit 0 "a run goes on" "$MTPS" train "${huge[@]}" --set train.epochs=2
+check "half a line in metrics.jsonl is taken away" test -z "$(grep -v '^{.*}$' runs/huge/metrics.jsonl)"
+same "and whole ones stay" 2 "$(grep -c '"kind":"checkpoint"' runs/huge/metrics.jsonl)"
+
 before=$(digest runs/small)
 expect_exit 0 "a finished run started again ends with 0" "$MTPS" train -c small.yaml --json
 same "it trains nothing: the same digest" "$before" "$(digest runs/small)"

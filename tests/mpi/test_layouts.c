@@ -70,7 +70,7 @@ int main(int argc, char **argv)
     struct toy t;
     struct toy_state got;
     if (argc < 3 || !transport_mpi_launched()) return 64;
-    enum status st = transport_mpi_open(&net, &err);
+    enum status st = transport_mpi_open(60, &net, &err);
     if (st != ST_OK) {
         fprintf(stderr, "error: %s\n", err.text);
         return status_exit_code(st);

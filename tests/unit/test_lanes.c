@@ -94,6 +94,17 @@ static void check(size_t n_lanes, size_t first, size_t end, uint32_t empty_mask,
     const struct wire_part *parts = lanes_parts(l, 1, grad, row_grad, &n_parts);
     assert_int_equal(mem_calls(), allocations);
 
+    struct wire_step message = {.n_parts = n_parts, .n_tables = 1, .n_dense = N_PARAMS,
+                                .parts = parts, .pulls = lanes_pull(l, 1)};
+    struct wire_pieces pieces = {0};
+    assert_int_equal(wire_encode_step(&message, &dim, &pieces, &err), ST_OK);
+    uint64_t bytes = 0, most = lanes_message_bytes(l);
+    for (size_t i = 0; i < pieces.n; i++) bytes += pieces.v[i].bytes;
+    uint64_t sections = 8 * (4 * n_parts + 1); /* each ends on 8 bytes */
+    assert_in_range(bytes, 1, pieces.head.bytes + most + sections);
+    assert_in_range(most, 1, f->n * (N_PARAMS * 4 + MAX_KEYS * (8 + 4 + DIM * 4 + 8)));
+    wire_pieces_close(&pieces);
+
     const struct wire_keys *pull = lanes_pull(l, 1);
     for (size_t i = 0; i + 1 < pull->n; i++)
         assert_true(partition_before(pull->keys[i], pull->keys[i + 1]));

@@ -108,12 +108,18 @@ static void test_non_finite_is_noticed(void **state)
     }
 }
 
-/* So is a gradient that overflows while every loss is finite. */
+/* So is a gradient that overflows, or whose square would, while every loss is finite. */
 static void test_overflowing_gradient_is_noticed(void **state)
 {
     (void)state;
     struct toy t;
     toy_create(&t, &toy_types[0]);
+    double scale = t.scale[0];
+    t.scale[0] = 1e25; /* an optimiser would keep infinity of it */
+    assert_false(toy_step(&t));
+    for (size_t i = 0; i < model_n_params(t.model); i++) assert_true(isfinite(t.grad[i]));
+    t.scale[0] = scale;
+    assert_true(toy_step(&t));
     float *dense = (float *)(uintptr_t)t.batch.dense;
     for (size_t i = 0; i < 12; i++) dense[i] = 3e38f; /* lr's weights are still 0 */
     t.scale[0] = 100;
