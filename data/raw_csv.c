@@ -158,6 +158,14 @@ static enum status find_columns(struct raw_csv *c, const char *path, struct erro
     return ST_OK;
 }
 
+static enum status binary_header(const char *path, uint64_t line, size_t column, struct error *err)
+{
+    error_set(err, ST_DATA, "%s:%llu:%zu: the header line is binary data: a zero byte", path,
+              (unsigned long long)line, column);
+    return error_hint(err, ST_DATA, "text in UTF-8 or latin1 is read, plain or compressed by gz, "
+                                    "zst, lz4, xz or bz2; not UTF-16, tar or zip");
+}
+
 enum status raw_csv_begin(struct raw_csv *c, const char *path, struct source_lines *lines,
                           enum source_line *kind, struct text *record, struct error *err)
 {
@@ -176,6 +184,10 @@ enum status raw_csv_begin(struct raw_csv *c, const char *path, struct source_lin
                              "%s:%llu: the header line is longer than 1 MiB", path,
                              (unsigned long long)source_lines_number(lines));
         if (*kind != LINE_OK) return ST_OK;
+        const char *zero = memchr(record->s, '\0', record->n);
+        if (zero)
+            return binary_header(path, source_lines_number(lines), (size_t)(zero - record->s) + 1,
+                                 err);
         c->header = *record;
     }
     if (source->columns.n) {

@@ -148,9 +148,11 @@ static enum status include_one(struct include *inc, const char *file, const stru
     if (!path) return config_no_memory(inc->err);
     struct node *root;
     enum status st = yaml_read(inc->arena, path, &root, inc->err);
-    if (st == ST_NOINPUT)
-        return error_wrap(inc->err, st, "%s:%u:%u: include", what->at.file, what->at.line,
-                          what->at.column);
+    if (st == ST_NOINPUT) {
+        error_wrap(inc->err, st, "%s:%u:%u: include", what->at.file, what->at.line,
+                   what->at.column);
+        return error_hint(inc->err, st, "relative paths start at the folder of the file that includes");
+    }
     if (st == ST_OK) st = expand(inc, path, &root, depth + 1);
     if (st != ST_OK) return st;
     if (!*base) {

@@ -24,6 +24,10 @@ static enum status unknown(const struct vars *v, const struct node *node, const 
     size_t kept = n < sizeof word ? n : sizeof word - 1;
     memcpy(word, name, kept);
     word[kept] = '\0';
+    for (size_t i = v->n_known; v->map && i < v->map->n; i++)
+        if (!strcmp(v->map->keys[i]->text, word))
+            return config_fail(v->err, node->at, "${%s} is set in 'vars' only after this: a "
+                               "variable may use those before it", word);
     config_fail(v->err, node->at, "${%s} is not set in 'vars'", word);
     const char *nearest = nearest_word(word, known, n_known);
     if (nearest) return error_hint(v->err, ST_USAGE, "did you mean ${%s}?", nearest);

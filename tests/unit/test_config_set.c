@@ -209,7 +209,8 @@ static void unknown_variables_are_errors(void **state)
     config_more_refused("name: '${a'\n", "c.yaml:5:8: '${' without a name and '}' in '${a'",
                         "$${");
     config_more_refused("vars: {a: '${b}', b: '${a}'}\n",
-                        "c.yaml:5:12: ${b} is not set in 'vars'", NULL);
+                        "c.yaml:5:12: ${b} is set in 'vars' only after this: a variable may use "
+                        "those before it", NULL);
 }
 
 static struct tmpdir dir;
@@ -300,6 +301,7 @@ static void a_missing_included_file_is_no_input(void **state)
     assert_int_equal(load("lost.yaml", &s, &err), ST_NOINPUT);
     assert_non_null(strstr(err.text, "lost.yaml:1:10: include: "));
     assert_non_null(strstr(err.text, "nowhere.yaml: configuration cannot be read"));
+    assert_non_null(strstr(err.hint, "the folder of the file that includes"));
 }
 
 /* A file that includes itself ends in an error. */

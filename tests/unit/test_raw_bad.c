@@ -64,6 +64,18 @@ static void test_zero_byte(void **state)
                         "a.in:4:1: binary data: a zero byte: '\\x00\"\\x00,'");
 }
 
+/* In the header line it is the end: no column could be found. UTF-16, archives. */
+static void test_zero_byte_in_the_header(void **state)
+{
+    struct raw_sample *s = *state;
+    static const char text[] = "\xff\xfe" "a\0,\0b\0\n\0" "1\0,\0" "2\0\n\0";
+    raw_sample_bytes(s, "a.in", text, sizeof text - 1);
+    raw_sample_read(s, "a,b");
+    assert_int_equal(s->status, ST_DATA);
+    assert_non_null(strstr(s->err.text, "a.in:1:4: the header line is binary data: a zero byte"));
+    assert_non_null(strstr(s->err.hint, "UTF-16"));
+}
+
 /* An open quote costs its own line only, however many good rows follow; they may
  * hold quotes themselves. */
 static void test_open_quote_costs_one_line(void **state)
@@ -315,6 +327,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_each_kind),
         TEST(test_zero_byte),
+        TEST(test_zero_byte_in_the_header),
         TEST(test_open_quote_costs_one_line),
         TEST(test_wrong_count_over_lines),
         TEST(test_open_quote_at_the_end),
