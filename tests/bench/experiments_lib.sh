@@ -72,7 +72,7 @@ verdicts() {
                 + (if $p < 0.001 then "p < 0.001" else "p \(digits($p; 3))" end);
           "| | \($tasks | join(" | ")) |", "| --- |\($tasks | map(" --- |") | join(""))",
           ($ARGS.positional[] | split(":") | map(tonumber) as [$cell, $base]
-           | "| \($doc.cells[$cell].label) against \($doc.cells[$base].label) | "
+           | "| \($doc.cells[$cell].label) against \($doc.cells[$base].label) | " | gsub("type="; "")
              + ($tasks | map(verdict($cell; $base; .)) | join(" | ")) + " |")' --args "$@"
 }
 

@@ -3,6 +3,7 @@
 # the KuaiRand configuration (sum, mean and multi-valued features) at four lanes.
 #   same_bits.sh          a short version: some layouts, some steps
 #   same_bits.sh all      every layout, a whole epoch
+#   same_bits.sh types    every type of model, one layout, some steps
 . "${TOP:?}/tests/e2e/lib.sh"
 cd "$TOP" || exit
 layouts="1,2 2,2 2,3"
@@ -21,6 +22,22 @@ train() { # NAME option...: a run in $work, sharing the prepared data
         --run-dir "$work/$name" --set data.cache="$work/cache" --set train.lanes=4 \
         --set data.eval=null --set 'features.tag.pool=sum' "${length[@]}" "$@"
 }
+
+if [ "${1:-}" = types ]; then
+    for type in lr fm dnn wide_deep deepfm two_tower share_bottom omoe mmoe cgc ple esmm aitm; do
+        model=(-c configs/kuairand-road.yaml --set "model.type=$type")
+        [[ $type != esmm && $type != aitm ]] || model+=(--set 'model.funnel=[click, like]')
+        start=()
+        train "$type" "${model[@]}" --set cluster.threads=1
+        start=(ranks 5)
+        train "$type-5" "${model[@]}" --servers 2 --set cluster.threads=2
+        same "$type: 2 servers and 3 workers of 2 threads" "$(digest "$work/$type")" "$(digest "$work/$type-5")"
+    done
+    check "they are different models" \
+        test "$(for run in "$work"/*-5; do digest "$run"; done | sort -u | wc -l)" = 13
+    finish
+    exit
+fi
 
 start=()
 train one --set cluster.threads=1
