@@ -13,7 +13,7 @@
 
 static const char config[] =
     "name: sample\nseed: 5\n"
-    "data: {train: {files: [a.csv]}}\n"
+    "data: {train: {files: [a.csv]}, joins: [{files: [items.csv], key: item}]}\n"
     "features:\n"
     "  - {name: user}\n"
     "  - {name: tags, split: \" \", pool: mean, max_len: 3, keep: last}\n"
@@ -73,40 +73,101 @@ static int by_mixed(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void add(const struct bundle_sample *s, struct bundle_writer *w, const char *table,
+static void add(const struct bundle_sample *s, struct bundle_writer *w, const char *prefix,
                 const char *part, const void *data, size_t bytes)
 {
     char name[128];
-    snprintf(name, sizeof name, "table/%s/%s", table, part);
+    snprintf(name, sizeof name, "%s/%s", prefix, part);
     must(s, bundle_writer_add(w, name, data, bytes, (struct error *)&s->err));
+}
+
+/* Texts "0" to "n-1" as keys, in order. */
+static void sort_keys(size_t n, struct keyed *v)
+{
+    for (size_t i = 0; i < n; i++) {
+        char text[16];
+        uint64_t key = hash_id(text, (size_t)sprintf(text, "%zu", i));
+        v[i] = (struct keyed){hash_mix(key), key, i};
+    }
+    qsort(v, n, sizeof *v, by_mixed);
+}
+
+static void write_keys(const struct bundle_sample *s, struct bundle_writer *w, const char *prefix,
+                       const char *part, size_t n, struct keyed *v)
+{
+    sort_keys(n, v);
+    unsigned bits = lookup_bits(n);
+    uint32_t at = 0;
+    for (size_t e = 0; e <= (size_t)1 << bits; e++) {
+        while (at < n && lookup_entry(v[at].mixed, bits) < e) at++;
+        add(s, w, prefix, "directory", &at, sizeof at);
+    }
+    for (size_t i = 0; i < n; i++) add(s, w, prefix, part, &v[i].key, sizeof v[i].key);
 }
 
 static void write_table(const struct bundle_sample *s, struct bundle_writer *w, size_t table,
                         enum section_type type)
 {
-    const char *name = s->schema->table_names[table];
+    char name[64];
     size_t dim = s->table_dim[table];
     struct keyed v[SAMPLE_KEYS];
-    for (size_t i = 0; i < SAMPLE_KEYS; i++) {
-        char text[16];
-        uint64_t key = hash_id(text, (size_t)sprintf(text, "%zu", i));
-        v[i] = (struct keyed){hash_mix(key), key, i};
-    }
-    qsort(v, SAMPLE_KEYS, sizeof *v, by_mixed);
-    unsigned bits = lookup_bits(SAMPLE_KEYS);
-    uint32_t at = 0;
-    for (size_t e = 0; e <= (size_t)1 << bits; e++) {
-        while (at < SAMPLE_KEYS && lookup_entry(v[at].mixed, bits) < e) at++;
-        add(s, w, name, "directory", &at, sizeof at);
-    }
+    snprintf(name, sizeof name, "table/%s", s->schema->table_names[table]);
+    write_keys(s, w, name, "keys", SAMPLE_KEYS, v);
     for (size_t i = 0; i < SAMPLE_KEYS; i++) {
         char row[SAMPLE_DIM * sizeof(float)];
         float scale;
         lookup_pack(type, s->rows + v[i].i * SAMPLE_DIM, dim, row, &scale);
-        add(s, w, name, "keys", &v[i].key, sizeof v[i].key);
         add(s, w, name, "rows", row, dim * section_type_bytes(type));
         if (type == SECTION_I8) add(s, w, name, "scales", &scale, sizeof scale);
     }
+}
+
+/* ---- the whole: projected rows, and the side table ---- */
+
+const char *bundle_sample_price(size_t item)
+{
+    static char text[16];
+    snprintf(text, sizeof text, item % 4 ? "%zu.5" : "", item);
+    return text;
+}
+
+static void plan_whole(struct bundle_sample *s, const struct infer *f, struct bundle_plan *p)
+{
+    char name[64];
+    size_t bytes = 0;
+    for (size_t i = 0; i < SAMPLE_ITEMS; i++) bytes += strlen(bundle_sample_price(i));
+    must(s, bundle_plan_add(p, "join/0/directory", SECTION_U32, ((size_t)1 << lookup_bits(SAMPLE_ITEMS)) + 1, 0, &s->err));
+    must(s, bundle_plan_add(p, "join/0/hashes", SECTION_U64, SAMPLE_ITEMS, 0, &s->err));
+    must(s, bundle_plan_add(p, "join/0/offsets", SECTION_U64, SAMPLE_ITEMS + 1, 0, &s->err));
+    must(s, bundle_plan_add(p, "join/0/bytes", SECTION_U8, bytes, 0, &s->err));
+    for (size_t i = 0; i < s->schema->n_features; i++) {
+        if (!infer_projects(f, i)) continue;
+        snprintf(name, sizeof name, "projected/%s", s->schema->features[i].name);
+        must(s, bundle_plan_add(p, name, SECTION_F32, SAMPLE_KEYS, infer_projected_width(f), &s->err));
+    }
+}
+
+static void write_whole(struct bundle_sample *s, const struct infer *f, struct bundle_writer *w)
+{
+    struct keyed v[SAMPLE_KEYS];
+    uint64_t at = 0;
+    size_t width = infer_projected_width(f);
+    float *row = mem_array(width, sizeof *row);
+    write_keys(s, w, "join/0", "hashes", SAMPLE_ITEMS, v);
+    add(s, w, "join/0", "offsets", &at, sizeof at);
+    for (size_t i = 0; i < SAMPLE_ITEMS; i++) {
+        const char *price = bundle_sample_price(v[i].i);
+        if (*price) add(s, w, "join/0", "bytes", price, strlen(price));
+        at += strlen(price);
+        add(s, w, "join/0", "offsets", &at, sizeof at);
+    }
+    sort_keys(SAMPLE_KEYS, v);
+    for (size_t i = 0; i < s->schema->n_features; i++)
+        for (size_t k = 0; infer_projects(f, i) && k < SAMPLE_KEYS; k++) {
+            infer_project(f, i, s->rows + v[k].i * SAMPLE_DIM, row);
+            add(s, w, "projected", s->schema->features[i].name, row, width * sizeof *row);
+        }
+    mem_free(row);
 }
 
 /* ---- the file ---- */
@@ -165,25 +226,47 @@ static void fill(struct bundle_sample *s, struct bundle_writer *w, enum section_
     for (size_t i = 0; i < s->schema->n_tables; i++) write_table(s, w, i, type);
 }
 
-void bundle_sample_write(struct bundle_sample *s, const char *path, enum section_type type)
+static char *make_head(struct bundle_sample *s, bool whole)
 {
-    struct bundle_plan p;
-    struct bundle_writer *w;
     struct buffer head = {0};
-    char *settings, *text, id[BUNDLE_ID];
-    plan(s, &p, type);
+    char *settings, *text;
     must(s, settings_print_flow(s->settings, &settings, &s->err));
     buffer_puts(&head, "\"created_by\": \"a test\", \"model_version\": 3, \"step\": 12, \"settings\": ");
     flow_put_string(&head, settings);
-    buffer_puts(&head, ", \"columns\": [[user, -1], [tags, -1], [item, -1], [color, -1], [price, -1], "
+    if (whole) buffer_puts(&head, ", \"projected\": 1, \"joins\": [[-1, [\"price\"]]]");
+    buffer_puts(&head, ", \"columns\": [[user, -1], [tags, -1], [item, -1], [color, -1], [price, 0], "
                        "[age, -1], [hourmin, -1], [length, -1]]");
     mem_free(settings);
     must(s, buffer_take(&head, &text, &s->err));
-    must(s, bundle_writer_create(path, &p, text, &w, &s->err));
-    mem_free(text);
+    return text;
+}
+
+static void write_file(struct bundle_sample *s, const char *path, enum section_type type, const struct infer *whole)
+{
+    struct bundle_plan p;
+    struct bundle_writer *w;
+    char *head = make_head(s, whole != NULL), id[BUNDLE_ID];
+    plan(s, &p, type);
+    if (whole) plan_whole(s, whole, &p);
+    must(s, bundle_writer_create(path, &p, head, &w, &s->err));
+    mem_free(head);
     fill(s, w, type);
+    if (whole) write_whole(s, whole, w);
     must(s, bundle_writer_finish(w, id, &s->err));
     bundle_plan_close(&p);
+}
+
+void bundle_sample_write(struct bundle_sample *s, const char *path, enum section_type type)
+{
+    write_file(s, path, type, NULL);
+}
+
+void bundle_sample_write_whole(struct bundle_sample *s, const char *path)
+{
+    struct infer *f;
+    must(s, infer_create(s->model, s->params, &f, &s->err));
+    write_file(s, path, SECTION_F32, f);
+    infer_destroy(f);
 }
 
 /* ---- making and removing ---- */
@@ -194,6 +277,7 @@ static void make(struct bundle_sample *s)
                            "hourmin", "length", "click", "play"};
     int owner[10];
     memset(owner, -1, sizeof owner);
+    owner[4] = 0; /* price */
     struct raw_columns columns = {names, owner, 10};
     must(s, settings_parse(config, "sample.yaml", NULL, 0, &s->settings, &s->err));
     must(s, schema_build(s->settings, &columns, false, &s->schema, &s->err));

@@ -9,7 +9,7 @@
 #include "serve/lookup.h"
 #include "tests/lib/tmpdir.h"
 
-enum { SAMPLE_KEYS = 50, SAMPLE_DIM = 4 };
+enum { SAMPLE_KEYS = 50, SAMPLE_DIM = 4, SAMPLE_ITEMS = 20 };
 
 struct bundle_sample {
     struct tmpdir dir;
@@ -24,12 +24,17 @@ struct bundle_sample {
     struct error err;
 };
 
-/* Columns: user, item, tags (list), price (number with gaps), color (one_hot), age
+/* Columns: user, item, tags (list), price (number with gaps, a column of the side table of
+ * items), color (one_hot), age
  * (buckets), hourmin (an expression). Tasks: click, and watched, a share of `length`. */
 int bundle_sample_setup(void **state); /* writes the file with f32 rows */
 int bundle_sample_teardown(void **state);
 /* Another file of the same model. */
 void bundle_sample_write(struct bundle_sample *s, const char *path, enum section_type rows);
+/* The same with projected rows, and with the side table inside: items "0" to "19" have the
+ * prices of bundle_sample_price. */
+void bundle_sample_write_whole(struct bundle_sample *s, const char *path);
+const char *bundle_sample_price(size_t item);
 /* All bytes of a file, mem_free. */
 unsigned char *bundle_sample_read(const char *path, size_t *n);
 void bundle_sample_put(const char *path, const unsigned char *bytes, size_t n);

@@ -7,8 +7,12 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -17,6 +21,8 @@
 #include "serve/bundle_layout.h"
 #include "serve/loaded.h"
 #include "tests/unit/bundle_sample.h"
+
+enum { MOST_SECONDS = 1, MOST_KIB = 64 << 10 };
 
 /* ---- reading ---- */
 
@@ -78,40 +84,71 @@ static enum status try_open(struct bundle_sample *s, const char *path)
     return st;
 }
 
-/* Opening a file with these bytes fails with a text that names the check. */
+static double seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Most memory that the process has had, KiB. */
+static long most_memory(void)
+{
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    return u.ru_maxrss;
+}
+
+/* Opening a file with these bytes fails with a text that names the check, within a second
+ * and 64 MiB. */
 static void refuses(struct bundle_sample *s, const unsigned char *bytes, size_t n, const char *why)
 {
     char path[600];
     tmpdir_path(&s->dir, "hostile", path, sizeof path);
     bundle_sample_put(path, bytes, n);
+    double start = seconds();
+    long before = most_memory();
     enum status st = try_open(s, path);
+    if (seconds() - start > MOST_SECONDS || most_memory() - before > MOST_KIB)
+        fail_msg("'%s' took %g s, %ld KiB", why, seconds() - start, most_memory() - before);
     if (st != ST_DATA || !strstr(s->err.text, why) || strchr(s->err.text, '\n'))
         fail_msg("status %d, '%s' without '%s'", (int)st, s->err.text, why);
 }
 
-/* Every single changed byte is noticed, wherever it stands. */
-static void every_changed_byte_is_refused(void **state)
+/* Each byte to one of four other values; to all of them where MTPS_THOROUGH is set. */
+static void change_bytes(struct bundle_sample *s, const char *from)
 {
-    struct bundle_sample *s = *state;
+    bool all = getenv("MTPS_THOROUGH") != NULL;
     size_t n;
-    unsigned char *bytes = bundle_sample_read(s->path, &n);
+    unsigned char *bytes = bundle_sample_read(from, &n);
     char path[600];
     tmpdir_path(&s->dir, "changed", path, sizeof path);
     bundle_sample_put(path, bytes, n);
-    FILE *f = fopen(path, "r+b");
-    for (size_t i = 0; i < n; i++) {
-        static const unsigned char flips[] = {0x01, 0x80, 0xff};
-        unsigned char flip = flips[i % 3], changed = bytes[i] ^ flip;
+    int fd = open(path, O_RDWR);
+    assert_true(fd >= 0);
+    for (size_t i = 0; i < 4 * n; i++) {
+        static const unsigned char flips[] = {0x01, 0x10, 0x80, 0xff};
+        unsigned char changed = bytes[i / 4] ^ flips[i % 4];
         struct bundle *b;
-        assert_int_equal(fseek(f, (long)i, SEEK_SET), 0);
-        assert_int_equal(fputc(changed, f), changed);
-        assert_int_equal(fflush(f), 0);
-        if (bundle_open(path, BUNDLE_CHECK_ALL, &b, &s->err) != ST_DATA) fail_msg("byte %zu changed unnoticed", i);
-        assert_int_equal(fseek(f, (long)i, SEEK_SET), 0);
-        fputc(bytes[i], f);
+        if (!all && i % 4 != i / 4 % 4) continue;
+        assert_int_equal(pwrite(fd, &changed, 1, (off_t)(i / 4)), 1);
+        if (bundle_open(path, BUNDLE_CHECK_ALL, &b, &s->err) != ST_DATA)
+            fail_msg("byte %zu changed to %d unnoticed", i / 4, changed);
+        assert_int_equal(pwrite(fd, &bytes[i / 4], 1, (off_t)(i / 4)), 1);
     }
-    fclose(f);
+    close(fd);
     mem_free(bytes);
+}
+
+/* Every single changed byte is noticed, wherever it stands: also of side tables and projected
+ * rows. */
+static void every_changed_byte_is_refused(void **state)
+{
+    struct bundle_sample *s = *state;
+    char whole[600];
+    tmpdir_path(&s->dir, "whole", whole, sizeof whole);
+    bundle_sample_write_whole(s, whole);
+    change_bytes(s, whole);
 }
 
 /* A file cut short, anywhere, and one with bytes behind its end are refused. */
@@ -131,11 +168,11 @@ static void other_lengths_are_refused(void **state)
     mem_free(bytes);
 }
 
-/* Put a text in place of another one in the header, with a prefix that fits. */
-static void forge(struct bundle_sample *s, const char *old, const char *new, const char *why)
+/* Put a text in place of another one in the header of a file, with a prefix that fits. */
+static void forge_file(struct bundle_sample *s, const char *path, const char *old, const char *new, const char *why)
 {
     size_t n, old_n = strlen(old), new_n = strlen(new);
-    unsigned char *bytes = bundle_sample_read(s->path, &n);
+    unsigned char *bytes = bundle_sample_read(path, &n);
     struct bundle_prefix p;
     memcpy(&p, bytes, sizeof p);
     unsigned char *header = bytes + BUNDLE_PREFIX, *at = memmem(header, p.header_bytes, old, old_n);
@@ -155,6 +192,11 @@ static void forge(struct bundle_sample *s, const char *old, const char *new, con
     refuses(s, made, p.file_bytes, why);
     mem_free(made);
     mem_free(bytes);
+}
+
+static void forge(struct bundle_sample *s, const char *old, const char *new, const char *why)
+{
+    forge_file(s, s->path, old, new, why);
 }
 
 /* Fields of the prefix at their edges. */
@@ -261,16 +303,45 @@ static void huge_headers_are_refused(void **state)
     mem_free(value);
 }
 
+/* Four bytes of a section, with checksums that fit. */
+struct forgery {
+    const char *section, *why;
+    size_t at;
+    unsigned char bytes[4];
+};
+
+static void forge_contents(struct bundle_sample *s, const char *path, const struct forgery *x)
+{
+    size_t n;
+    struct bundle *b;
+    char old[17], new[17];
+    unsigned char *bytes = bundle_sample_read(path, &n);
+    assert_int_equal(bundle_open(path, BUNDLE_CHECK_ALL, &b, &s->err), ST_OK);
+    const struct bundle_section *at = bundle_find(b, x->section);
+    assert_non_null(at);
+    memcpy(bytes + at->offset + x->at, x->bytes, 4);
+    snprintf(old, sizeof old, "%016" PRIx64, at->checksum);
+    snprintf(new, sizeof new, "%016" PRIx64, hash_bytes(bytes + at->offset, at->bytes, 0));
+    struct bundle_prefix p;
+    memcpy(&p, bytes, sizeof p);
+    /* Sections of equal contents have equal checksums: look behind the name. */
+    unsigned char *name = memmem(bytes, p.header_bytes, x->section, strlen(x->section));
+    unsigned char *checksum = memmem(name, 200, old, 16);
+    assert_non_null(checksum);
+    memcpy(checksum, new, 16);
+    p.header_checksum = hash_bytes(bytes + BUNDLE_PREFIX, p.header_bytes, 0);
+    memcpy(bytes, &p, sizeof p);
+    bundle_close(b);
+    refuses(s, bytes, n, x->why);
+    mem_free(bytes);
+}
+
 /* Contents that are not a model's: keys out of order, a directory that does not fit,
  * a number that is none; checksums fit. */
 static void hostile_contents_are_refused(void **state)
 {
     struct bundle_sample *s = *state;
-    static const struct {
-        const char *section, *why;
-        size_t at;
-        unsigned char bytes[4];
-    } cases[] = {
+    static const struct forgery cases[] = {
         {"table/user/keys", "table/user: ", 8 * 20, {1, 2, 3, 4}},
         {"table/user/keys", "table/user: ", 8 * 20 + 4, {9, 9, 9, 9}},
         {"table/user/directory", "does not fit the keys", 0, {1, 0, 0, 0}},
@@ -278,30 +349,54 @@ static void hostile_contents_are_refused(void **state)
         {"tensor/tower/click/layer0/b", "not finite", 0, {0, 0, 0xc0, 0x7f}},
         {"state/fit/feature/price/statistics", "statistics", 4, {0, 0, 0xf0, 0x7f}},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        size_t n;
-        struct bundle *b;
-        char old[17], new[17];
-        unsigned char *bytes = bundle_sample_read(s->path, &n);
-        assert_int_equal(bundle_open(s->path, BUNDLE_CHECK_ALL, &b, &s->err), ST_OK);
-        const struct bundle_section *x = bundle_find(b, cases[i].section);
-        assert_non_null(x);
-        memcpy(bytes + x->offset + cases[i].at, cases[i].bytes, 4);
-        snprintf(old, sizeof old, "%016" PRIx64, x->checksum);
-        snprintf(new, sizeof new, "%016" PRIx64, hash_bytes(bytes + x->offset, x->bytes, 0));
-        struct bundle_prefix p;
-        memcpy(&p, bytes, sizeof p);
-        /* Sections of equal contents have equal checksums: look behind the name. */
-        unsigned char *name = memmem(bytes, p.header_bytes, cases[i].section, strlen(cases[i].section));
-        unsigned char *at = memmem(name, 200, old, 16);
-        assert_non_null(at);
-        memcpy(at, new, 16);
-        p.header_checksum = hash_bytes(bytes + BUNDLE_PREFIX, p.header_bytes, 0);
-        memcpy(bytes, &p, sizeof p);
-        bundle_close(b);
-        refuses(s, bytes, n, cases[i].why);
-        mem_free(bytes);
-    }
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) forge_contents(s, s->path, &cases[i]);
+}
+
+/* The same of side tables and projected rows. */
+static void hostile_side_tables_are_refused(void **state)
+{
+    struct bundle_sample *s = *state;
+    char whole[600];
+    tmpdir_path(&s->dir, "whole", whole, sizeof whole);
+    bundle_sample_write_whole(s, whole);
+    assert_int_equal(try_open(s, whole), ST_OK);
+    static const struct forgery contents[] = {
+        {"join/0/hashes", "join/0: keys are not in order", 8 * 10 + 4, {9, 9, 9, 9}},
+        {"join/0/directory", "join/0: entry", 0, {1, 0, 0, 0}},
+        {"join/0/directory", "join/0: entry", 4 * 16, {0xff, 0xff, 0xff, 0xff}},
+        {"join/0/offsets", "offsets are not in order at cell 1", 0, {5, 0, 0, 0}},
+        {"join/0/offsets", "offsets are not in order at cell 20", 8 * 20, {0xff, 0xff, 0xff, 0xff}},
+        {"join/0/offsets", "offsets are not in order", 8 * 20, {0, 0, 0, 0}},
+    };
+    for (size_t i = 0; i < sizeof contents / sizeof *contents; i++) forge_contents(s, whole, &contents[i]);
+    static const struct {
+        const char *old, *new, *why;
+    } headers[] = {
+        {"\"joins\": [[-1, [\"price\"]]]", "\"joins\": {}", "one of each side table"},
+        {"\"joins\": [[-1, [\"price\"]]]", "\"joins\": []", "one of each side table"},
+        {"\"joins\": [[-1, [\"price\"]]]", "\"joins\": [1]", "an owner and a list"},
+        {"\"joins\": [[-1, ", "\"joins\": [[-2, ", "no such owner"},
+        {"\"joins\": [[-1, ", "\"joins\": [[0, ", "no such owner"},
+        {"[\"price\"]]]", "[\"prize\"]]]", "no column price"},
+        {"[\"price\"]]]", "[]]]", "another type or shape"},
+        {"[\"price\"]]]", "[\"price\", \"x\"]]]", "another type or shape"},
+        {"[\"price\"]]]", "[[]]]]", "name is expected"},
+        {"\"join/0/hashes\"", "\"join/0/hashez\"", "join/0/hashes is missing"},
+        {"\"join/0/bytes\"", "\"join/0/bytez\"", "join/0/bytes is missing"},
+        {"\"projected\": 1", "\"projected\": -1", "projected: a whole number"},
+        {"\"projected/user\"", "\"projected/uzer\"", "projected/user is missing"},
+    };
+    for (size_t i = 0; i < sizeof headers / sizeof *headers; i++)
+        forge_file(s, whole, headers[i].old, headers[i].new, headers[i].why);
+    char shape[64];
+    struct bundle *b;
+    assert_int_equal(bundle_open(whole, BUNDLE_CHECK_ALL, &b, &s->err), ST_OK);
+    const struct bundle_section *x = bundle_find(b, "projected/user");
+    snprintf(shape, sizeof shape, "\"projected/user\", \"f32\", 50, %zu", x->cols);
+    char other[64];
+    snprintf(other, sizeof other, "\"projected/user\", \"f32\", 25, %zu", 2 * x->cols);
+    bundle_close(b);
+    forge_file(s, whole, shape, other, "projected/user has another type or shape");
 }
 
 /* What is no regular file is refused at once. */
@@ -343,6 +438,7 @@ int main(void)
         CASE(every_changed_byte_is_refused), CASE(other_lengths_are_refused),
         CASE(hostile_prefixes_are_refused), CASE(hostile_headers_are_refused),
         CASE(huge_headers_are_refused),     CASE(hostile_contents_are_refused),
+        CASE(hostile_side_tables_are_refused),
         CASE(other_files_are_refused),      CASE(any_allocation_may_fail),
     };
     return cmocka_run_group_tests_name("bundle", tests, NULL, NULL);
