@@ -7,7 +7,7 @@ target_compile_definitions(mtps_options INTERFACE _GNU_SOURCE)
 target_compile_options(mtps_options INTERFACE
   -ffp-contract=off -fno-math-errno -fno-trapping-math
   -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes
-  -Wmissing-prototypes -Wvla -Wformat=2 -Wno-format-truncation -Werror=format-security
+  -Wmissing-prototypes -Wvla -Wformat=2 $<$<C_COMPILER_ID:GNU>:-Wno-format-truncation> -Werror=format-security
   -fstack-protector-strong -ffunction-sections -fdata-sections
   $<$<CONFIG:Release>:-O3>
   $<$<BOOL:${MTPS_WERROR}>:-Werror>)
@@ -24,6 +24,13 @@ function(mtps_library name)
   add_library(mtps_${name} STATIC ${ARG_SOURCES})
   add_library(mtps::${name} ALIAS mtps_${name})
   target_link_libraries(mtps_${name} PUBLIC mtps_options ${ARG_PUBLIC} PRIVATE ${ARG_PRIVATE})
+endfunction()
+
+# mtps_vector_file(FILE flags...): for files with `#pragma GCC target`, which clang ignores.
+function(mtps_vector_file file)
+  if(CMAKE_C_COMPILER_ID MATCHES Clang AND CMAKE_SYSTEM_PROCESSOR STREQUAL x86_64)
+    set_source_files_properties(${file} PROPERTIES COMPILE_OPTIONS "${ARGN}")
+  endif()
 endfunction()
 
 # mtps_test(KIND NAME LINK targets [SOURCES more.c]): tests/KIND/test_NAME.c,

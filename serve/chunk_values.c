@@ -214,10 +214,8 @@ static enum status add_ids(struct mtps_scorer *s, size_t feature, struct error *
     }
     uint64_t *keys = chunk_ids_room(ids, n);
     if (!keys) return mem_error(err, "keys", n * sizeof *keys);
-    if (f->multi)
-        memcpy(keys, s->list.v, n * sizeof *keys);
-    else
-        TRY(feature_id(schema, feature, s->fields, s->scratch, keys, err));
+    if (!f->multi) TRY(feature_id(schema, feature, s->fields, s->scratch, keys, err));
+    if (f->multi && n) memcpy(keys, s->list.v, n * sizeof *keys);
     ids->n += n;
     return ST_OK;
 }
