@@ -257,7 +257,7 @@ static void group_items(struct raw_slot *s)
     struct text *at = s->texts;
     for (size_t i = 0; i < s->want.n; i++) {
         s->fields[i].v = at;
-        at += s->fields[i].n;
+        if (s->fields[i].n) at += s->fields[i].n; /* NULL before the first item of all */
         s->fields[i].n = 0;
     }
     for (size_t k = 0; k < s->n_items; k++) {

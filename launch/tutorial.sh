@@ -21,9 +21,10 @@ mkdir -p "$dir"
 dir=$(cd "$dir" && pwd)
 
 step() { printf '\n== %s\n' "$1"; }
-# Shows a command as it would be typed in DIR, and runs it from the top of the tree.
+exec 3>&1
+# Shows a command as it would be typed in DIR, also where its output is filtered, and runs it.
 run() {
-    printf '$ mtps %s\n' "${*//$dir\//}"
+    printf '$ mtps %s\n' "${*//$dir\//}" >&3
     "$mtps" "$@"
 }
 
@@ -37,7 +38,7 @@ data:
 tasks:
   like: null                             # comes in step 5
 YAML
-run data stats -c "$dir/first.yaml" | grep -E '^(rows|task|click|long_view|finish)' || true
+run data stats -c "$dir/first.yaml" 2>/dev/null | grep -E 'rows selected|^task'
 
 step "2/7 train"
 run train -q -c "$dir/first.yaml" --run-dir "$dir/runs/first"
