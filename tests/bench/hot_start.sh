@@ -174,8 +174,8 @@ admission() {
     printf '| least count | rows | waiting | bytes of the checkpoint |\n| --- | --- | --- | --- |\n'
     jq -r '.cells as $cells | .runs | group_by(.cell)[] | .[0] | [$cells[.cell].label, .run_dir] | @tsv' "$out/admission.json" |
         while read -r label dir; do
-            "$mtps" ckpt digest "$dir" --json </dev/null | jq -r --arg label "$label" --arg bytes \
-                "$(cat "$dir"/checkpoints/step-*/sparse-* | wc -c | tr -d ' ')" '"| \($label) | \(.rows) | \(.waiting) | \($bytes) |"'
+            "$mtps" ckpt digest "$dir" --json </dev/null | jq -r --arg least "$label" --arg bytes \
+                "$(cat "$dir"/checkpoints/step-*/sparse-* | wc -c | tr -d ' ')" '"| \($least) | \(.rows) | \(.waiting) | \($bytes) |"'
         done
     echo
 }
