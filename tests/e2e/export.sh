@@ -24,7 +24,7 @@ expect_exit 0 "predict with a bundle" "$MTPS" predict --bundle bundles --keep us
 cp "$out" got.json
 check "gives the file that the checkpoint gives" cmp want.csv got.csv
 "$MTPS" eval --ckpt runs/small --json >want.json 2>/dev/null
-same "and the metrics of eval, since there are labels" "$(sed 's/^{//' want.json)" "$(sed 's/^{//' got.json)"
+same "and the metrics of eval, since there are labels" "$(sed 's/^{//; s/,"health":.*/}/' want.json)" "$(sed 's/^{//' got.json)"
 expect_exit 0 "without the training data" bash -c \
     "mkdir away && cp eval.csv away && cd away && '$MTPS' predict --bundle ../bundles/$step/model.mtps --keep user,item -o got.csv"
 check "too" cmp want.csv away/got.csv
