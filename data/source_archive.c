@@ -7,6 +7,7 @@
 #include <archive_entry.h>
 
 #include "common/base/mem.h"
+#include "data/gzip_check.h"
 
 enum { READ_BLOCK = 256 * 1024 };
 
@@ -16,6 +17,8 @@ struct source_archive {
     size_t n_block, used;
     bool ended;
     bool damaged;
+    bool is_gzip; /* and nothing else around or inside */
+    struct gzip_check gzip;
     char reason[128];
 };
 
@@ -84,6 +87,9 @@ enum status source_archive_open(const char *path, int fd, struct source_archive 
         a->ended = true;
     else if (got != ARCHIVE_OK && got != ARCHIVE_WARN)
         set_damaged(a);
+    a->is_gzip = archive_filter_code(a->archive, 0) == ARCHIVE_FILTER_GZIP &&
+                 archive_filter_code(a->archive, 1) == ARCHIVE_FILTER_NONE;
+    if (a->is_gzip) gzip_check_begin(&a->gzip, fd);
     *out = a;
     return ST_OK;
 }
@@ -103,11 +109,16 @@ static void next_block(struct source_archive *a)
     int got = archive_read_data_block(a->archive, &block, &a->n_block, &offset);
     a->block = block;
     if (got == ARCHIVE_EOF) {
-        a->ended = true;
         a->n_block = 0;
+        a->ended = !a->is_gzip || gzip_check_holds(&a->gzip);
+        if (a->ended) return;
+        a->damaged = true;
+        snprintf(a->reason, sizeof a->reason, "gzip: checksum or length differs from the file's end");
     } else if (got != ARCHIVE_OK && got != ARCHIVE_WARN) {
         set_damaged(a);
         a->n_block = 0;
+    } else if (a->is_gzip) {
+        gzip_check_add(&a->gzip, a->block, a->n_block);
     }
 }
 

@@ -13,6 +13,7 @@
 
 #include "common/base/hash.h"
 #include "common/base/mem.h"
+#include "data/gzip_check.h"
 #include "tests/unit/raw_sample.h"
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, raw_sample_setup, raw_sample_teardown)
@@ -181,6 +182,54 @@ static void test_corrupt(void **state)
     free(out);
 }
 
+/* Every bit of a gzip file counts: a changed one breaks the stream, or the checksum or the
+ * length at its end tells. Only what says when and by what it was written may be anything,
+ * and what fills up the last byte of the stream. */
+static void test_each_bit_of_gzip_counts(void **state)
+{
+    struct raw_sample *s = *state;
+    enum { ROWS = 12, HEADER = 10, TRAILER = 8 };
+    size_t n;
+    char *text = table(ROWS, &n), *out = malloc(ROOM);
+    size_t bytes = squeeze(0, text, n, out);
+    raw_sample_columns(s, "a,b");
+    for (size_t bit = 8 * HEADER; bit < 8 * bytes; bit++) {
+        struct raw *r;
+        const struct raw_row *row;
+        if (bit / 8 == bytes - TRAILER - 1) continue;
+        out[bit / 8] = (char)(out[bit / 8] ^ 1 << bit % 8);
+        raw_sample_bytes(s, "a.in", out, bytes);
+        out[bit / 8] = (char)(out[bit / 8] ^ 1 << bit % 8);
+        bad_rows_init(&s->bad, &s->data);
+        assert_int_equal(raw_open(&s->data, s->source, (const char *[]){"a"}, NULL, 1, &s->bad,
+                                  &r, &s->err), ST_OK);
+        do assert_int_equal(raw_next(r, &row, &s->err), ST_OK);
+        while (row);
+        raw_close(r);
+        if (!s->bad.n_bad) fail_msg("bit %zu of %zu changed without notice", bit, 8 * bytes);
+    }
+    free(text);
+    free(out);
+}
+
+/* The check value of CRC-32, and the same for any cut of the bytes. */
+static void test_checksum_of_gzip(void **state)
+{
+    (void)state;
+    static const char digits[] = "123456789";
+    struct gzip_check whole, cut;
+    gzip_check_begin(&whole, -1);
+    gzip_check_add(&whole, digits, 9);
+    assert_int_equal(whole.crc, 0xcbf43926);
+    for (size_t first = 0; first <= 9; first++) {
+        gzip_check_begin(&cut, -1);
+        gzip_check_add(&cut, digits, first);
+        gzip_check_add(&cut, digits + first, 9 - first);
+        assert_int_equal(cut.crc, whole.crc);
+        assert_int_equal(cut.n, 9);
+    }
+}
+
 /* A stream that breaks inside quotes is still one bad row. */
 static void test_truncated_in_quotes(void **state)
 {
@@ -228,6 +277,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_every_compression),   TEST(test_joined_streams),
         TEST(test_truncated),           TEST(test_corrupt),
+        TEST(test_each_bit_of_gzip_counts), cmocka_unit_test(test_checksum_of_gzip),
         TEST(test_truncated_in_quotes), TEST(test_only_a_head),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
