@@ -11,7 +11,8 @@
 #include "common/store/ckpt.h"
 #include "serve/lookup.h"
 
-enum { PIECE_ROWS = 4096 };
+enum { PIECE_ROWS = 4096, BUCKET_BITS = 10 };
+_Static_assert(N_BUCKETS == 1 << BUCKET_BITS, "a bucket is the top bits of the mixed hash");
 
 struct item {
     uint64_t mixed, key;
@@ -28,7 +29,8 @@ struct table_writer {
     unsigned bits;
     uint64_t n, entry; /* rows, directory entries given out */
     /* a bucket */
-    struct item *items;
+    struct item *items, *sorted; /* [max_items] */
+    uint32_t *places;            /* [max_items + 1] */
     float *rows;
     size_t n_items, max_items;
     /* what is given out, to be written in pieces */
@@ -165,7 +167,8 @@ static bool make_room(struct table_writer *t)
 {
     if (t->n_items < t->max_items) return true;
     size_t max = 2 * t->max_items + 1024;
-    if (!grow((void **)&t->items, max, sizeof *t->items) ||
+    if (!grow((void **)&t->items, max, sizeof *t->items) || !grow((void **)&t->sorted, max, sizeof *t->sorted) ||
+        !grow((void **)&t->places, max + 1, sizeof *t->places) ||
         !grow((void **)&t->rows, max + 1, t->dim * sizeof(float)))
         return false;
     t->max_items = max;
@@ -178,11 +181,44 @@ static int by_mixed(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* A few items where they lie; many of one place, which nobody has by chance, by qsort. */
+static void sort_place(struct item *v, size_t n)
+{
+    enum { FEW = 32 };
+    if (n > FEW) {
+        qsort(v, n, sizeof *v, by_mixed);
+        return;
+    }
+    for (size_t i = 1; i < n; i++) {
+        struct item x = v[i];
+        size_t j = i;
+        for (; j > 0 && v[j - 1].mixed > x.mixed; j--) v[j] = v[j - 1];
+        v[j] = x;
+    }
+}
+
+/* items -> sorted. Mixed hashes are spread evenly: their bits behind the bucket's say where
+ * an item stands, up to a few neighbours. */
+static void sort_bucket(struct table_writer *t)
+{
+    unsigned bits = lookup_bits(t->n_items);
+    size_t n_places = (size_t)1 << bits;
+    memset(t->places, 0, (n_places + 1) * sizeof *t->places);
+    for (size_t i = 0; i < t->n_items; i++)
+        t->places[lookup_entry(t->items[i].mixed << BUCKET_BITS, bits) + 1]++;
+    for (size_t i = 0; i < n_places; i++) t->places[i + 1] += t->places[i];
+    for (size_t i = 0; i < t->n_items; i++)
+        t->sorted[t->places[lookup_entry(t->items[i].mixed << BUCKET_BITS, bits)]++] = t->items[i];
+    /* places[i] is where place i ends now. */
+    for (size_t i = 0, first = 0; i < n_places; first = t->places[i++])
+        sort_place(t->sorted + first, t->places[i] - first);
+}
+
 static enum status end_bucket(struct table_writer *t, struct error *err)
 {
-    if (t->n_items) qsort(t->items, t->n_items, sizeof *t->items, by_mixed);
+    if (t->n_items) sort_bucket(t);
     for (size_t i = 0; i < t->n_items; i++) {
-        const struct item *x = &t->items[i];
+        const struct item *x = &t->sorted[i];
         TRY(give_out_gone(t, x->mixed, err));
         lookup_pack(t->e->spec->rows, t->rows + x->row * t->dim, t->dim, next_packed(t),
                     &t->scales[t->n_pending]);
@@ -240,6 +276,8 @@ static enum status go_over_table(const struct export *e, size_t i, struct bundle
     enum status st = walk_table(t, e->table[i], err);
     *n = t->n;
     mem_free(t->items);
+    mem_free(t->sorted);
+    mem_free(t->places);
     mem_free(t->rows);
     mem_free(t->packed);
     mem_free(t);
