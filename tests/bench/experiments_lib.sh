@@ -40,17 +40,17 @@ table() {
         . as $doc
         | [$doc.cells[0].tasks | to_entries[] | select(.value[$metric]) | .key] as $tasks
         | def values($cell; $task): [$doc.runs[] | select(.cell == $cell)
-              | (if $on == $doc.on[0] then .eval else .also[$on] end)[$task][$metric]];
+              | (if $on == $doc.on[0] then .eval else .also[$on] end)[$task][$metric] | numbers];
           "| \($on) \($metric) | parameters | \($tasks | map(gsub("[|]"; "\\|")) | join(" | ")) |",
           "| --- | --- |\($tasks | map(" --- |") | join(""))",
           (range($doc.cells | length) as $i | $doc.cells[$i] as $c
            | "| \($c.label | sub("^.*/"; "") | sub("[.]yaml$"; "")) | \($c.params) | " + ($tasks | map(. as $t | values($i; $t)
-                | "\(digits(mean; 4)) ± \(digits(se; 4))") | join(" | ")) + " |",
+                | if length == 0 then "" else "\(digits(mean; 4)) ± \(digits(se; 4))" end) | join(" | ")) + " |",
              if $i > 0 and $on == $doc.on[0] then
                 "| | | " + ($tasks | map(. as $t | $c.tasks[$t][$metric]
-                    | "\(if .diff >= 0 then "+" else "" end)\(digits(.diff; 4))" +
+                    | if .diff == null then "" else "\(if .diff >= 0 then "+" else "" end)\(digits(.diff; 4))" +
                       if $paired == "error" then " ± \([values($i; $t), values(0; $t)] | transpose | map(.[0] - .[1]) | digits(se; 4))"
-                      else ", p \(if .p == null then "-" elif .p < 0.001 then "< 0.001" else digits(.p; 3) end)" end)
+                      else ", p \(if .p == null then "-" elif .p < 0.001 then "< 0.001" else digits(.p; 3) end)" end end)
                     | join(" | ")) + " |"
              else empty end)'
 }
