@@ -75,6 +75,12 @@ expect_exit 0 "five days" daily kept
 same "all users of all days stay" "$(seen day[1-5].csv)" "$("$MTPS" ckpt dump --table user kept/day-5 | grep -c '^[0-9]')"
 expect_exit 0 "rows unseen for two days go" daily gone --set tables.user.evict.unseen_days=2
 same "those of the last two days and today's are there" "$(seen day[345].csv)" "$("$MTPS" ckpt dump --table user gone/day-5 | grep -c '^[0-9]')"
+fourth=(-c daily.yaml --set vars.day=4 --set hot_start.from=kept/day-3 --set hot_start.mode=all --run-dir halves -q)
+expect_exit 0 "(a fourth day is stopped)" "$MTPS" train "${fourth[@]}" --set train.max_steps=2
+expect_exit 0 "(and resumed)" "$MTPS" train "${fourth[@]}"
+expect_exit 0 "a start from it" "$MTPS" train -c daily.yaml --set vars.day=5 --set hot_start.from=halves -q \
+    --set tables.user.evict.unseen_days=2 --set train.max_steps=0 --run-dir fifth
+same "knows the days before" "$(seen day[34].csv)" "$("$MTPS" ckpt dump --table user fifth | grep -c '^[0-9]')"
 expect_exit 0 "admitted with 15 occurrences over all days" daily counted --set tables.user.admit.min_count=15
 want=$(cat day[1-5].csv | grep -v '^day,' | cut -d, -f2 | sort | uniq -c | awk '$1 >= 15' | wc -l | tr -d ' ')
 same "counts go on from day to day" "$want" "$("$MTPS" ckpt dump --table user counted/day-5 | grep -c '^[0-9]')"
