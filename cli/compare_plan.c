@@ -7,6 +7,7 @@
 #include "common/base/log.h"
 #include "common/config/buffer.h"
 #include "common/config/flat.h"
+#include "common/store/ckpt.h"
 #include "common/store/file.h"
 #include "worker/session.h"
 
@@ -268,14 +269,37 @@ static enum status count_params(struct planner *p, struct compare_cell *cell,
 
 /* ---- the folder, and what a curve needs ---- */
 
+/* Of the checkpoint that the cell starts from: data like any other. "" when there is none,
+ * or none that can be read, which training will say. */
+static enum status start_digest(const struct settings *s, char hex[33], struct error *err)
+{
+    const struct hot_start_cfg *h = &s->hot_start;
+    struct error ignored;
+    struct digest d;
+    struct ckpt *c = NULL;
+    char *path = NULL;
+    hex[0] = '\0';
+    if (!h->given || !h->from || h->mode == HOT_COLD) return ST_OK;
+    enum status st = ckpt_resolve(h->from, NULL, NULL, &path, &ignored);
+    if (st == ST_OK) st = ckpt_open(path, false, &c, &ignored);
+    if (st == ST_OK) {
+        ckpt_digest(c, &d);
+        digest_hex(&d, hex);
+    }
+    ckpt_close(c);
+    mem_free(path);
+    return st == ST_NOMEM ? mem_error(err, "checkpoint of a hot start", 0) : ST_OK;
+}
+
 static enum status name_cell(struct planner *p, struct compare_cell *cell,
                              const struct settings *s)
 {
     const struct session *session = p->session;
-    char more[3 * SHA256_HEX], hex[SHA256_HEX], slug[MAX_SLUG + 1];
-    snprintf(more, sizeof more, "%s %s %s", session->data_digest,
+    char more[4 * SHA256_HEX], hex[SHA256_HEX], slug[MAX_SLUG + 1], start[33];
+    TRY(start_digest(s, start, p->err));
+    snprintf(more, sizeof more, "%s %s %s%s%s", session->data_digest,
              session->eval ? dataset_digest(session->eval) : "",
-             session->valid ? dataset_digest(session->valid) : "");
+             session->valid ? dataset_digest(session->valid) : "", *start ? " " : "", start);
     TRY(hash_settings(p->c, s, counts_for_model, more, hex, p->err));
     size_t n = 0;
     for (const char *t = cell->label; *t && n < MAX_SLUG; t++)

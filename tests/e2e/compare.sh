@@ -128,6 +128,27 @@ for count in 3 4; do
         "$(digest "$(find runs/slow/cells -path "*/$count-*" -name seed-7)")"
 done
 
+# ---- from a first model each
+for seed in 7 8; do
+    expect_exit 0 "(a first model of seed $seed)" "$MTPS" train -c small.yaml --seed $seed --set train.max_steps=5 \
+        --set data.eval=null --run-dir runs/first-$seed -q
+done
+hot=(--set 'hot_start.from=runs/first-${seed}' --vary hot_start.mode=cold,all --set train.max_steps=3 --seeds 2 -o runs/hot)
+expect_exit 0 "a hot start" compare "${hot[@]}" --json
+for seed in 7 8; do
+    expect_exit 0 "(seed $seed by hand)" "$MTPS" train -c small.yaml --seed $seed --set hot_start.from=runs/first-$seed \
+        --set hot_start.mode=all --set train.max_steps=3 --set data.eval=null --run-dir runs/by-hand-$seed -q
+    same "seed $seed goes on from the model of seed $seed" "$(digest runs/by-hand-$seed)" \
+        "$(digest "$(find runs/hot/cells -path '*/all-*' -name seed-$seed)")"
+done
+expect_exit 0 "the same again" compare "${hot[@]}"
+same "trains nothing" 2 "$(find runs/hot/cells -maxdepth 1 -mindepth 1 | wc -l | tr -d ' ')"
+rm -r runs/first-7
+expect_exit 0 "(another first model in its place)" "$MTPS" train -c small.yaml --seed 7 --set train.max_steps=6 \
+    --set data.eval=null --run-dir runs/first-7 -q
+expect_exit 0 "from another first model" compare "${hot[@]}"
+same "is another cell, but for the cold one" 3 "$(find runs/hot/cells -maxdepth 1 -mindepth 1 | wc -l | tr -d ' ')"
+
 # ---- a run that fails: something lies where its checkpoints go
 bad=(--vary train.optimizer.adam.lr=0.001,0.002 -o runs/bad)
 expect_exit 0 "(the cells' names)" compare "${bad[@]}" --dry-run --json
