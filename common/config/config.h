@@ -56,6 +56,17 @@ enum status names_expand(struct arena *a, struct name_list *out, const char *tex
                          struct origin at, struct error *err) MUST_USE;
 bool names_is_pattern(const char *text);
 
+/* elements.c: the names of an element of `features`, ranges expanded. */
+enum status element_names(struct arena *a, const struct node *element, struct name_list *out,
+                          struct error *err) MUST_USE;
+/* A copy of a group's element for one name. */
+enum status element_of_one(struct arena *a, const struct node *group, const char *name,
+                           struct node **out, struct error *err) MUST_USE;
+/* Give names[k] of the element list[*at] an element of its own, between those of the
+ * names before and behind it; *at is its place. Nothing to do for a `name`. */
+enum status element_own(struct arena *a, struct node *list, size_t *at, const struct name_list *names,
+                        size_t k, struct error *err) MUST_USE;
+
 /* check.c: rules between keys; fills what depends on several of them. */
 enum status check_settings(struct settings *s, struct error *err) MUST_USE;
 /* check_wide.c, called by it: the names of model.wide. */

@@ -93,73 +93,13 @@ static enum status set_in_named(struct set *s, const struct option *o, struct no
 
 /* ---- features ---- */
 
-static const struct node *names_of(const struct node *element)
-{
-    const struct node *names = node_get(element, "names");
-    return names ? names : node_get(element, "name");
-}
-
-static enum status expanded_names(struct set *s, const struct node *element,
-                                  struct name_list *out)
-{
-    const struct node *names = names_of(element);
-    if (names && names->kind == NODE_SCALAR)
-        return names_expand(s->arena, out, names->text, names->at, s->err);
-    for (size_t i = 0; names && i < names->n; i++)
-        if (names->items[i]->kind == NODE_SCALAR)
-            TRY(names_expand(s->arena, out, names->items[i]->text, names->at, s->err));
-    return ST_OK;
-}
-
-/* A copy of a group entry for names[from..to) of it. */
-static enum status group_part(struct set *s, const struct node *group,
-                              const struct name_list *names, size_t from, size_t to,
-                              struct node **out)
-{
-    struct node *part = node_copy(s->arena, group);
-    struct node *list = part ? node_list(s->arena, s->at) : NULL;
-    if (!list) return config_no_memory(s->err);
-    for (size_t i = from; i < to; i++) {
-        struct node *name =
-            node_scalar(s->arena, names->v[i], strlen(names->v[i]), true, group->at);
-        if (!name || !node_append(s->arena, list, NULL, name)) return config_no_memory(s->err);
-    }
-    TRY(put(s, part, "names", list));
-    *out = part;
-    return ST_OK;
-}
-
-/* One name of a group gets an entry of its own between the others, in place. */
-static enum status split_group(struct set *s, struct node *list, size_t at,
-                               const struct name_list *names, size_t k, struct node **out)
-{
-    const struct node *group = list->items[at];
-    struct node *before = NULL, *own, *behind = NULL;
-    if (k > 0) TRY(group_part(s, group, names, 0, k, &before));
-    TRY(group_part(s, group, names, k, k + 1, &own));
-    if (k + 1 < names->n) TRY(group_part(s, group, names, k + 1, names->n, &behind));
-    node_remove(own, node_find(own, "names"));
-    size_t except = node_find(own, "except");
-    if (except < own->n) node_remove(own, except);
-    struct node *name = node_scalar(s->arena, names->v[k], strlen(names->v[k]), true, s->at);
-    if (!name) return config_no_memory(s->err);
-    TRY(put(s, own, "name", name));
-    node_remove(list, at);
-    struct node *const parts[] = {before, own, behind};
-    for (size_t i = 0; i < 3; i++)
-        if (parts[i] && !node_insert(s->arena, list, at++, parts[i]))
-            return config_no_memory(s->err);
-    *out = own;
-    return ST_OK;
-}
-
 static enum status no_element(struct set *s, const struct option *o, const struct node *list)
 {
     const char *known[MAX_KNOWN];
     size_t n = 0;
     for (size_t i = 0; i < list->n; i++) {
         struct name_list names = {0};
-        TRY(expanded_names(s, list->items[i], &names));
+        TRY(element_names(s->arena, list->items[i], &names, s->err));
         for (size_t k = 0; k < names.n && n < MAX_KNOWN; k++) known[n++] = names.v[k];
     }
     char part[MAX_PART];
@@ -176,13 +116,11 @@ static enum status find_element(struct set *s, const struct option *o, struct no
 {
     for (*at = 0; *at < list->n; ++*at) {
         struct name_list names = {0};
-        TRY(expanded_names(s, list->items[*at], &names));
+        TRY(element_names(s->arena, list->items[*at], &names, s->err));
         for (size_t k = 0; k < names.n; k++) {
             if (!take_name(s, names.v[k])) continue;
+            TRY(element_own(s->arena, list, at, &names, k, s->err));
             *out = list->items[*at];
-            if (!node_get(*out, "names")) return ST_OK;
-            TRY(split_group(s, list, *at, &names, k, out));
-            for (*at = 0; list->items[*at] != *out;) ++*at;
             return ST_OK;
         }
     }

@@ -276,6 +276,37 @@ static void included_files_are_merged(void **state)
     settings_destroy(s);
 }
 
+/* Features merge by name within groups, too, on either side; the others keep what the group says. */
+static void names_of_included_groups_are_merged(void **state)
+{
+    (void)state;
+    tmpdir_write(&dir, "groups.yaml",
+                 "data: {train: {files: [a]}}\ntasks: {c: {label: y}}\nmodel: {type: lr}\n"
+                 "features: [{names: [a, b1..3, c], split: ' '}, {name: d, split: ' '}]\n");
+    tmpdir_write(&dir, "over.yaml",
+                 "include: groups.yaml\n"
+                 "features: [{name: b2, pool: mean}, {names: [c, d, e], pool: sqrtn}]\n"); /* e is new */
+    struct settings *s;
+    struct error err;
+    if (load("over.yaml", &s, &err) != ST_OK) fail_msg("%s", err.text);
+    static const struct {
+        const char *first;
+        size_t n;
+        enum pool pool;
+        const char *split;
+    } want[] = {{"a", 2, POOL_SUM, " "},   {"b2", 1, POOL_MEAN, " "}, {"b3", 1, POOL_SUM, " "},
+                {"c", 1, POOL_SQRTN, " "}, {"d", 1, POOL_SQRTN, " "}, {"e", 1, POOL_SQRTN, NULL}};
+    assert_int_equal(s->n_features, 6);
+    for (size_t i = 0; i < 6; i++) {
+        const struct feature_cfg *f = &s->features[i];
+        assert_int_equal(f->names.n, want[i].n);
+        assert_string_equal(f->names.v[0], want[i].first);
+        assert_int_equal(f->pool, want[i].pool);
+        assert_int_equal(f->split != NULL, want[i].split != NULL);
+    }
+    settings_destroy(s);
+}
+
 /* Errors in an included file name that file. */
 static void errors_name_the_included_file(void **state)
 {
@@ -333,6 +364,7 @@ int main(void)
         cmocka_unit_test(the_seed_is_a_variable),
         cmocka_unit_test(unknown_variables_are_errors),
         cmocka_unit_test(included_files_are_merged),
+        cmocka_unit_test(names_of_included_groups_are_merged),
         cmocka_unit_test(errors_name_the_included_file),
         cmocka_unit_test(a_missing_included_file_is_no_input),
         cmocka_unit_test(circles_of_includes_are_errors),
