@@ -8,7 +8,7 @@
  *      shape in a spec of the plan's arena, then plan_op(); it joins the level begun
  * last;
  *   3. a place in plan.c that calls it, and its equation in reference.c's architecture;
- *   4. tests: golden tensors (tests/golden/generate.py), finite differences
+ *   4. tests: golden tensors (tests/golden/generate.py), ONNX (tests/e2e/onnx.sh), finite differences
  *      (test_model_gradient.c, test_option_gradient.c), a row's bits (test_infer.c).
  *
  * Rules for forward and backward: at most chunk->max rows, chunk->n of them; never
@@ -18,6 +18,7 @@
 #define MTPS_MODEL_OP_H
 
 #include "model/level.h"
+#include "model/op_trace.h"
 #include "model/plan.h"
 
 struct op_run {
@@ -41,6 +42,8 @@ struct op_kind {
     /* One row once more, plain loops in double: sources and results without padding. */
     void (*reference)(const struct model *m, const struct net_op *op, const float *params,
                       const double *const *src, double *const *dst);
+    /* Tells how the results come from the sources, as forward does it. */
+    void (*trace)(const struct net_op *op, const struct op_trace *t);
 };
 
 /* Activations, gradients and row stride of a buffer. */

@@ -182,7 +182,19 @@ static void reference(const struct model *m, const struct net_op *op, const floa
     }
 }
 
-const struct op_kind op_cross = {"cross", forward, backward, tensors, reference};
+static void trace(const struct net_op *op, const struct op_trace *t)
+{
+    const struct op_cross_spec *s = op->spec;
+    op_value x = t->read(t->arg, op->src[SRC_X], 0, s->D), u = x;
+    op_value x0 = t->read(t->arg, op->src[SRC_X0], 0, s->D);
+    if (s->R > 0) u = t->product(t->arg, x, s->D, s->R, s->v, s->ldv, NET_NONE);
+    u = t->product(t->arg, u, s->R > 0 ? s->R : s->D, s->D, s->R > 0 ? s->u : s->w, s->ld,
+                   s->b);
+    t->write(t->arg, op->dst[DST_X], 0, s->D,
+             trace_step(t, STEP_ADD, trace_step(t, STEP_MUL, x0, u), x));
+}
+
+const struct op_kind op_cross = {"cross", forward, backward, tensors, reference, trace};
 
 /* ---- making ---- */
 

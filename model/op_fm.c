@@ -235,7 +235,41 @@ static void reference(const struct model *m, const struct net_op *op, const floa
     }
 }
 
-const struct op_kind op_fm = {"fm", forward, backward, tensors, reference};
+/* ---- trace ---- */
+
+static op_value field_trace(const struct op_fm_spec *f, const struct net_op *op,
+                            const struct op_trace *t, const struct fm_vector *v)
+{
+    if (!v->made) return t->read(t->arg, op->src[0], v->at, f->d);
+    const struct fm_numbers *u = f->numbers;
+    while (u->at != v->at) u++;
+    op_value x = t->read(t->arg, op->src[0], u->col, u->width);
+    return t->product(t->arg, x, u->width, f->d, u->v, f->ld, NET_NONE);
+}
+
+static void trace(const struct net_op *op, const struct op_trace *t)
+{
+    const struct op_fm_spec *f = op->spec;
+    op_value sum = NULL, squares = NULL;
+    for (size_t i = 0; i < f->n; i++) {
+        op_value v = field_trace(f, op, t, &f->vectors[i]);
+        op_value square = trace_step(t, STEP_MUL, v, v);
+        sum = i > 0 ? trace_step(t, STEP_ADD, sum, v) : v;
+        squares = i > 0 ? trace_step(t, STEP_ADD, squares, square) : square;
+    }
+    op_value p = trace_step(t, STEP_SUB, trace_step(t, STEP_MUL, sum, sum), squares), z;
+    p = trace_step(t, STEP_MUL, p, trace_number(t, 0.5f));
+    if (f->h != NET_NONE) {
+        z = t->product(t->arg, p, f->d, f->K, f->h, f->ld_h, f->b);
+    } else { /* one task */
+        z = trace_step(t, STEP_ROW_SUM, p, NULL);
+        if (f->b != NET_NONE)
+            z = trace_step(t, STEP_ADD, z, t->constant(t->arg, 1, t->params + f->b));
+    }
+    t->write(t->arg, op->dst[DST_Z], 0, f->K, z);
+}
+
+const struct op_kind op_fm = {"fm", forward, backward, tensors, reference, trace};
 
 /* ---- making ---- */
 

@@ -72,7 +72,31 @@ static void reference(const struct model *m, const struct net_op *op, const floa
     }
 }
 
-const struct op_kind op_joint = {"joint", forward, backward, NULL, reference};
+/* log P - log(1 - P): where P is near 0 or 1 as a float, so is what users see of it. */
+static void trace(const struct net_op *op, const struct op_trace *t)
+{
+    const struct op_joint_spec *s = op->spec;
+    op_value reach = NULL, one = trace_number(t, 1);
+    for (size_t k = 0; k < s->K; k++) {
+        bool later = false; /* a step after the first has another logit */
+        for (size_t i = 1; i < s->steps.n; i++) later |= s->steps.v[i] == k;
+        if (!later)
+            t->write(t->arg, op->dst[0], k, 1,
+                     t->read(t->arg, s->from[k].buf, s->from[k].col, 1));
+    }
+    for (size_t i = 0; i < s->steps.n; i++) {
+        const struct net_head *h = &s->from[s->steps.v[i]];
+        op_value p = trace_step(t, STEP_SIGMOID, t->read(t->arg, h->buf, h->col, 1), NULL);
+        reach = i > 0 ? trace_step(t, STEP_MUL, reach, p) : p;
+        if (i == 0) continue;
+        op_value fail = trace_step(t, STEP_SUB, one, reach);
+        t->write(t->arg, op->dst[0], s->steps.v[i], 1,
+                 trace_step(t, STEP_SUB, trace_step(t, STEP_LOG, reach, NULL),
+                            trace_step(t, STEP_LOG, fail, NULL)));
+    }
+}
+
+const struct op_kind op_joint = {"joint", forward, backward, NULL, reference, trace};
 
 enum status op_joint_add(struct plan *p)
 {

@@ -134,7 +134,28 @@ static void reference(const struct model *m, const struct net_op *op, const floa
     }
 }
 
-const struct op_kind op_match = {"match", forward, backward, tensors, reference};
+static op_value unit_vector(const struct op_trace *t, op_value x)
+{
+    op_value squares =
+        trace_step(t, STEP_ADD, trace_dot(t, x, x), trace_number(t, EPSILON));
+    return trace_step(t, STEP_DIV, x, trace_step(t, STEP_SQRT, squares, NULL));
+}
+
+static void trace(const struct net_op *op, const struct op_trace *t)
+{
+    const struct op_match_spec *s = op->spec;
+    for (size_t k = 0; k < s->K; k++) {
+        op_value a = unit_vector(
+            t, t->read(t->arg, op->src[SIDE_USER], s->user_col[k], s->width));
+        op_value b = unit_vector(
+            t, t->read(t->arg, op->src[SIDE_ITEM], s->item_col[k], s->width));
+        op_value z = trace_step(t, STEP_MUL, trace_dot(t, a, b), trace_number(t, s->inverse));
+        z = trace_step(t, STEP_ADD, z, t->constant(t->arg, 1, t->params + s->bias + k));
+        t->write(t->arg, op->dst[MATCH_Z], k, 1, z);
+    }
+}
+
+const struct op_kind op_match = {"match", forward, backward, tensors, reference, trace};
 
 /* ---- making ---- */
 

@@ -44,7 +44,21 @@ static void reference(const struct model *m, const struct net_op *op, const floa
     for (size_t i = 0; i < s->n * s->K; i++) dst[0][i % s->K] += src[i / s->K][i % s->K];
 }
 
-const struct op_kind op_sum = {"sum", forward, backward, NULL, reference};
+static void trace(const struct net_op *op, const struct op_trace *t)
+{
+    const struct op_sum_spec *s = op->spec;
+    for (size_t k = 0; k < s->K; k++) {
+        op_value z = NULL;
+        for (size_t i = 0; i < s->n; i++) {
+            const struct net_head *h = &s->terms[i * s->K + k];
+            op_value term = t->read(t->arg, h->buf, h->col, 1);
+            z = i > 0 ? trace_step(t, STEP_ADD, z, term) : term;
+        }
+        t->write(t->arg, op->dst[0], k, 1, z);
+    }
+}
+
+const struct op_kind op_sum = {"sum", forward, backward, NULL, reference, trace};
 
 enum status op_sum_add(struct plan *p, const struct net_head *terms, size_t n)
 {

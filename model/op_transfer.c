@@ -242,7 +242,45 @@ static void reference(const struct model *m, const struct net_op *op, const floa
     mem_free(work);
 }
 
-const struct op_kind op_transfer = {"transfer", forward, backward, tensors, reference};
+/* ---- trace ---- */
+
+/* Value, query or key (which 0, 1, 2) of a vector. */
+static op_value projection(const struct op_transfer_spec *s, const struct transfer_task *k,
+                           const struct op_trace *t, op_value x, size_t which)
+{
+    return t->product(t->arg, x, s->dim, s->dim, k->vqk + which * s->ld, 3 * s->ld,
+                      NET_NONE);
+}
+
+static op_value told_trace(const struct op_transfer_spec *s, const struct transfer_task *k,
+                           const struct op_trace *t, op_value before, op_value g)
+{
+    op_value u = t->product(t->arg, before, s->dim, s->dim, k->info_w, s->ld, k->info_b);
+    u = trace_step(t, STEP_RELU, u, NULL);
+    op_value of_u = trace_dot(t, projection(s, k, t, u, 1), projection(s, k, t, u, 2));
+    op_value of_g = trace_dot(t, projection(s, k, t, g, 1), projection(s, k, t, g, 2));
+    float root = (float)__builtin_sqrt((double)s->dim);
+    op_value d = trace_step(t, STEP_DIV, trace_step(t, STEP_SUB, of_u, of_g),
+                            trace_number(t, root));
+    op_value minus = trace_step(t, STEP_MUL, d, trace_number(t, -1));
+    op_value a = trace_step(t, STEP_SIGMOID, d, NULL);
+    op_value rest = trace_step(t, STEP_SIGMOID, minus, NULL);
+    return trace_step(t, STEP_ADD, trace_step(t, STEP_MUL, projection(s, k, t, u, 0), a),
+                      trace_step(t, STEP_MUL, projection(s, k, t, g, 0), rest));
+}
+
+static void trace(const struct net_op *op, const struct op_trace *t)
+{
+    const struct op_transfer_spec *s = op->spec;
+    for (size_t i = 0; i < s->K; i++) {
+        const struct transfer_task *k = &s->task[s->order[i]];
+        op_value g = t->read(t->arg, k->g.buf, k->g.col, k->width);
+        if (k->told) g = told_trace(s, k, t, t->read(t->arg, k->before, 0, s->dim), g);
+        t->write(t->arg, k->out, 0, k->width, g);
+    }
+}
+
+const struct op_kind op_transfer = {"transfer", forward, backward, tensors, reference, trace};
 
 /* ---- planning ---- */
 

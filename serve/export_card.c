@@ -112,20 +112,20 @@ static void put_tables(struct buffer *b, const struct export *e)
     buffer_puts(b, " An id that has no row counts as one that training never saw.\n");
 }
 
-static void put_onnx_input(struct buffer *b, const struct export *e, size_t i)
+static void put_onnx_input(struct buffer *b, const struct export *e, size_t i, bool wide)
 {
     const struct schema_feature *f = &e->schema->features[i];
     bool tables = export_onnx_has_tables(e), number = e->schema->plan->features[i].store == STORE_NUMBER;
-    buffer_puts(b, "| ");
+    size_t table = wide ? e->kinds->wide_table[f->table] : e->kinds->deep_table[f->table];
+    buffer_puts(b, wide ? "| wide/" : "| ");
     put_cell(b, f->name);
     if (number)
         buffer_printf(b, " | float [batch, %zu] | NaN is missing; before transforms |\n", f->kind == FEATURE_ID ? 1 : f->width);
     else if (f->kind == FEATURE_ONE_HOT)
         buffer_puts(b, " | int64 [batch] | key of the level |\n");
     else if (!tables)
-        buffer_printf(b, " | float [batch, %zu] | vector%s of table %s |\n",
-                      ckpt_table(e->ckpt, e->table[f->table])->dim, f->multi ? "s, pooled," : "",
-                      e->kinds->name[f->table]);
+        buffer_printf(b, " | float [batch, %zu] | vector%s of table %s |\n", e->kinds->dim[table],
+                      f->multi ? "s, pooled," : "", e->kinds->name[table]);
     else if (!f->multi)
         buffer_puts(b, " | int64 [batch] | key of the id |\n");
     else
@@ -138,7 +138,12 @@ static void put_onnx(struct buffer *b, const struct export *e)
     buffer_puts(b, "\n## ONNX inputs\n\nA key is the XXH3-64 of the id's text as int64 (`key: uint64`: the number; a cross: "
                    "the mix of two, common/base/hash.h); a missing id has the key of `missing`. A key that training never "
                    "saw counts as zeros.\n\n| input | shape | holds |\n| --- | --- | --- |\n");
-    for (size_t i = 0; i < e->schema->n_features; i++) put_onnx_input(b, e, i);
+    for (size_t i = 0; i < e->schema->n_features; i++) {
+        bool by_vector = e->schema->features[i].kind == FEATURE_ID &&
+                       e->schema->plan->features[i].store != STORE_NUMBER && !export_onnx_has_tables(e);
+        if (!by_vector || e->kinds->deep[i]) put_onnx_input(b, e, i, false);
+        if (by_vector && e->kinds->wide[i]) put_onnx_input(b, e, i, true);
+    }
     for (size_t k = 0; k < e->settings->n_tasks; k++)
         if (e->settings->tasks[k].loss == LOSS_COMPLETION) {
             buffer_puts(b, "| ");

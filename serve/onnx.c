@@ -5,6 +5,7 @@
 
 #include "common/math/target.h"
 #include "model/norm.h"
+#include "model/op.h"
 #include "model/tables.h"
 
 /* ---- buffers ---- */
@@ -34,16 +35,24 @@ static const struct onnx_piece *find_piece(const struct onnx_graph *g, size_t bu
     return NULL;
 }
 
-/* Columns [col, col + n) of a buffer. They stand in one piece: what one unit or mix made. */
+/* Columns [col, col + n) of a buffer, of one piece or of several side by side. */
 static const char *read_columns(struct onnx_graph *g, size_t buf, size_t col, size_t n)
 {
-    const struct onnx_piece *p = find_piece(g, buf, col);
-    if (!p || col + n > p->col + p->n) {
-        g->o->failed = true;
-        return "";
+    const char *parts = NULL, *part;
+    for (size_t end = col + n; col < end;) {
+        const struct onnx_piece *p = find_piece(g, buf, col);
+        if (!p) {
+            g->o->failed = true;
+            return "";
+        }
+        size_t last = p->col + p->n < end ? p->col + p->n : end;
+        part = p->col == col && p->n == last - col ? p->value : onnx_columns(g, p->value, col - p->col, last - p->col);
+        struct buffer axis = {0};
+        if (parts) onnx_attribute_int(&axis, "axis", 1);
+        parts = parts ? onnx_node(g->o, "Concat", NULL, &axis, parts, part, NULL) : part;
+        col = last;
     }
-    if (p->col == col && p->n == n) return p->value;
-    return onnx_columns(g, p->value, col - p->col, col - p->col + n);
+    return parts;
 }
 
 /* ---- layers ---- */
@@ -112,7 +121,7 @@ static const char *product_of_x(struct onnx_graph *g, const struct net_block *b)
 static const char *product(struct onnx_graph *g, const char *x, size_t in, size_t out, size_t w, size_t ldw, size_t b)
 {
     const char *y = onnx_node(g->o, "MatMul", NULL, NULL, x, onnx_floats(g->o, in, out, ldw, g->params + w), NULL);
-    return add(g, y, onnx_floats(g->o, out, 0, 0, g->params + b));
+    return b == NET_NONE ? y : add(g, y, onnx_floats(g->o, out, 0, 0, g->params + b));
 }
 
 static void put_block(struct onnx_graph *g, const struct net_block *b)
@@ -157,6 +166,70 @@ static void put_mix(struct onnx_graph *g, const struct net_mix *mix)
         sum = sum ? add(g, sum, term) : term;
     }
     if (sum) add_piece(g, mix->dst, 0, width, sum);
+}
+
+/* ---- other ops, as they tell of themselves (model/op_trace.h) ---- */
+
+static op_value trace_read(void *arg, size_t buf, size_t col, size_t n)
+{
+    return read_columns(arg, buf, col, n);
+}
+
+static void trace_write(void *arg, size_t buf, size_t col, size_t n, op_value value)
+{
+    add_piece(arg, buf, col, n, value);
+}
+
+static op_value trace_product(void *arg, op_value x, size_t in, size_t out, size_t w, size_t ldw, size_t b)
+{
+    return product(arg, x, in, out, w, ldw, b);
+}
+
+static op_value trace_constant(void *arg, size_t n, const float *v)
+{
+    struct onnx_graph *g = arg;
+    return onnx_floats(g->o, n, 0, 0, v);
+}
+
+static op_value trace_one(void *arg, enum op_step step, op_value a, op_value b)
+{
+    static const char *const names[] = {"Add", "Sub", "Mul", "Div", "Relu", "Sigmoid", "Sqrt", "Log"};
+    struct onnx_graph *g = arg;
+    struct buffer keep = {0};
+    if (step != STEP_ROW_SUM) return onnx_node(g->o, names[step], NULL, NULL, a, b, NULL);
+    onnx_attribute_int(&keep, "keepdims", 1);
+    return onnx_node(g->o, "ReduceSum", NULL, &keep, a, g->axis1, NULL);
+}
+
+static void put_op(struct onnx_graph *g, const struct net_op *op)
+{
+    struct op_trace t = {.params = g->params,
+                         .arg = g,
+                         .read = trace_read,
+                         .write = trace_write,
+                         .product = trace_product,
+                         .step = trace_one,
+                         .constant = trace_constant};
+    op->kind->trace(op, &t);
+}
+
+/* The input stage: every input's columns of x, levels as one of their columns. */
+static void put_x(struct onnx_graph *g)
+{
+    const struct model *m = g->m->model;
+    for (size_t i = 0; i < m->n_inputs; i++) {
+        size_t width = m->inputs[i].width;
+        if (m->x_offset[i] == NET_NONE || m->net.x_buf[m->part[i]] == NET_NONE) continue;
+        const char *x = g->x[i];
+        if (m->inputs[i].kind == INPUT_ONE_HOT) {
+            float *unit = mem_zeroed(width * width, sizeof *unit);
+            g->o->failed |= !unit;
+            for (size_t j = 0; unit && j < width; j++) unit[j * width + j] = 1;
+            if (unit) x = onnx_product_of(g, i, unit, width, width);
+            mem_free(unit);
+        }
+        add_piece(g, m->net.x_buf[m->part[i]], m->x_offset[i], width, x);
+    }
 }
 
 /* ---- outputs ---- */
@@ -223,15 +296,8 @@ static void put_outputs(struct onnx_graph *g)
 
 static enum status check(const struct mtps_model *m, struct error *err)
 {
-    const struct net *net = &m->model->net;
-    const char *what = net->match != NET_NONE        ? "the match of two towers"
-                       : m->model->n_attention > 0   ? "attention pooling"
-                       : !m->kinds->same             ? "a wide part"
-                       : net->x_buf[0] != NET_NONE   ? "cross layers"
-                       : net->n_ops > 0              ? net->ops[0].text
-                                                     : NULL;
-    if (what) {
-        error_set(err, ST_USAGE, "%s cannot be written as ONNX", what);
+    if (m->model->n_attention > 0) {
+        error_set(err, ST_USAGE, "attention pooling cannot be written as ONNX");
         return error_hint(err, ST_USAGE, "export a bundle, or a model without it");
     }
     for (size_t t = 0; t < m->kinds->n; t++)
@@ -247,6 +313,7 @@ static void put_net(struct onnx_graph *g)
     g->zero = onnx_ints(g->o, 1, &zero);
     g->axis1 = onnx_ints(g->o, 1, &one);
     onnx_inputs(g);
+    put_x(g);
     for (size_t i = 0; i < net->n_levels; i++) {
         const struct net_level *level = &net->levels[i];
         for (size_t j = 0; j < level->n_blocks; j++) put_block(g, &net->blocks[level->first_block + j]);
@@ -255,6 +322,7 @@ static void put_net(struct onnx_graph *g)
             for (size_t l = 1; l < u->n_layers; l++) put_layer(g, &net->layers[u->first + l]);
         }
         for (size_t j = 0; j < level->n_mixes; j++) put_mix(g, &net->mixes[level->first_mix + j]);
+        for (size_t j = 0; j < level->n_ops; j++) put_op(g, &net->ops[level->first_op + j]);
     }
     put_outputs(g);
 }
@@ -276,8 +344,9 @@ enum status onnx_write(struct mtps_model *m, const struct onnx_options *opt, cha
     enum status st = onnx_init(&o, err);
     if (st == ST_OK) {
         struct onnx_graph g = {.o = &o, .m = m, .opt = opt, .params = params};
-        g.x = arena_take(o.arena, m->schema->n_features + 1, sizeof *g.x);
-        st = g.x ? write_graph(&g, bytes, n, err) : mem_error(err, "ONNX", m->schema->n_features);
+        g.x = arena_take(o.arena, m->model->n_inputs + 1, sizeof *g.x);
+        g.declared = arena_take(o.arena, m->schema->n_features + 1, sizeof *g.declared);
+        st = g.x && g.declared ? write_graph(&g, bytes, n, err) : mem_error(err, "ONNX", m->schema->n_features);
         mem_free(g.pieces);
         onnx_close(&o);
     }

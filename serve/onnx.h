@@ -18,6 +18,9 @@ struct onnx_options {
  *   one_hot         keys int64 [batch]
  *   number, bucket  float [batch, width], NaN = missing, before transforms
  *
+ * A feature that is also in the wide part has one input for both; without tables the wide
+ * part has inputs of its own, wide/NAME.
+ *
  * Outputs float [batch] are named after tasks; a task that predicts a share of a time
  * has an input TASK.duration, too. A key without a row has a row of zeros. ST_USAGE when
  * the model has parts that this writer does not know. */

@@ -18,6 +18,7 @@ struct onnx_graph {
     const float *params;
     struct onnx_piece *pieces;
     size_t n_pieces, max_pieces;
+    bool *declared; /* [n_features] the graph has the feature's input */
     const char **x; /* [n_inputs] float [batch, width]; of one_hot: index int64 [batch] */
     const char *zero, *axis1; /* int64 [1] */
 };

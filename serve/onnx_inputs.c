@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "data/feature.h"
+#include "model/tables.h"
 #include "serve/onnx_impl.h"
 
 static const char *int_scalar(struct onnx_graph *g, int64_t v)
@@ -32,6 +33,13 @@ const char *onnx_columns(struct onnx_graph *g, const char *value, size_t first, 
     int64_t a = (int64_t)first, b = (int64_t)end;
     return onnx_node(g->o, "Slice", NULL, NULL, value, onnx_ints(g->o, 1, &a), onnx_ints(g->o, 1, &b), g->axis1,
                      NULL);
+}
+
+/* The feature's input, once for all that read it. */
+static void declare(struct onnx_graph *g, size_t feature, const char *name, int type, const char *batch, size_t cols)
+{
+    if (!g->declared[feature]) onnx_input(g->o, name, type, batch, cols);
+    g->declared[feature] = true;
 }
 
 /* ---- ids ---- */
@@ -148,7 +156,7 @@ static const char *bucket(struct onnx_graph *g, size_t feature, const struct loo
     struct onnx *o = g->o;
     const char *name = g->m->schema->features[feature].name;
     size_t n = g->m->schema->features[feature].cfg->bucketize;
-    onnx_input(o, name, ONNX_FLOAT, "batch", 1);
+    declare(g, feature, name, ONNX_FLOAT, "batch", 1);
     const char *borders = onnx_floats(o, n - 1, 0, 0, g->m->fit->borders[feature]);
     struct buffer keep = {0};
     onnx_attribute_int(&keep, "keepdims", 0);
@@ -166,24 +174,26 @@ static const char *offsets_name(struct onnx_graph *g, const char *feature)
     return name ? name : "";
 }
 
-static const char *id_input(struct onnx_graph *g, size_t i)
+/* Model input `input`, which reads feature i. */
+static const char *id_input(struct onnx_graph *g, size_t input, size_t i)
 {
     const struct schema_feature *f = &g->m->schema->features[i];
-    const struct lookup *t = &g->m->tables[f->table];
-    const struct model_input *in = &g->m->model->inputs[i];
+    const struct model_input *in = &g->m->model->inputs[input];
+    const struct lookup *t = &g->m->tables[in->table];
     if (g->m->features[i].kind == MTPS_FEATURE_NUMBERS) return bucket(g, i, t);
     if (!g->opt->tables) {
-        onnx_input(g->o, f->name, ONNX_FLOAT, "batch", in->width);
-        return f->name;
+        onnx_input(g->o, in->name, ONNX_FLOAT, "batch", in->width);
+        return in->name;
     }
     if (!f->multi) {
-        onnx_input(g->o, f->name, ONNX_INT64, "batch", 0);
+        declare(g, i, f->name, ONNX_INT64, "batch", 0);
         return rows_of_keys(g, t, f->name);
     }
     char *n = arena_printf(g->o->arena, "%s.n", f->name);
     const char *offsets = offsets_name(g, f->name);
-    onnx_input(g->o, f->name, ONNX_INT64, n ? n : "n", 0);
-    onnx_input(g->o, offsets, ONNX_INT64, "batch+1", 0);
+    bool first = !g->declared[i];
+    declare(g, i, f->name, ONNX_INT64, n ? n : "n", 0);
+    if (first) onnx_input(g->o, offsets, ONNX_INT64, "batch+1", 0);
     return pool(g, in, rows_of_keys(g, t, f->name), offsets);
 }
 
@@ -192,7 +202,7 @@ static const char *id_input(struct onnx_graph *g, size_t i)
 static const char *level_input(struct onnx_graph *g, size_t i)
 {
     const struct schema_feature *f = &g->m->schema->features[i];
-    onnx_input(g->o, f->name, ONNX_INT64, "batch", 0);
+    declare(g, i, f->name, ONNX_INT64, "batch", 0);
     return encode(g, f->name, (const int64_t *)g->m->fit->levels[f->place], g->m->fit->n_levels[f->place]);
 }
 
@@ -231,7 +241,7 @@ static const char *transform(struct onnx_graph *g, const struct fit_column *c, c
 static const char *number_input(struct onnx_graph *g, size_t i)
 {
     const struct schema_feature *f = &g->m->schema->features[i];
-    onnx_input(g->o, f->name, ONNX_FLOAT, "batch", f->width);
+    declare(g, i, f->name, ONNX_FLOAT, "batch", f->width);
     const char **columns = arena_take(g->o->arena, f->width, sizeof *columns);
     if (!columns) g->o->failed = true;
     for (size_t j = 0; columns && j < f->width; j++)
@@ -243,20 +253,30 @@ static const char *number_input(struct onnx_graph *g, size_t i)
     return onnx_node_of(g->o, "Concat", "", NULL, &a, columns, f->width);
 }
 
+static const char *make_input(struct onnx_graph *g, size_t input, size_t feature)
+{
+    switch (g->m->schema->features[feature].kind) {
+    case FEATURE_ID:
+        return id_input(g, input, feature);
+    case FEATURE_ONE_HOT:
+        return level_input(g, feature);
+    case FEATURE_DENSE:
+        break;
+    }
+    return number_input(g, feature);
+}
+
+/* In the order in which the model was assembled: the deep features, then the wide ones. */
 void onnx_inputs(struct onnx_graph *g)
 {
-    for (size_t i = 0; i < g->m->schema->n_features; i++)
-        switch (g->m->schema->features[i].kind) {
-        case FEATURE_ID:
-            g->x[i] = id_input(g, i);
-            break;
-        case FEATURE_ONE_HOT:
-            g->x[i] = level_input(g, i);
-            break;
-        case FEATURE_DENSE:
-            g->x[i] = number_input(g, i);
-            break;
-        }
+    const struct model_tables *kinds = g->m->kinds;
+    size_t n = g->m->schema->n_features, input = 0;
+    for (size_t i = 0; i < 2 * n; i++) {
+        bool read = i < n ? kinds->deep[i] : kinds->wide[i - n];
+        if (!read) continue;
+        g->x[input] = make_input(g, input, i % n);
+        input++;
+    }
 }
 
 const char *onnx_product_of(struct onnx_graph *g, size_t input, const float *w, size_t n, size_t stride)

@@ -38,9 +38,9 @@ expect_exit 0 "another version" "$MTPS" export --ckpt runs/small -o repository/s
 check "leaves what a site added" grep -q '^instance_group' repository/small/config.pbtxt
 expect_error 78 'other inputs or outputs' "a version with other inputs" "$MTPS" export --ckpt runs/small -o repository/small --to triton --onnx-rows 0 --version 3
 same "does not appear" "1 2 config.pbtxt" "$(ls -A repository/small | xargs)"
-"$MTPS" train -c small.yaml --set model.cross.layers=1 --run-dir runs/cross >/dev/null 2>&1
-expect_error 64 'cross layers cannot be written as ONNX' "a model with parts that it does not know" \
-    "$MTPS" export --ckpt runs/cross -o onnx --to onnx --version 9
+"$MTPS" train -c small.yaml --set 'features.tags.pool={attention: {target: user, layers: [4]}}' --run-dir runs/attention >/dev/null 2>&1
+expect_error 64 'attention pooling cannot be written as ONNX' "a model with parts that it does not know" \
+    "$MTPS" export --ckpt runs/attention -o onnx --to onnx --version 9
 check "leaves nothing" test ! -e onnx/9
 
 python=${MTPS_PYTHON:-python3}
@@ -147,6 +147,31 @@ for type in lr dnn share_bottom omoe cgc ple; do
     "$MTPS" export --ckpt "runs/$type" -o "t/$type" --to onnx --version 1 >/dev/null 2>&1
     expect_exit 0 "of $type, too" "$python" scores.py "t/$type/1/model.onnx" want.csv train.csv
 done
+# ---- parts of other kinds: cross layers, factorisation machines, wide parts, towers, funnels
+awk '{ print } /^  type: mmoe/ {
+    print "  user: {features: [user, day], layers: [16, 8]}"
+    print "  item: {features: [item, \"tags*\", price], layers: [12, 8]}"
+    print "  funnel: [click, like]" }' small.yaml >parts.yaml
+part() { # NAME, options...
+    local name=$1
+    shift
+    "$MTPS" train -c parts.yaml --run-dir "runs/$name" "$@" >/dev/null 2>&1
+    "$MTPS" predict --ckpt "runs/$name" --input train.csv -o want.csv >/dev/null 2>&1
+    expect_exit 0 "$name is exported" "$MTPS" export --ckpt "runs/$name" -o "t/$name" --to onnx --version 1
+    expect_exit 0 "with its scores" "$python" scores.py "t/$name/1/model.onnx" want.csv train.csv
+}
+part cross --set model.funnel=null --set 'model.cross={layers: 2}'
+part low_rank --set model.funnel=null --set model.type=ple --set 'model.cross={layers: 2, rank: 3}'
+part fm --set model.funnel=null --set model.type=fm
+part wide_deep --set model.funnel=null --set model.type=wide_deep --set 'model.wide={features: [user, item, tags, price]}'
+part deepfm --set model.funnel=null --set model.type=deepfm --set 'model.cross={layers: 1}'
+part two_tower --set model.funnel=null --set model.type=two_tower
+part two_tower_cross --set model.funnel=null --set model.type=two_tower --set 'model.cross={layers: 1}'
+part esmm --set model.type=esmm
+part aitm --set model.type=aitm
+part one_task --set model.funnel=null --set model.type=deepfm --set tasks.like=null --set tasks.finish=null
+expect_exit 0 "a wide part without tables" "$MTPS" export --ckpt runs/wide_deep -o t/wide_deep --to onnx --onnx-rows 0 --version 2
+check "has vectors of its own" grep -q '^| wide/user | float \[batch, 3\]' t/wide_deep/2/MODEL_CARD.md
 cat >more.yaml <<'YAML'
 version: 1
 name: more
