@@ -176,12 +176,16 @@ static bool is_by_task(const struct hot_side *side, const char *name, size_t col
     return by_task && cols == side->settings->n_tasks;
 }
 
-/* The column of the checkpoint's tables that is the task's, in *out. */
+/* The column of the checkpoint's tables that is the task's, in *out. Patterns meet it under
+ * the name column/TASK. */
 static enum status old_column(struct planning *pl, const char *task, int *out)
 {
     size_t by, by2;
     struct arena *a = pl->p->arena;
-    const char *name = arena_printf(a, "tower/%s/layer0/b", task);
+    const char *name = arena_printf(a, "column/%s", task);
+    *out = HOT_CLOSED;
+    for (size_t i = 0; name && i < pl->h->exclude.n; i++)
+        if (hot_fits(pl->h->exclude.v[i], name, pl->now.settings)) return ST_OK;
     if (name) name = hot_renamed(a, &pl->h->rename, name, &by, &by2);
     if (!name) return hot_no_memory(pl);
     size_t k = hot_task_of(pl->then.settings, name);
@@ -203,6 +207,6 @@ enum status hot_task_columns(struct planning *pl, struct hot_target *t, bool *kn
         fresh |= columns[j] == HOT_CLOSED;
     }
     if (moved) t->columns = columns;
-    if (fresh) t->reason = "columns of new tasks are fresh";
+    if (fresh) t->reason = "columns of other tasks are fresh";
     return ST_OK;
 }

@@ -324,7 +324,8 @@ static void unseen_rows_are_evicted(void **state)
     stop(&s);
 }
 
-/* Columns that stand for tasks follow their names; a new task's start fresh. */
+/* Columns that stand for tasks follow their names; those of a new task, or of one that is
+ * excluded, start fresh. */
 static void columns_of_tasks_follow_names(void **state)
 {
     (void)state;
@@ -341,6 +342,11 @@ static void columns_of_tasks_follow_names(void **state)
     start(&s, sets);
     row(&s, 0, hot_sample_key(3), w);
     assert_true(w[0] == 0.5f && w[1] == hot_sample_row(3, 1) && w[2] == hot_sample_row(3, 0));
+    stop(&s);
+    const char *excluded[] = {sets[0], sets[1], sets[2], FROM, "hot_start.exclude=[task/like]", NULL};
+    start(&s, excluded);
+    row(&s, 0, hot_sample_key(3), w);
+    assert_true(w[0] == 0.5f && w[1] == 0.5f && w[2] == hot_sample_row(3, 0));
     stop(&s);
     const char *perturbed[] = {sets[0], sets[1], sets[2], FROM,
                                "hot_start.perturb={\"table/*\": {shrink: 0.5}}", NULL};
