@@ -1,7 +1,7 @@
 /* data/dataset: which rows are selected, kept columns, batches from rows. */
 #include "common/base/hash.h"
-#include "common/base/mem.h"
 #include "data/dataset_stats.h"
+#include "tests/lib/failing.h"
 #include "tests/unit/data_sample.h"
 
 #define TEST(f)                                                                          \
@@ -286,16 +286,8 @@ static void test_failing_allocations(void **state)
     expect_ok(s, data_sample_open(s, USE_TRAIN));
     dataset_close(s->data);
     s->data = NULL;
-    uint64_t live = mem_live_bytes();
-    for (uint64_t k = 1;; k++) {
-        mem_fail_at(k);
-        enum status st = dataset_open(s->path, s->schema, &s->settings->data.train,
-                                      USE_TRAIN, &s->data, &s->err);
-        mem_fail_at(0);
-        if (st == ST_OK) break;
-        assert_int_equal(st, ST_NOMEM);
-        assert_int_equal(mem_live_bytes(), live);
-    }
+    EACH_ALLOCATION_FAILS(dataset_open(s->path, s->schema, &s->settings->data.train,
+                                       USE_TRAIN, &s->data, &s->err));
 }
 
 int main(void)

@@ -2,8 +2,8 @@
 #include <math.h>
 
 #include "common/base/hash.h"
-#include "common/base/mem.h"
 #include "data/fit_impl.h"
+#include "tests/lib/failing.h"
 #include "tests/unit/data_sample.h"
 
 #define TEST(f)                                                                          \
@@ -417,15 +417,7 @@ static void test_failing_allocations(void **state)
     data_sample_train(s, DATA EVERYTHING, NULL);
     fit_destroy(s->fit);
     s->fit = NULL;
-    uint64_t live = mem_live_bytes();
-    for (uint64_t k = 1;; k++) {
-        mem_fail_at(k);
-        enum status st = data_sample_fit(s, 16);
-        mem_fail_at(0);
-        if (st == ST_OK) break;
-        assert_int_equal(st, ST_NOMEM);
-        assert_int_equal(mem_live_bytes(), live);
-    }
+    EACH_ALLOCATION_FAILS(data_sample_fit(s, 16));
 }
 
 int main(void)

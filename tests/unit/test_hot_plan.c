@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "common/base/mem.h"
+#include "tests/lib/failing.h"
 #include "tests/unit/hot_sample.h"
 
 static struct tmpdir dir;
@@ -363,17 +363,7 @@ static void every_failed_allocation_is_told(void **state)
     assert_int_equal(p.st, ST_OK);
     hot_plan_destroy(p.hot.plan);
     p.hot.plan = NULL;
-    enum status st = ST_NOMEM;
-    for (uint64_t k = 1; st != ST_OK; k++) {
-        uint64_t before = mem_live_bytes();
-        struct error err;
-        mem_fail_at(k);
-        st = hot_start_plan(&p.hot, p.new.session, &err);
-        mem_fail_at(0);
-        if (st == ST_OK) break;
-        assert_int_equal(st, ST_NOMEM);
-        assert_int_equal(mem_live_bytes(), before);
-    }
+    EACH_ALLOCATION_FAILS(hot_start_plan(&p.hot, p.new.session, &p.err));
     pair_close(&p);
 }
 

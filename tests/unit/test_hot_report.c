@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "common/base/mem.h"
+#include "tests/lib/failing.h"
 #include "tests/unit/hot_sample.h"
 #include "worker/hot_report.h"
 
@@ -240,15 +240,7 @@ static void every_failed_allocation_is_told(void **state)
     plan(&p, SETS("hot_start.from=x"));
     hot_coverage_destroy(p.coverage);
     p.coverage = NULL;
-    for (uint64_t k = 1;; k++) {
-        uint64_t before = mem_live_bytes();
-        mem_fail_at(k);
-        enum status st = hot_coverage_make(&p.hot, p.side.session, NULL, &p.coverage, &err);
-        mem_fail_at(0);
-        if (st == ST_OK) break;
-        assert_int_equal(st, ST_NOMEM);
-        assert_int_equal(mem_live_bytes(), before);
-    }
+    EACH_ALLOCATION_FAILS(hot_coverage_make(&p.hot, p.side.session, NULL, &p.coverage, &err));
     close_plan(&p);
 }
 

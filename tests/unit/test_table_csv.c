@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "common/base/mem.h"
+#include "tests/lib/failing.h"
 #include "tests/lib/tmpdir.h"
 #include "worker/table_csv.h"
 
@@ -106,15 +106,7 @@ static void every_failed_allocation_is_told(void **state)
     (void)state;
     struct table_csv t;
     struct error err;
-    enum status st = ST_NOMEM;
-    for (uint64_t k = 1; st != ST_OK; k++) {
-        uint64_t before = mem_live_bytes();
-        mem_fail_at(k);
-        st = reads("id,w\nb,1\na,2\n", &t, &err);
-        mem_fail_at(0);
-        if (st == ST_OK) break;
-        assert_int_equal(mem_live_bytes(), before);
-    }
+    EACH_ALLOCATION_FAILS(reads("id,w\nb,1\na,2\n", &t, &err));
     table_csv_close(&t);
 }
 
