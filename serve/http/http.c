@@ -37,6 +37,7 @@ struct connection {
     bool no_memory;  /* for the body */
     bool has_length;
     size_t line;     /* bytes of the address as sent */
+    bool odd_line;   /* with others than printing ASCII among them */
     size_t length, room; /* of the body: as promised, and of its memory */
     char allow[64];
 };
@@ -48,7 +49,7 @@ struct http {
     int fd; /* listens; -1 when given away */
     uint16_t port;
     char url[128];
-    _Atomic size_t n_open, n_busy;
+    _Atomic size_t n_open, n_taken, n_busy; /* connections; not refused; with a request */
     _Atomic int64_t last_ms; /* an answer was done */
 };
 
@@ -64,12 +65,14 @@ static int64_t now_ms(void)
 static void open_connection(struct http *h, struct MHD_Connection *mhd, void **context)
 {
     struct connection *c = *context = mem_zeroed(1, sizeof *c);
-    size_t n = atomic_fetch_add(&h->n_open, 1);
+    atomic_fetch_add(&h->n_open, 1);
     atomic_fetch_add(&h->spec.service->metrics.connections, 1);
     if (!c) return; /* its requests are dropped */
     c->http = h;
     c->mhd = mhd;
-    c->refused = n >= h->spec.max_connections;
+    /* Those that are refused must not keep others out. */
+    c->refused = atomic_fetch_add(&h->n_taken, 1) >= h->spec.max_connections;
+    if (c->refused) atomic_fetch_sub(&h->n_taken, 1);
     pad_open(&c->pad, &h->spec.service->memory);
     deadlines_add(h->deadlines, &c->deadline, MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd);
     deadlines_set(h->deadlines, &c->deadline, METRICS_HEADER);
@@ -87,6 +90,7 @@ static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
     atomic_fetch_sub(&h->n_open, 1);
     atomic_fetch_sub(&h->spec.service->metrics.connections, 1);
     if (!c) return;
+    if (!c->refused) atomic_fetch_sub(&h->n_taken, 1);
     deadlines_remove(h->deadlines, &c->deadline);
     pad_close(&c->pad);
     mem_free(c);
@@ -98,7 +102,9 @@ static void *on_line(void *arg, const char *uri, struct MHD_Connection *mhd)
     struct http *h = arg;
     struct connection *c = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
     if (!c) return NULL;
-    c->line = strlen(uri);
+    c->line = 0;
+    c->odd_line = false;
+    for (; uri[c->line]; c->line++) c->odd_line |= uri[c->line] <= ' ' || uri[c->line] == 0x7F;
     c->stage = STAGE_NEW;
     deadlines_set(h->deadlines, &c->deadline, METRICS_HEADER);
     return c;
@@ -323,7 +329,7 @@ static enum MHD_Result begin_request(struct connection *c, const char *url, cons
     enum MHD_Result result = check_sizes(c, method, &refused);
     if (refused) return result;
     MHD_get_connection_values(c->mhd, MHD_HEADER_KIND, see_header, &head);
-    if (!is_well_formed(c, &head, method, version)) return refuse(c, 400, "a line that is not well-formed");
+    if (c->odd_line || !is_well_formed(c, &head, method, version)) return refuse(c, 400, "a line that is not well-formed");
     const char *why = not_a_request(&head, version);
     if (why) return refuse(c, 400, why);
     result = find_route(c, url, method, &refused);
