@@ -16,7 +16,7 @@
 #include "serve/http/deadlines.h"
 
 enum {
-    POOL_BYTES = 48 << 10, /* libmicrohttpd's memory of a connection: headers, and pieces of a body */
+    POOL_BYTES = 32 << 10, /* libmicrohttpd's memory of a connection: headers, and pieces of a body */
     FIRST_BODY = 64 << 10, /* bytes for a body, until more of it came */
     SPARE = 128,           /* connections that are open only to be refused */
     BACKLOG = 1024,
