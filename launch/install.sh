@@ -17,7 +17,7 @@ build=(
     libxxhash-dev librandom123-dev libssl-dev libhwloc-dev libmicrohttpd-dev
     libcmocka-dev
 )
-test=(hdf5-tools zstd lz4 xz-utils bzip2 procps strace)
+test=(hdf5-tools zstd lz4 xz-utils bzip2 procps strace curl)
 
 fail() { # what, hint
     printf 'error: install: %s\nhint: %s\n' "$1" "$2" >&2
