@@ -8,10 +8,13 @@ for config in configs/*.yaml; do
     cp "$out" "$work/effective.yaml"
     expect_exit 0 "and is valid itself" "$MTPS" config check -c "$work/effective.yaml"
 done
-for name in kuairand-mmoe kuairand-w2 kuairand-watch census-mmoe; do
+for name in kuairand-mmoe kuairand-w2 kuairand-watch kuairand-hot-base census-mmoe; do
     expect_exit 0 "$name trains some steps" "$MTPS" train -c "configs/$name.yaml" --run-dir "$work/$name" -q \
         --set train.max_steps=4 --set data.eval=null --set data.cache="$work/cache"
 done
+expect_exit 0 "kuairand-hot goes on from kuairand-hot-base" "$MTPS" train -c configs/kuairand-hot.yaml -q \
+    --set hot_start.from="$work/kuairand-hot-base" --run-dir "$work/kuairand-hot" --set train.max_steps=4 \
+    --set data.eval=null --set data.valid=null --set data.cache="$work/cache"
 
 # check says what training would say, without reading rows.
 rows 1 50 >"$work/train.csv"
