@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # docs/tutorial.md as one script: data, training, comparing, tuning, a task more, export,
-# scores. Under 15 minutes on two cores.
+# scores, a server. Under 15 minutes on two cores.
 #
 #   launch/tutorial.sh [DIR]     everything goes into DIR (default: tutorial)
 #
@@ -78,6 +78,23 @@ run verify-export -q --ckpt "$dir/runs/second" --bundle "$dir/bundle"
 step "7/7 score: four columns are enough"
 printf 'user_id,video_id,tab,hourmin\n0,0,1,900\n1,2,1,2130\n7,4711,4,1200\n' >"$dir/requests.csv"
 run predict -q --bundle "$dir/bundle" --input "$dir/requests.csv" --keep user_id,video_id -o -
+# The same over HTTP; curl is not asked for, bash can say it.
+printf '$ mtps serve --bundle m=bundle --port 0\n'
+"$mtps" serve -q --json --bundle "m=$dir/bundle" --port 0 >"$dir/serve.json" &
+server=$!
+trap 'kill "$server" 2>/dev/null || true' EXIT
+for _ in $(seq 100); do [ -s "$dir/serve.json" ] && break || sleep 0.1; done
+port=$(grep -oE ':[0-9]+"' "$dir/serve.json" | head -n 1 | tr -d ':"')
+body='{"instances": [{"user_id": 0, "video_id": 0, "tab": 1, "hourmin": 900}]}'
+exec 4<>"/dev/tcp/127.0.0.1/$port"
+printf 'POST /v1/models/m:predict HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s' \
+    ${#body} "$body" >&4
+printf '$ curl -d '\''%s'\'' 127.0.0.1:%s/v1/models/m:predict\n' "$body" "$port"
+tail -n 1 <&4
+echo
+kill -TERM "$server"
+wait "$server"
+trap - EXIT
 
 cat <<NEXT
 
