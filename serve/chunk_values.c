@@ -341,7 +341,7 @@ static enum status copy_keys(struct mtps_scorer *s, size_t feature, const struct
     struct chunk_ids *ids = &s->ids[f->place];
     uint64_t *keys = chunk_ids_room(ids, n + 1);
     if (!keys) return mem_error(err, "keys", n * sizeof *keys);
-    if (n) memcpy(keys, c->keys + first, n * sizeof *keys);
+    for (size_t i = 0; i < n; i++) keys[i] = c->keys[first + i];
     if (!n && !f->multi) keys[n++] = feature_missing_key();
     ids->n += n;
     return ST_OK;
