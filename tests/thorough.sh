@@ -23,8 +23,8 @@ ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
 
 echo "== fuzz targets, $seconds s each"
 command -v clang >/dev/null || { printf 'error: thorough: no clang\nhint: apt-get install clang\n' >&2; exit 66; }
-launch/build.sh build/fuzz -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=RelWithDebInfo "-DCMAKE_C_FLAGS_RELWITHDEBINFO=-O1 -g" \
-    -DMTPS_SANITIZE=fuzzer-no-link,address,undefined -DMTPS_FUZZ=ON
+{ cmake --preset fuzz && cmake --build --preset fuzz --target fuzz; } >build/fuzz.log 2>&1 ||
+    { tail -n 40 build/fuzz.log >&2; printf 'error: thorough: build/fuzz: failed\nhint: the whole log is build/fuzz.log\n' >&2; exit 70; }
 failed=0
 for target in build/fuzz/bin/fuzz_*; do
     name=${target##*/fuzz_}
