@@ -31,9 +31,10 @@ static void look(struct deadlines *d)
     int64_t now = now_ms();
     for (struct deadline *one = d->first; one; one = one->next) {
         if (atomic_load_explicit(&one->at_ms, memory_order_relaxed) > now) continue;
+        /* Counted first: once the socket is shut, its owner sets the next limit. */
+        atomic_fetch_add(&d->cut[atomic_load(&one->limit)], 1);
         atomic_store(&one->at_ms, INT64_MAX);
         shutdown(one->fd, SHUT_RDWR);
-        atomic_fetch_add(&d->cut[atomic_load(&one->limit)], 1);
     }
 }
 

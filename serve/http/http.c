@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -14,6 +13,7 @@
 #include "common/base/mem.h"
 #include "data/raw_text.h"
 #include "serve/http/deadlines.h"
+#include "serve/http/head.h"
 
 enum {
     POOL_BYTES = 32 << 10, /* libmicrohttpd's memory of a connection: headers, and pieces of a body */
@@ -35,11 +35,11 @@ struct connection {
     enum stage stage;
     bool refused;    /* one too many */
     bool no_memory;  /* for the body */
-    bool has_length;
     size_t line;     /* bytes of the address as sent */
     bool odd_line;   /* with others than printing ASCII among them */
     size_t length, room; /* of the body: as promised, and of its memory */
     char allow[64];
+    char nothing[1]; /* the body of a request without one */
 };
 
 struct http {
@@ -181,127 +181,22 @@ static enum MHD_Result refuse(struct connection *c, int status, const char *text
 
 /* ---- the head of a request ---- */
 
-struct head {
-    size_t bytes; /* of these headers in well-formed lines */
-    size_t n_lengths, n_hosts;
-    const char *length, *encoding, *type, *coding, *json;
-    bool odd; /* a name that is none, or a value with control characters */
-};
-
-static bool is_token(const char *s)
-{
-    static const char others[] = "!#$%&'*+-.^_`|~";
-    for (; *s; s++)
-        if (!((*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') || (*s >= '0' && *s <= '9') || strchr(others, *s)))
-            return false;
-    return true;
-}
-
-static bool has_control(const char *s)
-{
-    for (; *s; s++)
-        if (((unsigned char)*s < 0x20 && *s != '\t') || *s == 0x7F) return true;
-    return false;
-}
-
-static enum MHD_Result see_header(void *arg, enum MHD_ValueKind kind, const char *name, const char *value)
+static enum MHD_Result see_header(void *head, enum MHD_ValueKind kind, const char *name, const char *value)
 {
     (void)kind;
-    struct head *h = arg;
-    if (!value) value = "";
-    if (!*name || !is_token(name) || has_control(value)) h->odd = true;
-    h->bytes += (size_t)((uintptr_t)value - (uintptr_t)name) + strlen(value) + 2;
-    if (!strcasecmp(name, "Content-Length")) {
-        h->n_lengths++;
-        h->length = value;
-    } else if (!strcasecmp(name, "Host")) {
-        h->n_hosts++;
-    } else if (!strcasecmp(name, "Transfer-Encoding")) {
-        h->encoding = value;
-    } else if (!strcasecmp(name, "Content-Type")) {
-        h->type = value;
-    } else if (!strcasecmp(name, "Content-Encoding")) {
-        h->coding = value;
-    } else if (!strcasecmp(name, "Inference-Header-Content-Length")) {
-        h->json = value;
-    }
+    head_add(head, name, value);
     return MHD_YES;
-}
-
-static bool whole_number(const char *s, size_t *out)
-{
-    size_t v = 0, n = strlen(s);
-    if (!n || n > 15 || n != strspn(s, "0123456789")) return false;
-    for (; *s; s++) v = v * 10 + (size_t)(*s - '0');
-    *out = v;
-    return true;
-}
-
-static bool is_type(const char *type, const char *wanted)
-{
-    size_t n = strlen(wanted);
-    return !strncasecmp(type, wanted, n) && (!type[n] || strchr("; \t", type[n]));
 }
 
 /* Version 0.9.75 takes lines that end with LF or CR alone, folded lines, characters 0 and
  * several spaces, where another program on the way may see other lines. It leaves texts
  * where they were received, so that well-formed lines have a known length. Later versions
  * refuse such lines themselves (start_daemon). */
-static bool is_well_formed(const struct connection *c, const struct head *head, const char *method, const char *version)
+static void see_head(const struct connection *c, struct head *head)
 {
-    if (strcmp(MHD_get_version(), "0.9.75") != 0) return true;
-    size_t line = strlen(method) + c->line + strlen(version) + 2 + 2;
-    return line + head->bytes + 2 ==
-           MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE)->header_size;
-}
-
-/* What is no request, or one that could be read in two ways; NULL: nothing. */
-static const char *not_a_request(const struct head *head, const char *version)
-{
-    if (strcmp(version, "HTTP/1.1") != 0 && strcmp(version, "HTTP/1.0") != 0) return "HTTP/1.1 is spoken here";
-    if (head->odd) return "a header that is not well-formed";
-    if (head->n_lengths > 1) return "Content-Length stands twice";
-    if (head->n_lengths && head->encoding) return "Content-Length and Transfer-Encoding";
-    if (head->n_hosts > 1 || (!head->n_hosts && !strcmp(version, "HTTP/1.1"))) return "one Host is expected";
-    return NULL;
-}
-
-static enum MHD_Result check_sizes(struct connection *c, const char *method, bool *refused)
-{
-    const union MHD_ConnectionInfo *size = MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
-    *refused = true;
-    if (strlen(method) + c->line + sizeof " HTTP/1.1\r\n" > HTTP_REQUEST_LINE)
-        return refuse(c, 414, "the request line is over 4 KiB");
-    if (size && size->header_size > HTTP_HEADER_BYTES) return refuse(c, 431, "the headers are over 16 KiB");
-    if (MHD_get_connection_values(c->mhd, MHD_HEADER_KIND, NULL, NULL) > HTTP_HEADERS)
-        return refuse(c, 431, "more than 100 headers");
-    *refused = false;
-    return MHD_YES;
-}
-
-/* The body that is promised. */
-static enum MHD_Result check_body(struct connection *c, const struct head *head, bool *refused)
-{
-    const struct http_spec *spec = &c->http->spec;
-    bool must = c->call.route->has_body;
-    *refused = true;
-    if (head->encoding) return refuse(c, 411, "bodies in chunks are not taken: send Content-Length");
-    if (head->length && !whole_number(head->length, &c->length)) return refuse(c, 400, "Content-Length is no number");
-    if (must && !head->length) return refuse(c, 411, "send Content-Length");
-    if (c->length > spec->max_body) {
-        service_refuse(spec->service, &c->call, 413, "the body is over %zu bytes", spec->max_body);
-        return send_answer(c, true);
-    }
-    c->call.body.json = c->length;
-    if (head->json && (!whole_number(head->json, &c->call.body.json) || c->call.body.json > c->length))
-        return refuse(c, 400, "Inference-Header-Content-Length is no number, or over Content-Length");
-    if (must && head->type && !is_type(head->type, "application/json") &&
-        !(head->json && is_type(head->type, "application/octet-stream")))
-        return refuse(c, 415, "Content-Type: application/json is expected");
-    if (must && head->coding && strcasecmp(head->coding, "identity") != 0)
-        return refuse(c, 415, "bodies are taken without Content-Encoding");
-    *refused = false;
-    return MHD_YES;
+    head->bytes = MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE)->header_size;
+    head->is_in_place = !strcmp(MHD_get_version(), "0.9.75");
+    MHD_get_connection_values(c->mhd, MHD_HEADER_KIND, see_header, head);
 }
 
 static enum MHD_Result find_route(struct connection *c, const char *url, const char *method, bool *refused)
@@ -317,8 +212,9 @@ static enum MHD_Result find_route(struct connection *c, const char *url, const c
 
 static enum MHD_Result begin_request(struct connection *c, const char *url, const char *method, const char *version)
 {
-    struct head head = {0};
+    struct head head = {.method = method, .version = version, .line = c->line, .odd = c->odd_line};
     bool refused;
+    const char *why;
     c->call = (struct call){.pad = &c->pad};
     c->stage = STAGE_BODY;
     c->no_memory = false;
@@ -326,14 +222,13 @@ static enum MHD_Result begin_request(struct connection *c, const char *url, cons
     atomic_fetch_add(&c->http->n_busy, 1);
     deadlines_set(c->http->deadlines, &c->deadline, METRICS_BODY);
     if (c->refused) return refuse(c, 503, "too many connections");
-    enum MHD_Result result = check_sizes(c, method, &refused);
+    see_head(c, &head);
+    int status = head_check(&head, &why);
+    if (status != 200) return refuse(c, status, why);
+    enum MHD_Result result = find_route(c, url, method, &refused);
     if (refused) return result;
-    MHD_get_connection_values(c->mhd, MHD_HEADER_KIND, see_header, &head);
-    if (c->odd_line || !is_well_formed(c, &head, method, version)) return refuse(c, 400, "a line that is not well-formed");
-    const char *why = not_a_request(&head, version);
-    if (why) return refuse(c, 400, why);
-    result = find_route(c, url, method, &refused);
-    return refused ? result : check_body(c, &head, &refused);
+    status = head_check_body(&head, c->call.route->has_body, c->http->spec.max_body, &c->length, &c->call.body.json, &why);
+    return status == 200 ? MHD_YES : refuse(c, status, why);
 }
 
 /* ---- the body ---- */
@@ -374,13 +269,12 @@ static void on_scored(struct call *call)
 static enum MHD_Result end_request(struct connection *c)
 {
     struct service *s = c->http->spec.service;
-    static char empty[1];
     deadlines_clear(&c->deadline);
     if (c->no_memory) {
         service_refuse(s, &c->call, ASK_NO_MEMORY, "the requests of this moment take all memory that requests may take");
         return send_answer(c, true);
     }
-    if (!c->call.body.bytes) c->call.body.bytes = empty;
+    if (!c->call.body.bytes) c->call.body.bytes = c->nothing;
     c->call.body.bytes[c->call.body.n] = 0;
     c->call.wake = on_scored;
     if (service_begin(s, &c->call) == SERVICE_DONE) return send_answer(c, false);

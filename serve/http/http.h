@@ -6,12 +6,6 @@
 
 #include "serve/http/service.h"
 
-enum {
-    HTTP_REQUEST_LINE = 4096,  /* 414 */
-    HTTP_HEADER_BYTES = 16384, /* 431; with the request line */
-    HTTP_HEADERS = 100         /* 431 */
-};
-
 struct http_spec {
     const char *address; /* numeric, IPv4 or IPv6 */
     uint16_t port;       /* 0: any that is free */

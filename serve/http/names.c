@@ -9,7 +9,10 @@
 #include "common/config/nearest.h"
 #include "data/raw_text.h"
 
-enum { SHOWN = 64 };
+enum {
+    SHOWN = 64,    /* bytes of a name in a message */
+    SEARCHED = 512 /* inputs that may have been meant: a wrong name must stay cheap */
+};
 
 static size_t home(const struct names *n, struct text name)
 {
@@ -71,7 +74,7 @@ enum status names_unknown_input(const struct names *n, struct text name, struct 
     char shown[4 * SHOWN + 8];
     const char *best = NULL;
     raw_text_print(name, SHOWN, shown, sizeof shown);
-    for (size_t i = 0, least = SIZE_MAX; i < n->n_inputs; i++) {
+    for (size_t i = 0, least = SIZE_MAX; i < n->n_inputs && i < SEARCHED; i++) {
         const char *known = mtps_input(n->model, i)->name;
         size_t far = nearest_word(shown, &known, 1) ? nearest_distance(shown, known) : SIZE_MAX;
         if (far >= least) continue;

@@ -49,6 +49,7 @@ raw() { # BYTES (printf) [SECONDS]: status lines' codes of what comes back, and 
 }
 
 # ---- the same scores
+predict=/v1/models/small:predict
 start --bundle bundles
 same "it says what it serves" '{"small":7}' "$(grep -oE '\{"small":7\}' serve.out)"
 awk -F, 'NR > 1 { printf "%s{\"day\":\"%s\",\"user\":\"%s\",\"item\":\"%s\",\"tags\":\"%s\",\"price\":\"%s\"}", (NR > 2 ? "," : "{\"instances\":["), $1, $2, $3, $4, $5 }
@@ -99,8 +100,16 @@ check "answers are counted" grep -q '^mtps_answers_total{form="predict",code="20
 check "times are counted" grep -q '^mtps_answer_seconds_count{form="infer"} 2$' metrics.out
 check "the page is there" bash -c 'grep -qi "^<!doctype html>" <<<"$1"' _ "$(get /)"
 
+# ---- a client
+if command -v python3 >/dev/null; then
+    sed -n '/^import json, urllib.request/,/^```/p' "$TOP/docs/deployment.md" | sed "/^\`\`\`/d; /^predict(/d; s|http://127.0.0.1:8080/v1/models/video|$url/v1/models/small|" >client.py
+    echo 'print(json.dumps(predict([{"user": "u159", "day": 11}, {"user": "u", "day": 11}])).replace(" ", ""))' >>client.py
+    echo '{"instances":[{"user":"u159","day":11},{"user":"u","day":11}]}' >two.json
+    same "the documented client of Python works" "$(post "$predict" two.json | grep -oE '"click":[0-9.]+' | awk -F: '{ printf "%.6f ", $2 }')" \
+        "$(python3 client.py | grep -oE '"click":[0-9.]+' | awk -F: '{ printf "%.6f ", $2 }')"
+fi
+
 # ---- what is no request
-predict=/v1/models/small:predict
 ok='{"instances":[{}]}'
 same "an unknown model" 404 "$(post_status /v1/models/nobody:predict "$ok")"
 same "an unknown version" 404 "$(post_status /v1/models/small/versions/6:predict "$ok")"
@@ -176,6 +185,7 @@ check "with a hint to come back" grep -aq '^Retry-After: ' raw.out
 exec 6<&- 7<&- 8<&-
 until_true bash -c '[ "$(curl -s -o /dev/null -w "%{http_code}" "$1/v2")" = 200 ]' _ "$url"
 get /metrics >metrics.out
+grep cut_total metrics.out >"$out"
 check "cut connections are counted" bash -c \
     'grep -q "^mtps_connections_cut_total{limit=\"header\"} [2-9]$" metrics.out && grep -q "^mtps_connections_cut_total{limit=\"body\"} [2-9]$" metrics.out'
 same "memory is given back" 0 "$(sed -n 's/^mtps_request_memory_bytes //p' metrics.out)"
