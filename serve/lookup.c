@@ -31,8 +31,29 @@ enum status lookup_section(const struct bundle *b, const char *prefix, const cha
     return error_set(err, ST_DATA, "%s: section %s has another type or shape", b->path, name);
 }
 
-static enum status check_order(const struct bundle *b, const struct lookup_keys *l, const char *prefix,
-                               struct error *err)
+/* Keys are in order and the directory fits them, without a branch that depends on them: key
+ * i stands between its place's entry and the next, and entries never fall from 0 to n. Then
+ * entry e is at least the number of keys whose place is below e (the last of them stands
+ * before the entry behind its place), and at most (the first that is not stands at or after
+ * its own). */
+static bool is_in_order(const struct lookup_keys *l)
+{
+    const uint32_t *d = l->directory;
+    size_t entries = (size_t)1 << l->bits, bad = d[0] != 0 || d[entries] != l->n;
+    for (size_t e = 0; e < entries; e++) bad |= d[e] > d[e + 1];
+    uint64_t before = 0;
+    for (size_t i = 0; i < l->n; i++) {
+        uint64_t mixed = hash_mix(l->keys[i]);
+        size_t of = lookup_entry(mixed, l->bits);
+        bad |= (mixed <= before && i) | (d[of] > i) | (d[of + 1] <= i);
+        before = mixed;
+    }
+    return !bad;
+}
+
+/* What is_in_order found, row by row, to be said. */
+static enum status say_disorder(const struct bundle *b, const struct lookup_keys *l, const char *prefix,
+                                struct error *err)
 {
     size_t entry = 0, entries = (size_t)1 << l->bits;
     uint64_t before = 0;
@@ -45,9 +66,7 @@ static enum status check_order(const struct bundle *b, const struct lookup_keys 
         for (; entry <= of; entry++)
             if (l->directory[entry] != i) goto misfit;
     }
-    for (; entry <= entries; entry++)
-        if (l->directory[entry] != l->n) goto misfit;
-    return ST_OK;
+    while (entry <= entries && l->directory[entry] == l->n) entry++;
 misfit:
     return error_set(err, ST_DATA, "%s: %s: entry %zu of the directory does not fit the keys", b->path, prefix, entry);
 }
@@ -60,7 +79,7 @@ enum status lookup_open_keys(const struct bundle *b, const char *prefix, const c
     unsigned bits = lookup_bits(keys->rows);
     TRY(lookup_section(b, prefix, "directory", SECTION_U32, ((size_t)1 << bits) + 1, 0, &directory, err));
     *out = (struct lookup_keys){keys->rows, bits, directory->data, keys->data};
-    return order ? check_order(b, out, prefix, err) : ST_OK;
+    return order && !is_in_order(out) ? say_disorder(b, out, prefix, err) : ST_OK;
 }
 
 enum status lookup_open(const struct bundle *b, const char *name, size_t dim,
