@@ -28,7 +28,7 @@ const struct server_option server_options[] = {
            "memory that the large requests of a moment take together; more: 503"),
     OPTION("max-connections", max_connections, "N", 1, 1000000, 1024, "open connections; more: 503"),
     OPTION("header-time", header_time, "S", 1, 86400, 10, "seconds for a request's headers"),
-    OPTION("body-time", body_time, "S", 1, 86400, 30, "seconds for its body"),
+    OPTION("body-time", body_time, "S", 1, 86400, 30, "seconds for a request's body"),
     OPTION("idle-time", idle_time, "S", 1, 86400, 60, "seconds between two requests of a connection"),
     OPTION("write-time", write_time, "S", 1, 86400, 30, "seconds in which a client takes its answer"),
     OPTION("drain-time", drain_time, "S", 0, 86400, 5, "seconds that requests have to end after SIGTERM")};

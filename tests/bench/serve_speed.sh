@@ -51,19 +51,21 @@ LUA
 server=$!
 for _ in $(seq 200); do grep -q url "$work/out" && break; sleep 0.05; done
 url=$(sed -E 's/.*"url":"([^"]*)".*/\1/' "$work/out")
+field() { sed -E "s/.*$1 ([0-9.]+).*/\1/"; }
 resident() { awk '/^VmRSS/ { print $2 }' "/proc/$server/status"; }
 load() { # SCRIPT CONNECTIONS SECONDS PAUSE
     wrk -t1 -c"$2" -d"$3" -s "$work/$1.lua" "$url/v1/models/w2:predict" -- "$work/rows.jsonl" "$4" | grep '^rate'
 }
-field() { sed -E "s/.*$1 ([0-9.]+).*/\1/"; }
 
-load rows "$connections" 3 0 >/dev/null # warm
+# Four times the connections, each pausing so long that all together ask half as often.
+many=$((4 * connections))
+pause() { awk -v c="$many" -v r="$1" 'BEGIN { printf "%d", 1000 * c / (r / 2) + 0.5 }'; }
+warm=$(load rows "$connections" 3 0 | field rate)
+load paused "$many" 3 "$(pause "$warm")" >/dev/null # every connection has its memory
 first=$(resident)
 full=$(load rows "$connections" "$seconds" 0)
 rate=$(field rate <<<"$full")
-# Four times the connections, each pausing so long that all together ask half as often.
-many=$((4 * connections))
-half=$(load paused "$many" "$seconds" "$(awk -v c="$many" -v r="$rate" 'BEGIN { printf "%d", 1000 * c / (r / 2) + 0.5 }')")
+half=$(load paused "$many" "$seconds" "$(pause "$rate")")
 last=$(resident)
 
 echo "| load | requests/s | p50, ms | p99, ms | longest, ms | failed |"
