@@ -8,14 +8,15 @@
 #   launch/daily.sh -c daily.yaml 20220425 20220426 ...            the days, in order
 #
 #   --runs DIR     run directories DIR/day-DAY, and DIR/daily.tsv (default: runs/daily)
-#   --from PATH    what the first day starts from (default: nothing)
+#   --from PATH    what the first day of all starts from (default: nothing)
 #   --keep N       run directories of days that stay, at least 2 (default: 7)
 #   --set K=V      for training and evaluation, may be given several times
 #   --launch CMD   in front of training, for example "mpirun -n 4 --hostfile hosts"
 #
 # daily.tsv has a line per day: the AUC of every task on that day before training on it;
-# after it, rows of tables, ids that wait for a row (tables.*.admit), and steps. A day that was interrupted resumes when the same command is
-# run again; days that are done are not done again.
+# after it, rows of tables, ids that wait for a row (tables.*.admit), and steps. A day that
+# was interrupted resumes when the same command is run again; days that are done are not done
+# again. Days that follow go on from the last one in the table, with or without those before.
 set -euo pipefail
 export LC_ALL=C
 
@@ -102,7 +103,7 @@ column() {
 # DAY: its line, once. Columns are those of the first line.
 add_line() {
     local tasks task name value line=
-    [ -s "$table" ] && cut -f 1 "$table" | grep -qxF -- "$1" && return
+    is_done "$1" && return
     if [ ! -s "$table" ]; then
         tasks=$("$mtps" config show -c "$config" "${sets[@]}" --set "vars.day=$1" | sed -n '/^tasks:/,/^[a-z]/p' |
             sed -nE "s/^  ['\"]?([^ '\"#:]+)['\"]?:.*/\1/p")
@@ -116,20 +117,28 @@ add_line() {
     tail -n 1 "$table"
 }
 
+# Is the day done?
+is_done() {
+    [ -s "$table" ] && awk -F '\t' -v day="$1" 'NR > 1 && $1 "" == day "" { n++ } END { exit !n }' "$table"
+}
+
+# Folders of days before the last $keep of the table go.
+clean_up() {
+    local day
+    tail -n +2 "$table" | cut -f 1 | head -n "-$keep" | while read -r day; do rm -rf "$runs/day-$day"; done
+}
+
 previous=$from
-done_days=()
+if [ -s "$table" ] && ! is_done "${days[0]}"; then
+    previous=$runs/day-$(tail -n 1 "$table" | cut -f 1)
+    [ -d "$previous" ] || fail "$previous: is gone, the last day in $table" "put it back, or begin with another --runs" 66
+fi
 for day in "${days[@]}"; do
-    if [ -s "$table" ] && [ ! -d "$runs/day-$day" ]; then # done, and its folder is gone
-        cut -f 1 "$table" | grep -qxF -- "$day" && continue
-    fi
+    if [ ! -d "$runs/day-$day" ] && is_done "$day"; then continue; fi # its folder is gone
     [ -z "$previous" ] || [ -s "$runs/day-$day/daily.json" ] || evaluate "$day" "$previous"
     train "$day" "$previous"
     add_line "$day"
     rm -f "$runs/day-$day.before.json"
     previous=$runs/day-$day
-    done_days+=("$previous")
-    while [ ${#done_days[@]} -gt "$keep" ]; do
-        rm -rf "${done_days[0]}"
-        done_days=("${done_days[@]:1}")
-    done
+    clean_up
 done

@@ -36,10 +36,10 @@ enum status rates_set(struct server *s, const struct wire_rates *r, struct error
 static struct rate_now now(const struct wire_rate *r, uint64_t step)
 {
     if (step < r->from) return (struct rate_now){RATE_FROZEN, 0};
-    uint64_t since = step - r->from;
-    if (since < r->open)
+    uint64_t since = step - r->from, before = r->opened < r->open ? r->opened : r->open;
+    if (since < r->open - before)
         return (struct rate_now){RATE_SET,
-                                 (float)fmath_log((double)(since + 1) / (double)r->open)};
+                                 (float)fmath_log((double)(before + since + 1) / (double)r->open)};
     if (r->scale != 1) return (struct rate_now){RATE_SCALED, (float)r->scale};
     return (struct rate_now){RATE_PLAIN, 0};
 }

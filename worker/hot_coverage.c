@@ -58,6 +58,21 @@ static enum status take_rows(void *arg, const struct ckpt_rows *rows, struct err
     return ST_OK;
 }
 
+/* A plan of tables alone whose filters leave no row, and no id that waits for one. */
+static enum status check_some(const struct covering *c, struct error *err)
+{
+    const struct hot_plan *p = c->h->plan;
+    bool any = !p->n_loaded;
+    for (size_t i = 0; i < p->n_tables; i++) any |= c->out->rows[i] > 0;
+    for (size_t i = p->n_tables; i < p->n; i++) any |= p->targets[i].action == HOT_LOADED;
+    for (size_t i = 0; p->n_loaded && i < ckpt_n_tables(c->h->ckpt); i++)
+        any |= !ckpt_table(c->h->ckpt, i)->dim && ckpt_table_rows(c->h->ckpt, i);
+    if (any) return ST_OK;
+    error_set(err, ST_MISMATCH, "hot_start: no row of %s is loaded", p->path);
+    return error_hint(err, ST_MISMATCH, "lower hot_start.rows.min_count, or raise "
+                      "hot_start.rows.max_age and evict.unseen_days");
+}
+
 static enum status read_tables(struct covering *c, struct error *err)
 {
     const struct range all = {0, N_BUCKETS};
@@ -69,7 +84,7 @@ static enum status read_tables(struct covering *c, struct error *err)
         keys->n_loaded = keys->set.n;
         c->out->rows[c->table] = keys->set.n;
     }
-    return ST_OK;
+    return check_some(c, err);
 }
 
 /* ---- the data ---- */

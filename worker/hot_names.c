@@ -127,38 +127,48 @@ static const char *replace(struct arena *a, const char *name, struct hot_part p,
     return arena_printf(a, "%.*s%s%s", (int)(p.at - name), name, with, p.at + p.n);
 }
 
-/* All that the side names, from the end, so that parts before stay where they are. */
-static const char *rename_parts(struct arena *a, const char *new, const char *with,
-                                const char *name)
+/* The pair whose key is this part of a name, as KIND/PART, or SIZE_MAX. */
+static size_t pair_of(const struct pairs_cfg *renames, const char *kind, struct hot_part p)
 {
-    struct hot_part p[HOT_FEATURES];
-    if (strncmp(new, "feature/", 8) != 0) return replace(a, name, named_part(new, name), with);
-    for (size_t i = hot_features(name, p); i-- > 0 && name;) {
-        if (!hot_part_is(p[i], new + 8)) continue;
-        name = replace(a, name, p[i], with);
-        if (name) hot_features(name, p);
+    size_t n = strlen(kind);
+    for (size_t i = 0; p.n && i < renames->n; i++)
+        if (!strncmp(renames->key[i], kind, n) && hot_part_is(p, renames->key[i] + n)) return i;
+    return SIZE_MAX;
+}
+
+/* Its task and its features by their old names, all looked up as the name stands, so that
+ * names may change places. From the end: parts before stay where they are. */
+static const char *rename_parts(struct arena *a, const struct pairs_cfg *renames,
+                                const char *name, size_t *by)
+{
+    struct hot_part p[1 + HOT_FEATURES];
+    const char *out = name;
+    size_t n = 1 + hot_features(name, p + 1);
+    p[0] = hot_task(name);
+    for (size_t i = n; i-- > 0 && out;) {
+        size_t pair = pair_of(renames, i ? "feature/" : "task/", p[i]);
+        if (pair == SIZE_MAX) continue;
+        *by = pair;
+        out = replace(a, out, (struct hot_part){out + (p[i].at - name), p[i].n},
+                      value_of(renames->value[pair]));
     }
-    return name;
+    return out;
 }
 
 /* A task's and a feature's rename may both change one name; a beginning stands alone. */
 const char *hot_renamed(struct arena *a, const struct pairs_cfg *renames, const char *name,
                         size_t *by, size_t *by2)
 {
-    const char *whole = NULL, *parts = name;
+    const char *whole = NULL, *parts;
     size_t whole_by = SIZE_MAX;
     *by = *by2 = SIZE_MAX;
+    if (!(parts = rename_parts(a, renames, name, by))) return NULL;
     for (size_t i = 0; i < renames->n; i++) {
-        const char *new = renames->key[i], *with = value_of(renames->value[i]);
-        bool beginning = value_of(new) == new;
-        const char *from = beginning ? name : parts;
-        if (!named_part(new, from).n) continue;
-        const char *result = rename_parts(a, new, with, from);
+        const char *new = renames->key[i], *with = renames->value[i];
+        if (value_of(new) != new || !named_part(new, name).n) continue;
+        const char *result = replace(a, name, named_part(new, name), value_of(with));
         if (!result) return NULL;
-        if (!beginning) {
-            parts = result;
-            *by = i;
-        } else if (!whole) {
+        if (!whole) {
             whole = result;
             whole_by = i;
         } else if (strcmp(whole, result) != 0) {

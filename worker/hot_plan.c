@@ -187,6 +187,10 @@ static enum status plan_table(struct planning *pl, struct hot_target *t)
     bool wanted = is_wanted(pl, t->name, true, &reason);
     t->reason = wanted ? "not in the checkpoint" : reason;
     if (!wanted || !t->source) return ST_OK;
+    if (hot_is_by_task(&pl->now, t->name) != hot_is_by_task(&pl->then, t->source)) {
+        t->reason = "weights of tasks are no embeddings";
+        return ST_OK;
+    }
     t->reason = "";
     t->action = HOT_LOADED;
     /* A table without state (imported, or of sgd) has none to keep. */
@@ -208,8 +212,9 @@ static enum status plan_new_gate(struct planning *pl, struct hot_target *t)
     }
     const char *copy = hot_gate_copied(pl, t->name);
     if (!copy) return ST_NOMEM;
-    size_t at = hot_side_find(&pl->then, copy);
-    if (at == SIZE_MAX) return ST_OK;
+    size_t at = hot_side_find(&pl->then, copy), n = strlen(t->name);
+    if (at == SIZE_MAX && !strcmp(t->name + n - 2, "/b")) return hot_no_gate(pl, t, copy);
+    if (at == SIZE_MAX) return ST_OK; /* of a new feature */
     set_source(pl, t, at);
     t->action = HOT_LOADED;
     t->reason = "copied for the new task";
@@ -378,6 +383,7 @@ enum status hot_plan_make(const struct settings *s, const struct hot_model *m, s
     enum status st = arena_create(&p->arena, err);
     if (st == ST_OK) {
         p->settings = s;
+        p->ckpt = ckpt;
         p->path = arena_strdup(p->arena, path ? path : "");
         struct planning pl = {.p = p, .h = &s->hot_start, .ckpt = ckpt, .err = err};
         st = p->path ? make(&pl, m) : hot_no_memory(&pl);

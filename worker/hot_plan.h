@@ -45,6 +45,7 @@ struct hot_plan {
     size_t n_loaded;
     bool *new_task; /* [n_tasks] nothing of it is in the checkpoint */
     const struct settings *settings; /* borrowed */
+    struct ckpt *ckpt;               /* borrowed; NULL: there is none */
     const char *path;                /* of the checkpoint */
     struct settings *then;           /* the checkpoint's; NULL: nothing was looked at */
     struct arena *arena;

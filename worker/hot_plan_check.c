@@ -89,6 +89,23 @@ static enum status check_lists(struct planning *pl)
     return ST_OK;
 }
 
+/* Some part is found by it: renaming a task to a table would name nothing. */
+static enum status check_found(struct planning *pl, size_t i)
+{
+    const struct pairs_cfg *r = &pl->h->rename;
+    for (size_t k = 0; k < pl->now.n; k++) {
+        size_t by, by2;
+        if (!hot_concerns(r->key[i], pl->now.names[k])) continue;
+        const char *old = hot_renamed(pl->p->arena, r, pl->now.names[k], &by, &by2);
+        if (!old) return hot_no_memory(pl);
+        if (hot_side_find(&pl->then, old) != SIZE_MAX) return ST_OK;
+    }
+    error_set(pl->err, ST_MISMATCH, "hot_start.rename: '%s: %s' finds no part in the checkpoint",
+              r->key[i], r->value[i]);
+    return error_hint(pl->err, ST_MISMATCH, "write both sides alike, as in {task/tap: task/click}; "
+                      "mtps hotstart plan lists names");
+}
+
 static enum status check_renames(struct planning *pl)
 {
     const struct pairs_cfg *r = &pl->h->rename;
@@ -97,6 +114,7 @@ static enum status check_renames(struct planning *pl)
             return fits_nothing(pl, "rename", r->key[i], "this model", &pl->now);
         if (!concerns_side(r->value[i], &pl->then))
             return fits_nothing(pl, "rename", r->value[i], "the checkpoint", &pl->then);
+        TRY(check_found(pl, i));
     }
     for (size_t i = 0; i < pl->now.n; i++) {
         size_t by, by2;

@@ -99,14 +99,23 @@ const char *hot_gate_copied(struct planning *pl, const char *name)
     return copy;
 }
 
+enum status hot_no_gate(struct planning *pl, const struct hot_target *t, const char *copy)
+{
+    error_set(pl->err, ST_MISMATCH, "hot_start.new_task.gate: %s cannot copy %s, which is not in "
+              "the checkpoint", t->name, copy);
+    return error_hint(pl->err, ST_MISMATCH, "name a task with such a gate, or uniform");
+}
+
 /* ---- columns ---- */
 
+/* Any part will do: weights of new features are none of the checkpoint. */
 static bool expert_loaded(const struct planning *pl, const char *expert)
 {
     size_t n = strlen(expert);
     for (size_t i = pl->p->n_tables; i < pl->p->n_tables + pl->p->n_tensors; i++) {
         const struct hot_target *t = &pl->p->targets[i];
-        if (!strncmp(t->name, expert, n) && t->name[n] == '/') return t->action == HOT_LOADED;
+        if (t->action == HOT_LOADED && !strncmp(t->name, expert, n) && t->name[n] == '/')
+            return true;
     }
     return false;
 }
@@ -169,11 +178,15 @@ enum status hot_gate_columns(struct planning *pl, struct hot_target *t, bool *kn
 
 /* ---- tables with a column per task ---- */
 
-static bool is_by_task(const struct hot_side *side, const char *name, size_t cols)
+bool hot_is_by_task(const struct hot_side *side, const char *name)
 {
     const char *table = name + strlen("table/");
-    bool by_task = side->settings->model.type == MODEL_LR || model_tables_source(table) != table;
-    return by_task && cols == side->settings->n_tasks;
+    return side->settings->model.type == MODEL_LR || model_tables_source(table) != table;
+}
+
+static bool has_all_tasks(const struct hot_side *side, const char *name, size_t cols)
+{
+    return hot_is_by_task(side, name) && cols == side->settings->n_tasks;
 }
 
 /* The column of the checkpoint's tables that is the task's, in *out. Patterns meet it under
@@ -195,8 +208,8 @@ static enum status old_column(struct planning *pl, const char *task, int *out)
 
 enum status hot_task_columns(struct planning *pl, struct hot_target *t, bool *known)
 {
-    *known = is_by_task(&pl->now, t->name, t->cols) &&
-             is_by_task(&pl->then, t->source, t->source_cols);
+    *known = has_all_tasks(&pl->now, t->name, t->cols) &&
+             has_all_tasks(&pl->then, t->source, t->source_cols);
     if (!*known) return ST_OK;
     int *columns = arena_take(pl->p->arena, t->cols, sizeof *columns);
     if (!columns) return hot_no_memory(pl);

@@ -35,10 +35,14 @@ bool hot_is_gate(const char *name);
 /* The gate is of a new task and copies that of new_task.gate: the source's name; NULL
  * with the error set when out of memory. */
 const char *hot_gate_copied(struct planning *pl, const char *name);
+/* There is no such source: the error. */
+enum status hot_no_gate(struct planning *pl, const struct hot_target *t, const char *copy);
 /* Fills t->columns when both sides' columns are known to be experts; *known says so. */
 enum status hot_gate_columns(struct planning *pl, struct hot_target *t, bool *known) MUST_USE;
 
-/* Rows of lr, and of wide parts, have a column per task: they follow the tasks' names. Fills
+/* Is this a table of lr, or of a wide part? */
+bool hot_is_by_task(const struct hot_side *side, const char *name);
+/* Rows of those have a column per task: they follow the tasks' names. Fills
  * t->columns unless all are in their places. */
 enum status hot_task_columns(struct planning *pl, struct hot_target *t, bool *known) MUST_USE;
 

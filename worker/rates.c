@@ -4,6 +4,7 @@
 
 #include "common/base/mem.h"
 #include "worker/hot_names.h"
+#include "worker/train_state.h"
 
 static enum status no_memory(struct error *err)
 {
@@ -39,6 +40,35 @@ void rates_destroy(struct rates *r)
     if (r) arena_destroy(r->arena);
 }
 
+/* ---- values in a checkpoint ---- */
+
+static const void *find(struct ckpt *c, const char *name, enum dtype type, size_t rows, size_t cols)
+{
+    const struct named_array *a = name ? ckpt_find_state(c, name) : NULL;
+    return a && a->type == type && a->rows == rows && a->cols == cols ? a->data : NULL;
+}
+
+static enum status damaged(struct error *err)
+{
+    return error_set(err, ST_NOINPUT, "train_state.h5: rates are of another shape");
+}
+
+static enum status read_values(struct rates *r, struct ckpt *c, size_t n, struct error *err)
+{
+    const double *values = find(c, "rates/values", DTYPE_F64, n, 0);
+    const uint64_t *steps = find(c, "rates/steps", DTYPE_U64, n, 2);
+    const uint64_t *ramp = find(c, "rates/ramp", DTYPE_U64, 2, 0);
+    const uint64_t *opened = find(c, "rates/opened", DTYPE_U64, n, 0);
+    if (!values || !steps || !ramp || !n || n > WIRE_MAX_RATES) return damaged(err);
+    r->n = n;
+    for (size_t i = 0; i < n; i++)
+        r->v[i] = (struct wire_rate){values[i], steps[2 * i], steps[2 * i + 1],
+                                     opened ? opened[i] : 0};
+    r->ramp_from = ramp[0];
+    r->ramp = ramp[1];
+    return ST_OK;
+}
+
 /* ---- from a plan ---- */
 
 static enum status place_of(struct rates *r, struct wire_rate rate, uint8_t *out,
@@ -46,7 +76,7 @@ static enum status place_of(struct rates *r, struct wire_rate rate, uint8_t *out
 {
     size_t i = 0;
     while (i < r->n && (r->v[i].scale != rate.scale || r->v[i].from != rate.from ||
-                        r->v[i].open != rate.open))
+                        r->v[i].open != rate.open || r->v[i].opened != rate.opened))
         i++;
     if (i == WIRE_MAX_RATES)
         return error_set(err, ST_MISMATCH, "hot_start: freeze and lr_scale make more than %d "
@@ -78,21 +108,76 @@ static bool is_bias(const char *name)
     return n > 2 && !strcmp(name + n - 2, "/b");
 }
 
+/* The rates of the run that the checkpoint is of. */
+struct old_rates {
+    struct ckpt *ckpt;
+    struct rates rates; /* n is 0 when it has none */
+    uint64_t step;
+};
+
+static enum status read_old(struct ckpt *c, struct old_rates *old, struct error *err)
+{
+    const struct named_array *values = c ? ckpt_find_state(c, "rates/values") : NULL;
+    struct train_state state;
+    *old = (struct old_rates){.ckpt = c};
+    if (!values) return ST_OK;
+    TRY(read_values(&old->rates, c, values->rows, err));
+    TRY(train_state_read(c, &state, err));
+    old->step = state.step;
+    return ST_OK;
+}
+
+/* Places in the old rates of a bias's columns; NULL when it learned plainly. */
+static enum status old_places(const struct old_rates *old, const struct hot_target *t,
+                              struct rates *r, const uint8_t **out, struct error *err)
+{
+    *out = NULL;
+    if (!old->rates.n) return ST_OK;
+    const char *name = arena_printf(r->arena, "rates/dense/%s", t->source);
+    if (!name) return no_memory(err);
+    if (!ckpt_find_state(old->ckpt, name)) return ST_OK;
+    *out = find(old->ckpt, name, DTYPE_U8, t->source_rows, t->source_cols);
+    for (size_t j = 0; *out && j < t->source_cols; j++)
+        if ((*out)[j] >= old->rates.n) *out = NULL;
+    return *out ? ST_OK : damaged(err);
+}
+
+/* A closed column opens from the beginning. One that the checkpoint was about to open, which
+ * learning alone would leave closed, goes on where it stood. */
+static struct wire_rate opening_of(const struct old_rates *old, const uint8_t *places, int column,
+                                   struct wire_rate rate, uint64_t open)
+{
+    if (column == HOT_CLOSED) {
+        rate.open = open;
+        return rate;
+    }
+    if (!places) return rate;
+    const struct wire_rate *was = &old->rates.v[places[column]];
+    uint64_t done = was->opened + (old->step > was->from ? old->step - was->from : 0);
+    if (done < was->open) {
+        rate.open = was->open;
+        rate.opened = done;
+    }
+    return rate;
+}
+
 static enum status mark_tensor(struct rates *r, const struct hot_target *t,
                                const struct model_tensor *m, const struct settings *s,
-                               struct error *err)
+                               const struct old_rates *old, struct error *err)
 {
-    struct wire_rate rate = rate_of(t, s);
-    uint8_t place = 0, opening = 0;
+    const struct wire_rate rate = rate_of(t, s);
+    const uint8_t *places;
+    uint8_t place = 0;
     TRY(place_of(r, rate, &place, err));
     for (size_t i = 0; i < m->rows; i++)
         memset(r->dense + m->offset + i * m->stride, place, m->cols);
     if (t->action != HOT_LOADED || !t->columns || !is_bias(t->name)) return ST_OK;
-    rate.open = s->hot_start.new_task.open;
+    TRY(old_places(old, t, r, &places, err));
     for (size_t j = 0; j < m->cols; j++) {
-        if (t->columns[j] != HOT_CLOSED) continue;
-        TRY(place_of(r, rate, &opening, err));
-        r->dense[m->offset + j] = opening;
+        struct wire_rate opening =
+            opening_of(old, places, t->columns[j], rate, s->hot_start.new_task.open);
+        TRY(place_of(r, opening, &place, err));
+        r->dense[m->offset + j] = place;
     }
     return ST_OK;
 }
@@ -101,17 +186,20 @@ static enum status mark_all(struct rates *r, const struct hot_plan *plan,
                             const struct rates_model *m, struct error *err)
 {
     const struct new_task_cfg *n = &m->settings->hot_start.new_task;
+    struct old_rates old;
+    TRY(read_old(plan->ckpt, &old, err));
     for (size_t i = 0; i < m->n_tables; i++)
         TRY(place_of(r, rate_of(&plan->targets[i], m->settings), &r->tables[i], err));
     for (size_t i = 0; i < m->n_tensors; i++)
-        TRY(mark_tensor(r, &plan->targets[m->n_tables + i], &m->tensors[i], m->settings, err));
+        TRY(mark_tensor(r, &plan->targets[m->n_tables + i], &m->tensors[i], m->settings, &old,
+                        err));
     r->ramp_from = n->only_new;
     r->ramp = n->ramp;
     for (size_t k = 0; k < r->n_tasks; k++) r->ramped[k] = n->ramp && plan->new_task[k];
     return ST_OK;
 }
 
-/* ---- as arrays: rates/values, rates/steps, rates/ramp; rates/dense/TENSOR,
+/* ---- as arrays: rates/values, rates/steps, rates/ramp; rates/opened, rates/dense/TENSOR,
  * rates/table/TABLE and rates/task/TASK where they are not 0 ---- */
 
 static bool any(const uint8_t *v, size_t n)
@@ -134,17 +222,22 @@ static bool list_values(struct rates *r)
     double *values = arena_take(r->arena, r->n, sizeof *values);
     uint64_t *steps = arena_take(r->arena, 2 * r->n, sizeof *steps);
     uint64_t *ramp = arena_take(r->arena, 2, sizeof *ramp);
-    if (!values || !steps || !ramp) return false;
+    uint64_t *opened = arena_take(r->arena, r->n, sizeof *opened);
+    bool any_opened = false;
+    if (!values || !steps || !ramp || !opened) return false;
     for (size_t i = 0; i < r->n; i++) {
         values[i] = r->v[i].scale;
         steps[2 * i] = r->v[i].from;
         steps[2 * i + 1] = r->v[i].open;
+        opened[i] = r->v[i].opened;
+        any_opened |= opened[i] > 0;
     }
     ramp[0] = r->ramp_from;
     ramp[1] = r->ramp;
     return add(r, "rates/values", DTYPE_F64, r->n, 0, 0, values) &&
            add(r, "rates/steps", DTYPE_U64, r->n, 2, 0, steps) &&
-           add(r, "rates/ramp", DTYPE_U64, 2, 0, 0, ramp);
+           add(r, "rates/ramp", DTYPE_U64, 2, 0, 0, ramp) &&
+           (!any_opened || add(r, "rates/opened", DTYPE_U64, r->n, 0, 0, opened));
 }
 
 static bool list_tensor(struct rates *r, const struct model_tensor *t)
@@ -157,7 +250,7 @@ static bool list_tensor(struct rates *r, const struct model_tensor *t)
 
 static enum status list_arrays(struct rates *r, const struct rates_model *m, struct error *err)
 {
-    size_t most = 3 + m->n_tensors + r->n_tables + r->n_tasks;
+    size_t most = 4 + m->n_tensors + r->n_tables + r->n_tasks;
     r->arrays = arena_take(r->arena, most, sizeof *r->arrays);
     bool ok = r->arrays && list_values(r);
     for (size_t i = 0; ok && i < m->n_tensors; i++) ok = list_tensor(r, &m->tensors[i]);
@@ -188,31 +281,6 @@ enum status rates_make(const struct hot_plan *plan, const struct rates_model *m,
 }
 
 /* ---- from a checkpoint ---- */
-
-static const void *find(struct ckpt *c, const char *name, enum dtype type, size_t rows, size_t cols)
-{
-    const struct named_array *a = name ? ckpt_find_state(c, name) : NULL;
-    return a && a->type == type && a->rows == rows && a->cols == cols ? a->data : NULL;
-}
-
-static enum status damaged(struct error *err)
-{
-    return error_set(err, ST_NOINPUT, "train_state.h5: rates are of another shape");
-}
-
-static enum status read_values(struct rates *r, struct ckpt *c, size_t n, struct error *err)
-{
-    const double *values = find(c, "rates/values", DTYPE_F64, n, 0);
-    const uint64_t *steps = find(c, "rates/steps", DTYPE_U64, n, 2);
-    const uint64_t *ramp = find(c, "rates/ramp", DTYPE_U64, 2, 0);
-    if (!values || !steps || !ramp || !n || n > WIRE_MAX_RATES) return damaged(err);
-    r->n = n;
-    for (size_t i = 0; i < n; i++)
-        r->v[i] = (struct wire_rate){values[i], steps[2 * i], steps[2 * i + 1]};
-    r->ramp_from = ramp[0];
-    r->ramp = ramp[1];
-    return ST_OK;
-}
 
 /* A place is one of the rates. */
 static enum status read_tensor(struct rates *r, struct ckpt *c, const struct model_tensor *t,

@@ -292,6 +292,7 @@ void wire_put_rates(struct wire_buffer *b, const struct wire_rates *r)
         put_real(b, r->rates[i].scale);
         wire_put(b, r->rates[i].from);
         wire_put(b, r->rates[i].open);
+        wire_put(b, r->rates[i].opened);
     }
     wire_put(b, r->n_dense);
     wire_put_bytes(b, r->dense, r->n_dense);
@@ -314,6 +315,7 @@ void wire_get_rates(struct wire_reader *r, struct wire_rate *rates, struct wire_
         rates[i].scale = get_real(r);
         rates[i].from = wire_get(r);
         rates[i].open = wire_get(r);
+        rates[i].opened = wire_get(r);
     }
     uint64_t n_dense = wire_get(r);
     out->dense = wire_get_array(r, n_dense, 1);

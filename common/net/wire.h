@@ -211,11 +211,11 @@ void wire_get_dense(struct wire_reader *r, struct wire_dense *d);
 
 /* How a group of parameters learns beside what its optimiser says. In steps before `from`
  * nothing of it changes, state included; then a change counts `scale` times. With open > 0
- * it is a gate's bias that in steps [from, from + open) is not learned but set, to the
- * logarithm of a share that rises in a line to 1. */
+ * it is a gate's bias that is not learned in steps [from, from + open - opened) but set, to
+ * the logarithm of a share that rises in a line to 1; `opened` steps of it were done before. */
 struct wire_rate {
     double scale;
-    uint64_t from, open;
+    uint64_t from, open, opened;
 };
 enum { WIRE_MAX_RATES = 256 };
 struct wire_rates {

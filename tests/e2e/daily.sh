@@ -66,6 +66,11 @@ same "two folders" 2 "$(find "$where/two" -maxdepth 1 -name 'day-*' -type d | wc
 same "with the same last day" "$(digest "$where/whole/day-${days[3]}")" "$(digest "$where/two/day-${days[3]}")"
 expect_exit 0 "the next day later" "$TOP/launch/daily.sh" -c "$file" --keep 2 --runs "$where/two" "${days[@]:0:5}"
 same "goes on from there" "$(digest "$where/whole/day-${days[4]}")" "$(digest "$where/two/day-${days[4]}")"
+expect_exit 0 "another day, named alone" "$TOP/launch/daily.sh" -c "$file" --keep 2 --runs "$where/two" "${days[5]}"
+same "goes on from the last one, too" "$(digest "$where/whole/day-${days[5]}")" "$(digest "$where/two/day-${days[5]}")"
+same "and two folders stay" 2 "$(find "$where/two" -maxdepth 1 -name 'day-*' -type d | wc -l)"
+rm -r "$where/two/day-${days[5]}"
+expect_error 66 'is gone' "a last day that is gone is told" "$TOP/launch/daily.sh" -c "$file" --runs "$where/two" 20991231
 expect_exit 0 "on ranks" "$TOP/launch/daily.sh" -c "$file" --runs "$where/ranks" --launch "$TOP/launch/local.sh 3" "${days[@]:0:2}"
 same "the same bits" "$(digest "$where/whole/day-${days[1]}")" "$(digest "$where/ranks/day-${days[1]}")"
 expect_error 64 'no days' "no days" "$TOP/launch/daily.sh" -c "$file"

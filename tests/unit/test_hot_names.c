@@ -124,6 +124,27 @@ static void renames_follow_the_parts(void **state)
     }
 }
 
+/* Renames are of names as they stand: two may change places, and a chain is not followed. */
+static void names_may_change_places(void **state)
+{
+    (void)state;
+    static const char *const pairs[][2] = {{"task/click", "task/like"},
+                                           {"task/like", "task/click"},
+                                           {"feature/user", "feature/item"},
+                                           {"feature/item", "feature/shop"}};
+    static const char *const names[][2] = {
+        {"tower/click/layer0/b", "tower/like/layer0/b"},
+        {"tower/like/layer0/b", "tower/click/layer0/b"},
+        {"gate/level0/like/layer0/w/user", "gate/level0/click/layer0/w/item"},
+        {"cross/layer0/w/user/item", "cross/layer0/w/item/shop"},
+        {"bottom/layer0/w/shop", "bottom/layer0/w/shop"}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        size_t by2;
+        assert_string_equal(renamed(pairs, 4, names[i][0], &by2), names[i][1]);
+        assert_true(by2 == SIZE_MAX);
+    }
+}
+
 /* Two renames that disagree about a name are told; two that agree are not. */
 static void contradicting_renames_are_told(void **state)
 {
@@ -150,6 +171,7 @@ int main(void)
         cmocka_unit_test(patterns_fit_names_and_beginnings),
         cmocka_unit_test(patterns_of_tasks_and_features),
         cmocka_unit_test(renames_follow_the_parts),
+        cmocka_unit_test(names_may_change_places),
         cmocka_unit_test(contradicting_renames_are_told),
     };
     if (arena_create(&arena, &err) != ST_OK) return 1;

@@ -217,6 +217,28 @@ static void a_gate_is_copied(void **state)
     pair_close(&p);
 }
 
+/* A gate that is not there is no gate to copy; features of its own are. */
+static void a_gate_to_copy_must_be_there(void **state)
+{
+    (void)state;
+    struct pair p;
+    refused(NULL, SETS(ALL, BUY, "hot_start.new_task.gate=buy"),
+            "gate/level0/buy/layer0/b, which is not in the checkpoint", "uniform");
+    pair_open(&p, SETS("features.user=null"), SETS(ALL, BUY, "hot_start.new_task.gate=like"));
+    is(&p, "gate/level0/buy/layer0/b", HOT_LOADED, "copied for the new task");
+    is(&p, "gate/level0/buy/layer0/w/user", HOT_INITIALISED,
+       "new feature of a loaded layer: zeros");
+    pair_close(&p);
+}
+
+/* Rows of lr are weights of tasks: no embeddings, though they may be as wide. */
+static void weights_of_tasks_are_no_embeddings(void **state)
+{
+    (void)state;
+    refused(SETS("model.type=lr"), SETS(FROM, "tables.default.dim=2"), "nothing of", "");
+    refused(SETS("tables.default.dim=2"), SETS(FROM, "model.type=lr"), "nothing of", "");
+}
+
 /* A feature that the loaded layers did not have starts with zeros. */
 static void a_new_feature_starts_with_zeros(void **state)
 {
@@ -291,6 +313,8 @@ static void patterns_must_fit(void **state)
             "hot_start.rename: 'tower/x' fits nothing of this model", "");
     refused(NULL, SETS(ALL, "hot_start.rename={tower/click: tower/clik}"),
             "hot_start.rename: 'tower/clik' fits nothing of the checkpoint", "'tower/click'");
+    refused(NULL, SETS(ALL, "hot_start.rename={task/like: table/user}"),
+            "hot_start.rename: 'task/like: table/user' finds no part", "both sides alike");
 }
 
 /* Two sources for one target are refused with both. */
@@ -392,6 +416,8 @@ int main(void)
         cmocka_unit_test(columns_follow_their_experts),
         cmocka_unit_test(hidden_layers_of_gates_are_plain),
         cmocka_unit_test(a_gate_is_copied),
+        cmocka_unit_test(a_gate_to_copy_must_be_there),
+        cmocka_unit_test(weights_of_tasks_are_no_embeddings),
         cmocka_unit_test(a_new_feature_starts_with_zeros),
         cmocka_unit_test(renamed_parts_are_found),
         cmocka_unit_test(resizing_is_on_request),

@@ -80,6 +80,7 @@ static void wide_weights_cover(void **state)
 {
     (void)state;
     struct planned p;
+    struct hot_side_sample wide;
     plan(&p, SETS("hot_start.from=x", "model.type=wide_deep",
                   "model.wide={features: [user, item], only: [user]}"));
     covers(FEATURE(&p, "user"), HOT_DATA_USERS, 0, HOT_DATA_ROWS, 0);
@@ -89,14 +90,19 @@ static void wide_weights_cover(void **state)
     assert_int_equal(p.coverage->n_tables, 3);
     assert_int_equal(p.coverage->rows[0], HOT_ROWS); /* item */
     close_plan(&p);
+    char *const plain = path;
+    hot_sample_open(&dir, SETS("model.type=wide_deep",
+                               "model.wide={features: [user, item], only: [user]}"), NULL, &wide);
+    hot_sample_save(&dir, "wide", &wide, &path);
+    hot_sample_close(&wide);
     plan(&p, SETS("hot_start.from=x", "model.type=wide_deep",
-                  "model.wide={features: [user, item], only: [user]}",
-                  "hot_start.rename={table/wide/user: table/user}", "hot_start.resize=cut",
-                  "hot_start.state.sparse=reset"));
+                  "model.wide={features: [user, item], only: [user]}"));
     covers(FEATURE(&p, "user"), HOT_DATA_USERS, FOUND_USERS, HOT_DATA_ROWS, FOUND_USERS * PER_USER);
     covers(TABLE(&p, "wide/user"), HOT_DATA_USERS, FOUND_USERS, HOT_DATA_ROWS,
            FOUND_USERS * PER_USER);
     close_plan(&p);
+    mem_free(path);
+    path = plain;
 }
 
 /* Rows that a filter leaves behind cover nothing; tables that are not loaded neither. */
@@ -231,6 +237,25 @@ static void the_run_directory_has_the_report(void **state)
     close_plan(&p);
 }
 
+/* Filters that leave no row leave nothing of a plan of tables. */
+static void a_plan_without_a_row_is_refused(void **state)
+{
+    (void)state;
+    struct planned p = {0};
+    struct error err;
+    hot_sample_check(hot_start_open(path, &p.hot, &err), &err);
+    hot_sample_open(&dir, SETS("hot_start.from=x", "hot_start.rows.min_count=41"), NULL, &p.side);
+    hot_sample_check(hot_start_plan(&p.hot, p.side.session, &err), &err);
+    assert_int_equal(hot_coverage_make(&p.hot, p.side.session, NULL, &p.coverage, &err), ST_MISMATCH);
+    assert_non_null(strstr(err.text, "no row of"));
+    p.coverage = NULL;
+    close_plan(&p);
+    plan(&p, SETS("hot_start.from=x", "hot_start.rows.min_count=40")); /* the last row */
+    close_plan(&p);
+    plan(&p, SETS("hot_start.from=x", "hot_start.mode=all", "hot_start.rows.min_count=41"));
+    close_plan(&p);
+}
+
 /* Running out of memory anywhere leaves nothing behind. */
 static void every_failed_allocation_is_told(void **state)
 {
@@ -268,6 +293,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ids_and_lookups_are_counted),
         cmocka_unit_test(wide_weights_cover),
+        cmocka_unit_test(a_plan_without_a_row_is_refused),
         cmocka_unit_test(only_loaded_rows_cover),
         cmocka_unit_test(renamed_tables_cover),
         cmocka_unit_test(the_json_is_complete),

@@ -548,6 +548,31 @@ static void closed_columns_open(void **state)
     stop(&s);
 }
 
+/* A start from the middle of an opening goes on with it, whatever `open` says by then; one
+ * from its end has nothing to open. */
+static void an_opening_goes_on(void **state)
+{
+    (void)state;
+    struct started s;
+    char *const plain = path, *half, *whole;
+    start(&s, SETS(ALL, "model.experts.own=2", "hot_start.new_task.open=100"));
+    hot_sample_save(&dir, "half-open", &s.side, &half);
+    stop(&s);
+    path = half;
+    start(&s, SETS(ALL, "model.experts.own=2", "hot_start.new_task.open=7"));
+    learn(&s, 1);
+    assert_true(closed_bias(&s) == -0.673344553f); /* 50 steps are done: log 51 / 100 */
+    hot_sample_save(&dir, "open", &s.side, &whole);
+    stop(&s);
+    path = whole;
+    start(&s, SETS(ALL, "model.experts.own=2"));
+    assert_null(s.side.session->rates);
+    stop(&s);
+    path = plain;
+    mem_free(half);
+    mem_free(whole);
+}
+
 #define BUY "tasks={click: {label: click}, like: {label: like}, buy: {label: buy}}"
 
 /* At first only what was not loaded learns. */
@@ -678,6 +703,7 @@ int main(void)
         cmocka_unit_test(frozen_parts_thaw),
         cmocka_unit_test(factors_scale_changes),
         cmocka_unit_test(closed_columns_open),
+        cmocka_unit_test(an_opening_goes_on),
         cmocka_unit_test(only_new_parts_learn_at_first),
         cmocka_unit_test(the_loss_of_a_new_task_rises),
         cmocka_unit_test(rates_come_back_from_a_checkpoint),
