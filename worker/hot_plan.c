@@ -167,10 +167,12 @@ static enum status other_shape(struct planning *pl, const struct hot_target *t)
                       "hot_start.exclude");
 }
 
+/* Columns that follow names are of no number. */
 static enum status check_shape(struct planning *pl, struct hot_target *t)
 {
-    bool rows_less = !t->is_table && t->rows < t->source_rows, cols_less = t->cols < t->source_cols;
-    bool rows_more = !t->is_table && t->rows > t->source_rows, cols_more = t->cols > t->source_cols;
+    size_t cols = t->columns ? t->source_cols : t->cols;
+    bool rows_less = !t->is_table && t->rows < t->source_rows, cols_less = cols < t->source_cols;
+    bool rows_more = !t->is_table && t->rows > t->source_rows, cols_more = cols > t->source_cols;
     if (!rows_less && !cols_less && !rows_more && !cols_more) return ST_OK;
     bool fits = pl->h->resize == HOT_RESIZE_PAD   ? !rows_less && !cols_less
                 : pl->h->resize == HOT_RESIZE_CUT ? !rows_more && !cols_more
@@ -242,7 +244,8 @@ static enum status plan_shape(struct planning *pl, struct hot_target *t)
     bool gate = false;
     if (t->action != HOT_LOADED) return ST_OK;
     TRY(hot_gate_columns(pl, t, &gate));
-    if (!gate) return check_shape(pl, t);
+    if (t->action == HOT_LOADED) TRY(check_shape(pl, t));
+    if (!gate) return ST_OK;
     size_t closed = 0;
     for (size_t j = 0; j < t->cols; j++) closed += t->columns[j] == HOT_CLOSED;
     if (closed && t->action == HOT_LOADED) t->reason = "columns of new experts are closed";

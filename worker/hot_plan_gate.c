@@ -163,8 +163,7 @@ enum status hot_gate_columns(struct planning *pl, struct hot_target *t, bool *kn
     *known = false;
     if (!parse(t->name, &now) || !parse(t->source, &then)) return ST_OK;
     bool last = is_last_layer(&pl->now, t->name, &now);
-    if (!last || !is_last_layer(&pl->then, t->source, &then) || t->rows != t->source_rows)
-        return ST_OK;
+    if (!last || !is_last_layer(&pl->then, t->source, &then)) return ST_OK;
     size_t max = (t->cols > t->source_cols ? t->cols : t->source_cols) + 1;
     char(*names)[HOT_NAME] = mem_array(2 * max, sizeof *names);
     if (!names) return hot_no_memory(pl);

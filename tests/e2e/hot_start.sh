@@ -212,6 +212,10 @@ expect_error 78 'shape is|dim is' "another width is refused" train wide "${wide[
 check "with what to do" grep -q '^hint: .*resize' "$err"
 expect_exit 0 "padded" train wide "${wide[@]}" --set hot_start.resize=pad
 same_scores "the function stays" mmoe wide click finish
+expect_exit 0 "padded, with a new task in all gates" train wide-ple $(shape ple) --set hot_start.from=runs/ple \
+    --set hot_start.mode=all --set train.max_steps=0 --set tables.default.dim=12 --set 'model.experts.layers=[24]' \
+    --set hot_start.resize=pad
+same_scores "the function stays, too" ple wide-ple click finish
 expect_error 78 'shape is|dim is' "pad does not cut" train narrow "${wide[@]}" --set tables.default.dim=4 \
     --set hot_start.resize=pad
 expect_exit 0 "cut does" train narrow "${wide[@]}" --set tables.default.dim=4 --set 'model.towers.layers=[4]' \

@@ -192,6 +192,28 @@ static void columns_follow_their_experts(void **state)
     pair_close(&p);
 }
 
+/* They also do when what a gate reads is wider, or less wide, on request. */
+static void columns_follow_in_other_widths(void **state)
+{
+    (void)state;
+    struct pair p;
+    const char *ple = "model.type=ple", *levels = "model.experts.levels=3";
+    const int want[] = {0, HOT_CLOSED, 1, 2, 3};
+    pair_open(&p, SETS(ple, levels), SETS(ALL, BUY, ple, levels, "model.experts.layers=[12]",
+                                          "tables.default.dim=6", "hot_start.resize=pad"));
+    columns_are(&p, "gate/level1/shared/layer0/w", want, 5);
+    columns_are(&p, "gate/level0/shared/layer0/w/user", want, 5);
+    is(&p, "gate/level1/like/layer0/w", HOT_LOADED, "padded");
+    pair_close(&p);
+    pair_open(&p, SETS(ple, levels), SETS(ALL, BUY, ple, levels, "model.experts.layers=[6]",
+                                          "hot_start.resize=cut"));
+    columns_are(&p, "gate/level1/shared/layer0/w", want, 5);
+    pair_close(&p);
+    refused(SETS(ple, levels), SETS(ALL, BUY, ple, levels, "tables.default.dim=6",
+                                    "hot_start.exclude=['table/*', 'expert/*/w/*']"),
+            "gate/level0/click/layer0/w/user: shape is [6, 3]", "hot_start.resize");
+}
+
 /* A gate with hidden layers has expert columns in its last layer alone. */
 static void hidden_layers_of_gates_are_plain(void **state)
 {
@@ -414,6 +436,7 @@ int main(void)
         cmocka_unit_test(a_new_task_starts_fresh),
         cmocka_unit_test(the_shared_gate_is_closed_for_new_experts),
         cmocka_unit_test(columns_follow_their_experts),
+        cmocka_unit_test(columns_follow_in_other_widths),
         cmocka_unit_test(hidden_layers_of_gates_are_plain),
         cmocka_unit_test(a_gate_is_copied),
         cmocka_unit_test(a_gate_to_copy_must_be_there),
