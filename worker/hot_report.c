@@ -97,7 +97,7 @@ static void put_tables_shape(FILE *f, const struct hot_target *t, const struct h
 {
     if (t->action == HOT_LOADED && c && c->rows[i] != t->source_rows)
         fprintf(f, "  %llu of %zu rows", (unsigned long long)c->rows[i], t->source_rows);
-    else if (t->source && t->action != HOT_INITIALISED)
+    else if (t->source)
         fprintf(f, "  %zu rows", t->source_rows);
     fprintf(f, "  dim %zu", t->action == HOT_SKIPPED ? t->source_cols : t->cols);
     if (t->resized) fprintf(f, " was %zu", t->source_cols);

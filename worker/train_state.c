@@ -53,16 +53,18 @@ enum status train_state_read(struct ckpt *ckpt, struct train_state *s, struct er
     return ST_OK;
 }
 
+/* A run without a step has seen nothing: it is no day. */
 void train_state_next_day(const struct train_state *s, struct train_state *next)
 {
-    size_t dropped = s->n_days == TRAIN_STATE_DAYS;
+    size_t dropped = s->step && s->n_days == TRAIN_STATE_DAYS;
     next->n_days = s->n_days - dropped;
     memcpy(next->days, s->days + dropped, next->n_days * sizeof *s->days);
-    next->days[next->n_days++] = s->past.steps;
+    if (s->step) next->days[next->n_days++] = s->past.steps;
 }
 
 uint64_t train_state_since(const struct train_state *s, size_t n)
 {
-    if (n <= 1) return s->past.steps;
-    return n - 1 <= s->n_days ? s->days[s->n_days - (n - 1)] : 0;
+    size_t before = n - (s->step > 0); /* days of runs before this one */
+    if (!before) return s->past.steps;
+    return before <= s->n_days ? s->days[s->n_days - before] : 0;
 }

@@ -36,7 +36,8 @@ enum status train_state_read(struct ckpt *ckpt, struct train_state *s, struct er
 
 /* The run of this state is over and another goes on from its rows: its days. */
 void train_state_next_day(const struct train_state *s, struct train_state *next);
-/* The first step of the last n days (this run is the last), 0 when there are not so many. */
+/* The first step of the last n > 0 days (this run is the last, unless it has no step), 0 when
+ * there are not so many. */
 uint64_t train_state_since(const struct train_state *s, size_t n);
 
 #endif

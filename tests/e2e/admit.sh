@@ -81,6 +81,9 @@ expect_exit 0 "(and resumed)" "$MTPS" train "${fourth[@]}"
 expect_exit 0 "a start from it" "$MTPS" train -c daily.yaml --set vars.day=5 --set hot_start.from=halves -q \
     --set tables.user.evict.unseen_days=2 --set train.max_steps=0 --run-dir fifth
 same "knows the days before" "$(seen day[34].csv)" "$("$MTPS" ckpt dump --table user fifth | grep -c '^[0-9]')"
+expect_exit 0 "a start from that, which has no steps" "$MTPS" train -c daily.yaml --set vars.day=5 --set hot_start.from=fifth -q \
+    --set tables.user.evict.unseen_days=2 --set train.max_steps=0 --run-dir fifth-again
+same "counts the same days" "$("$MTPS" ckpt digest fifth --json | json rows)" "$("$MTPS" ckpt digest fifth-again --json | json rows)"
 expect_exit 0 "admitted with 15 occurrences over all days" daily counted --set tables.user.admit.min_count=15
 want=$(cat day[1-5].csv | grep -v '^day,' | cut -d, -f2 | sort | uniq -c | awk '$1 >= 15' | wc -l | tr -d ' ')
 same "counts go on from day to day" "$want" "$("$MTPS" ckpt dump --table user counted/day-5 | grep -c '^[0-9]')"

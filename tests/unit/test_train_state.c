@@ -11,9 +11,9 @@
 /* The state of the last of n runs with 10 steps each, which hot starts went on from. */
 static void chain(size_t n, struct train_state *s)
 {
-    *s = (struct train_state){0};
+    *s = (struct train_state){.step = 10};
     for (size_t i = 1; i < n; i++) {
-        struct train_state next = {.past.steps = s->past.steps + 10};
+        struct train_state next = {.step = 10, .past.steps = s->past.steps + 10};
         train_state_next_day(s, &next);
         *s = next;
     }
@@ -49,11 +49,29 @@ static void the_oldest_days_are_forgotten(void **state)
         assert_int_equal(train_state_since(&s, days), 10 * (n - days));
 }
 
+/* A run without steps, as train.max_steps: 0 makes, is no day: those before it count. */
+static void a_run_without_steps_is_no_day(void **state)
+{
+    (void)state;
+    struct train_state s;
+    chain(4, &s);
+    struct train_state none = {.past.steps = 40}, after = {.step = 10, .past.steps = 40};
+    train_state_next_day(&s, &none);
+    assert_int_equal(none.n_days, 4);
+    for (size_t n = 1; n <= 5; n++)
+        assert_int_equal(train_state_since(&none, n), train_state_since(&s, n));
+    train_state_next_day(&none, &after);
+    assert_int_equal(after.n_days, 4);
+    assert_int_equal(train_state_since(&after, 1), 40);
+    assert_int_equal(train_state_since(&after, 2), 30);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(days_begin_with_runs),
         cmocka_unit_test(the_oldest_days_are_forgotten),
+        cmocka_unit_test(a_run_without_steps_is_no_day),
     };
     return cmocka_run_group_tests_name("train_state", tests, NULL, NULL);
 }
