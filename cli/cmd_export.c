@@ -103,7 +103,7 @@ static const struct argp_option options[] = {
     {"output", 'o', "DIR", 0, "folder of versions; DIR/VERSION is made", 0},
     {"to", KEY_TO, "bundle|onnx|triton", 0, "form (default: bundle); triton: ONNX, and config.pbtxt in -o, which is a model of a Triton repository then", 0},
     {"onnx-rows", KEY_ONNX_ROWS, "N", 0, "with --to onnx: tables go inside up to N rows in all, else beside it (default: 2000000)", 0},
-    {"version", KEY_VERSION, "N", 0, "number of the version (default: the step)", 0},
+    {"version", KEY_VERSION, "N", 0, "number of the version (default: the step, at least 1)", 0},
     {"rows", KEY_ROWS, "f32|f16|int8", 0, "how embedding rows are kept (default: f32)", 0},
     {"min-count", KEY_MIN_COUNT, "N", 0, "leave out ids that occurred less often", 0},
     {"max-age", KEY_MAX_AGE, "STEPS", 0, "leave out ids that did not occur in that many last steps", 0},

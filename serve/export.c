@@ -97,7 +97,8 @@ static enum status open_export(struct export *e, struct error *err)
     TRY(find_tables(e, err));
     TRY(export_read_joins(e, err));
     TRY(export_open_base(e, err));
-    e->version = e->spec->version ? e->spec->version : ckpt_meta(e->ckpt)->step;
+    const uint64_t step = ckpt_meta(e->ckpt)->step;
+    e->version = e->spec->version ? e->spec->version : step ? step : 1; /* versions are from 1 on */
     e->steps = all_steps(e->ckpt);
     return export_count_rows(e, err);
 }

@@ -17,6 +17,9 @@ for word in '`tags`' 'play >= length' mmoe 'bit for bit'; do
     check "the model card says $word" grep -qF -e "$word" "bundles/$step/MODEL_CARD.md"
 done
 same "no file of an unfinished export stays" "$step" "$(ls -A bundles)"
+expect_exit 0 "(a checkpoint of step 0)" "$MTPS" train -c small.yaml --set data.eval=null --set train.max_steps=0 --run-dir runs/step0 -q
+expect_exit 0 "its export" "$MTPS" export --ckpt runs/step0 -o b/step0
+expect_exit 0 "is found in its folder" "$MTPS" predict --bundle b/step0 --input eval.csv -o step0.csv -q
 
 # ---- the same scores
 "$MTPS" predict --ckpt runs/small --keep user,item -o want.csv 2>/dev/null >/dev/null
