@@ -14,7 +14,7 @@ enum { KEY_JSON = 1000, KEY_VERSION, KEY_ROWS, KEY_MIN_COUNT, KEY_MAX_AGE, KEY_W
 struct args {
     struct export_spec spec;
     const char *item_files[MAX_FILES];
-    bool json;
+    bool json, onnx_rows_given;
 };
 
 static uint64_t count(struct argp_state *state, const char *name, const char *arg, uint64_t least)
@@ -85,6 +85,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_ONNX_ROWS:
         a->spec.onnx_rows = count(state, "onnx-rows", arg, 0);
+        a->onnx_rows_given = true;
         return 0;
     case KEY_JSON:
         a->json = true;
@@ -92,6 +93,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case ARGP_KEY_END:
         if (!a->spec.ckpt) argp_error(state, "--ckpt is missing: name a checkpoint or a run directory");
         if (!a->spec.dir) argp_error(state, "-o is missing: name the folder that gets the version's folder");
+        if (a->onnx_rows_given && !a->spec.onnx) argp_error(state, "--onnx-rows is for --to onnx and --to triton");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;

@@ -10,6 +10,7 @@
 #include "cli/scoring.h"
 #include "cli/verify_onnx.h"
 #include "common/base/mem.h"
+#include "common/store/ckpt.h"
 #include "worker/predictor.h"
 
 enum { EXIT_BEYOND = 1 }; /* beyond the promise: no failure of the program */
@@ -79,9 +80,27 @@ static const struct argp argp = {
     options, parse, NULL,
     "Score the rows of data.eval with the checkpoint and with the inference library, in batches of many sizes, and print "
     "the largest difference for each task. Exits 1 when it is larger than the bundle promises: 0 for f32 rows, 1e-6 when rows are projected; bundles "
-    "with rounded or left-out rows promise nothing. Where python3 (or what MTPS_PYTHON names) has onnxruntime, its scores of "
-    "the model as ONNX are compared too, within 1e-5.",
+    "with rounded or left-out rows promise nothing. Exits 78 when the bundle was exported from another checkpoint. "
+    "Where python3 (or what MTPS_PYTHON names) has onnxruntime, its scores of the model as ONNX are compared too, within 1e-5.",
     children, NULL, NULL};
+
+/* A difference says something only about a bundle and the checkpoint that it was made of. */
+static enum status check_checkpoint(const struct mtps_model *model, const char *path, struct error *err)
+{
+    const char *of;
+    struct ckpt *ckpt;
+    struct digest digest;
+    char hex[33];
+    TRY(bundle_text(model->bundle, "checkpoint", &of, err));
+    TRY(ckpt_open(path, false, &ckpt, err));
+    ckpt_digest(ckpt, &digest);
+    ckpt_close(ckpt);
+    digest_hex(&digest, hex);
+    if (!strcmp(of, hex)) return ST_OK;
+    error_set(err, ST_MISMATCH, "%s was exported from another checkpoint: from %s, and %s is %s", model->info.path, of, path, hex);
+    return error_hint(err, ST_MISMATCH, "name the checkpoint of step %llu ('mtps ckpt digest' shows which it is), or export this one",
+                      (unsigned long long)model->info.step);
+}
 
 /* ---- the trainer ---- */
 
@@ -217,12 +236,13 @@ static double promise_of(const struct args *a, const struct mtps_model *model)
     return model->info.projected ? 1e-6 : 0;
 }
 
-/* A graph adds up in other orders: it is promised less. */
+/* A graph adds up in other orders: it is promised less. It is also promised where rows are
+ * left out, as only those are compared whose ids are there. */
 static bool onnx_is_kept(const struct verifying *v, double promise)
 {
     bool kept = true;
     for (size_t k = 0; k < v->n_tasks; k++) kept &= v->by_onnx[k] <= fmax(promise, ONNX_PROMISE);
-    return kept || promise < 0;
+    return kept;
 }
 
 static bool is_kept(const struct verifying *v, double promise)
@@ -232,7 +252,18 @@ static bool is_kept(const struct verifying *v, double promise)
     return kept && onnx_is_kept(v, promise);
 }
 
-static void print_text(const struct verifying *v, double promise)
+static void print_verdict(const struct verifying *v, double promise, const char *verb)
+{
+    bool kept = is_kept(v, promise);
+    if (promise >= 0)
+        printf("%s: at most %g is %s\n", kept ? "well" : "NOT WELL", promise, verb);
+    else
+        puts(kept ? "nothing is promised of the library's scores: rows are rounded or left out"
+                  : "NOT WELL: ONNX Runtime's scores differ by more than is promised");
+}
+
+/* verb: what the limit is, promised or allowed. */
+static void print_text(const struct verifying *v, double promise, const char *verb)
 {
     printf("%llu rows; largest difference of the library's scores from the checkpoint's\n", (unsigned long long)v->rows);
     for (size_t k = 0; k < v->n_tasks; k++)
@@ -241,14 +272,11 @@ static void print_text(const struct verifying *v, double promise)
     if (*v->why)
         printf("ONNX Runtime is not compared: %s\n", v->why);
     else
-        printf("of ONNX Runtime's, in the %llu rows whose ids all have rows (at most %g is promised)\n",
-               (unsigned long long)v->onnx_rows, ONNX_PROMISE);
+        printf("of ONNX Runtime's, in the %llu rows whose ids all have rows (at most %g is %s)\n",
+               (unsigned long long)v->onnx_rows, fmax(promise, ONNX_PROMISE), promise > ONNX_PROMISE ? verb : "promised");
     for (size_t k = 0; k < v->n_tasks && !*v->why; k++)
         printf("%-13s %.3g\n", mtps_task(v->model, k)->name, v->by_onnx[k]);
-    if (promise < 0)
-        puts("nothing is promised: rows are rounded or left out");
-    else
-        printf("%s: at most %g is promised\n", is_kept(v, promise) ? "well" : "NOT WELL", promise);
+    print_verdict(v, promise, verb);
 }
 
 static void print_json(const struct verifying *v, double promise)
@@ -278,7 +306,7 @@ static enum status verify(struct args *a, struct mtps_model *model, const struct
     if (st == ST_OK) st = score_with_library(&v, s, err);
     if (st == ST_OK && v.onnx) st = verify_onnx_run(v.onnx, v.by_onnx, &v.onnx_rows, v.why, err);
     if (st == ST_OK && a->scoring.common.json) print_json(&v, promise);
-    if (st == ST_OK && !a->scoring.common.json) print_text(&v, promise);
+    if (st == ST_OK && !a->scoring.common.json) print_text(&v, promise, a->tolerance >= 0 ? "allowed" : "promised");
     *kept = st != ST_OK || is_kept(&v, promise);
     close_verifying(&v);
     return st;
@@ -309,6 +337,7 @@ int cmd_verify_export(int argc, char **argv)
     enum status st = cli_parse(&argp, argc, argv, &a, NULL, &err);
     if (st == ST_OK) st = predict_bundle_open(a.bundle, &a.scoring.common, &model, &own, &err);
     if (st == ST_OK) st = scoring_settings(&a.scoring, &path, &settings, &err);
+    if (st == ST_OK) st = check_checkpoint(model, path, &err);
     if (st == ST_OK) st = temp_file(scores, sizeof scores, &err);
     st = job_open(&job, settings, a.scoring.servers, st, &err);
     if (st == ST_OK) st = score_with_trainer(&job, path, scores, &err);

@@ -223,8 +223,7 @@ static bool is_known(const struct mtps_model *m, size_t feature, uint64_t key)
     const bool read[] = {m->kinds->deep[feature], m->kinds->wide[feature]};
     for (size_t i = 0; i < 2; i++) {
         const struct lookup *t = read[i] ? &m->tables[tables[i]] : NULL;
-        if (t && lookup_find(&t->keys, key) == SIZE_MAX && (!t->base || lookup_find(&t->base->keys, key) == SIZE_MAX))
-            return false;
+        if (t && lookup_find(&t->keys, key) == SIZE_MAX) return false;
     }
     return true;
 }

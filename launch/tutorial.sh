@@ -89,7 +89,7 @@ body='{"instances": [{"user_id": 0, "video_id": 0, "tab": 1, "hourmin": 900}]}'
 exec 4<>"/dev/tcp/127.0.0.1/$port"
 printf 'POST /v1/models/m:predict HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s' \
     ${#body} "$body" >&4
-printf '$ curl -d '\''%s'\'' 127.0.0.1:%s/v1/models/m:predict\n' "$body" "$port"
+printf '$ curl -H '\''Content-Type: application/json'\'' 127.0.0.1:%s/v1/models/m:predict -d '\''%s'\''\n' "$port" "$body"
 tail -n 1 <&4
 echo
 kill -TERM "$server"

@@ -112,6 +112,14 @@ static void put_tables(struct buffer *b, const struct export *e)
     buffer_puts(b, " An id that has no row counts as one that training never saw.\n");
 }
 
+/* What a key of a feature is made of. Levels are always texts. */
+static const char *key_name(const struct export *e, size_t i)
+{
+    const struct schema_feature *f = &e->schema->features[i];
+    if (e->schema->plan->features[i].from == FROM_CROSS) return "mix of the keys of two features";
+    return f->kind == FEATURE_ID && f->cfg->key == KEY_UINT64 ? "the number" : "XXH3-64 of the text";
+}
+
 static void put_onnx_input(struct buffer *b, const struct export *e, size_t i, bool wide)
 {
     const struct schema_feature *f = &e->schema->features[i];
@@ -122,14 +130,15 @@ static void put_onnx_input(struct buffer *b, const struct export *e, size_t i, b
     if (number)
         buffer_printf(b, " | float [batch, %zu] | NaN is missing; before transforms |\n", f->kind == FEATURE_ID ? 1 : f->width);
     else if (f->kind == FEATURE_ONE_HOT)
-        buffer_puts(b, " | int64 [batch] | key of the level |\n");
+        buffer_printf(b, " | int64 [batch] | key of the level: %s |\n", key_name(e, i));
     else if (!tables)
-        buffer_printf(b, " | float [batch, %zu] | vector%s of table %s |\n", e->kinds->dim[table],
-                      f->multi ? "s, pooled," : "", e->kinds->name[table]);
+        buffer_printf(b, " | float [batch, %zu] | vector%s of table %s; key: %s |\n", e->kinds->dim[table],
+                      f->multi ? "s, pooled," : "", e->kinds->name[table], key_name(e, i));
     else if (!f->multi)
-        buffer_puts(b, " | int64 [batch] | key of the id |\n");
+        buffer_printf(b, " | int64 [batch] | key of the id: %s |\n", key_name(e, i));
     else
-        buffer_puts(b, " | int64 [n], and `.offsets` int64 [batch + 1] | keys of all rows; where each row's begin |\n");
+        buffer_printf(b, " | int64 [n], and `.offsets` int64 [batch + 1] | keys of all rows: %s; where each row's begin |\n",
+                      key_name(e, i));
 }
 
 static void put_onnx(struct buffer *b, const struct export *e)
@@ -174,20 +183,20 @@ static void put_vectors(struct buffer *b, const struct export *e)
 
 static void put_promise(struct buffer *b, const struct export *e)
 {
+    bool filtered = e->spec->min_count || e->spec->max_age;
     buffer_puts(b, "\n## Numbers\n\n");
     if (e->spec->onnx)
-        buffer_puts(b, "ONNX Runtime's scores are within 1e-5 of those of `mtps predict --ckpt` for rows whose ids have rows.\n");
+        buffer_puts(b, "ONNX Runtime's scores are within 1e-5 of those of `mtps predict --ckpt` for rows whose ids have rows.");
     else if (e->spec->rows != SECTION_F32)
         buffer_puts(b, "Rows are rounded, so scores differ slightly from those of the checkpoint: "
-                       "`mtps verify-export` says by how much.\n");
+                       "`mtps verify-export` says by how much.");
     else if (e->spec->project)
         buffer_puts(b, "Rows were multiplied by the first layer at export, which changes the order of sums: logits are "
-                       "within 1e-6 of those of `mtps predict --ckpt`, relative to their size.\n");
-    else if (e->spec->min_count || e->spec->max_age)
-        buffer_puts(b, "Scores are those of the checkpoint bit for bit, but for rows with ids that were left out.\n");
+                       "within 1e-6 of those of `mtps predict --ckpt`, relative to their size.");
     else
         buffer_puts(b, "Scores are those of `mtps predict --ckpt`, bit for bit, on processors of the same kind, for any "
-                       "batch size: `mtps verify-export` checks it.\n");
+                       "batch size: `mtps verify-export` checks it.");
+    buffer_puts(b, filtered && !e->spec->onnx ? " Rows with ids that were left out differ.\n" : "\n");
 }
 
 enum status export_card(const struct export *e, const struct export_result *r, char **text,

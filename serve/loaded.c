@@ -472,6 +472,13 @@ static enum status list_tasks(struct mtps_model *m, struct error *err)
     return ST_OK;
 }
 
+/* Levels are always texts. */
+static enum mtps_key_kind key_kind(const struct schema_feature *f, const struct feature_plan *p)
+{
+    if (p->from == FROM_CROSS) return MTPS_KEY_CROSS;
+    return f->kind == FEATURE_ID && f->cfg->key == KEY_UINT64 ? MTPS_KEY_NUMBER : MTPS_KEY_TEXT;
+}
+
 static enum status list_features(struct mtps_model *m, struct error *err)
 {
     size_t n = m->schema->n_features;
@@ -485,7 +492,8 @@ static enum status list_features(struct mtps_model *m, struct error *err)
                                                        : p->store == STORE_ONE_HOT ? MTPS_FEATURE_LEVELS
                                                                                    : MTPS_FEATURE_KEYS,
                                                .is_list = f->multi,
-                                               .width = p->store == STORE_NUMBER ? p->width : 0};
+                                               .width = p->store == STORE_NUMBER ? p->width : 0,
+                                               .key = key_kind(f, p)};
     }
     return ST_OK;
 }

@@ -300,6 +300,7 @@ static enum status check(const struct mtps_model *m, struct error *err)
         error_set(err, ST_USAGE, "attention pooling cannot be written as ONNX");
         return error_hint(err, ST_USAGE, "export a bundle, or a model without it");
     }
+    if (m->base) return error_set(err, ST_USAGE, "a delta cannot be written as ONNX: it has not all rows");
     for (size_t t = 0; t < m->kinds->n; t++)
         if (m->tables[t].type != SECTION_F32)
             return error_set(err, ST_USAGE, "rows are f32, not %s", section_type_name(m->tables[t].type));

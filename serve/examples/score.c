@@ -5,6 +5,7 @@
  *
  * The first line names the columns; columns that the model does not read are ignored, an
  * empty field is a missing value. Prints one line of scores for each row. */
+#define _DEFAULT_SOURCE /* strsep, also with -std=c99 */
 #include <mtps.h>
 #include <stdio.h>
 #include <stdlib.h>

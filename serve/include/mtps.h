@@ -92,6 +92,7 @@ struct mtps_input {
     int is_number; /* its text must be a number */
 };
 MTPS_API size_t mtps_n_inputs(const struct mtps_model *model);
+/* NULL unless i < mtps_n_inputs. */
 MTPS_API const struct mtps_input *mtps_input(const struct mtps_model *model, size_t i);
 /* Place of an input by name; -1 when there is none. */
 MTPS_API ptrdiff_t mtps_find_input(const struct mtps_model *model, const char *name);
@@ -102,6 +103,7 @@ struct mtps_task {
     enum mtps_task_kind kind;
 };
 MTPS_API size_t mtps_n_tasks(const struct mtps_model *model);
+/* NULL unless i < mtps_n_tasks. */
 MTPS_API const struct mtps_task *mtps_task(const struct mtps_model *model, size_t i);
 
 /* ---- scoring raw values ---- */
@@ -144,15 +146,23 @@ enum mtps_feature_kind {
     MTPS_FEATURE_LEVELS, /* one_hot: keys of levels */
     MTPS_FEATURE_NUMBERS /* numbers before transforms; also ids that are made of buckets */
 };
+/* What a key of KEYS and LEVELS is made of. */
+enum mtps_key_kind {
+    MTPS_KEY_TEXT,   /* mtps_key of the text: its XXH3-64 */
+    MTPS_KEY_NUMBER, /* the number itself (`key: uint64`) */
+    MTPS_KEY_CROSS   /* the mix of the keys of two features (hash_pair in common/base/hash.h) */
+};
 struct mtps_feature {
     const char *name;
     enum mtps_feature_kind kind;
     int is_list;  /* KEYS: any number of keys on a row */
     size_t width; /* NUMBERS: numbers on a row */
+    enum mtps_key_kind key;
 };
 MTPS_API size_t mtps_n_features(const struct mtps_model *model);
+/* NULL unless i < mtps_n_features. */
 MTPS_API const struct mtps_feature *mtps_feature(const struct mtps_model *model, size_t i);
-/* Key of an id's or a level's text; features with `key: uint64` take the number itself. */
+/* Key of an id's or a level's text, for features of MTPS_KEY_TEXT. */
 MTPS_API uint64_t mtps_key(const char *text, size_t bytes);
 
 /* Values of one feature on all rows of a batch. */

@@ -25,6 +25,7 @@ check "has some rows" test "$(json rows <delta.json)" -gt 0
 check "but not all" test "$(json rows <delta.json)" -lt "$all"
 expect_exit 0 "scores" "$MTPS" verify-export --ckpt runs/next --bundle b/3
 same "have the bits of the next model" 3 "$(grep -c 'same bits' "$out")"
+check "but are not compared with ONNX, which has no base" grep -q "^ONNX Runtime is not compared: a delta cannot" "$out"
 check "its card names the base" grep -q 'version 1 (id' b/3/MODEL_CARD.md
 
 # Rows that a filter leaves out of the new version are gone, though the base has them.

@@ -134,6 +134,9 @@ check "gives the same file" cmp want.out got.out
 expect_exit 0 "projected rows" "$MTPS" export --ckpt runs/small -o b/projected --project --json
 check "make the file larger" test "$(json bytes <"$out")" -gt "$(stat -c %s "bundles/$step/model.mtps")"
 check "the card says so" grep -q 'within 1e-6' b/projected/*/MODEL_CARD.md
+expect_exit 0 "with fewer rows" "$MTPS" export --ckpt runs/small -o b/projected-some --project --min-count 40
+check "the card says that, too" grep -q 'within 1e-6.*Rows with ids that were left out differ' b/projected-some/*/MODEL_CARD.md
+check "which holds for no other" bash -c '! grep -q "left out differ" b/projected/*/MODEL_CARD.md'
 same "nothing else is left in the folder" "MODEL_CARD.md SHA256SUMS model.mtps" "$(ls b/projected/* | xargs)"
 expect_exit 0 "scores" "$MTPS" verify-export --ckpt runs/small --bundle b/projected --json
 same "are within the promise" 1e-6 "$(json promise <"$out")"

@@ -33,6 +33,9 @@ example=$(find "$work/usr" -name score.c)
 # shellcheck disable=SC2046
 expect_exit 0 "the example builds with pkg-config" \
     cc -Wall -Wextra -Werror "${sanitize[@]}" "$example" $(pkg-config --define-prefix --cflags --libs mtps-infer) -o score
+# shellcheck disable=SC2046
+expect_exit 0 "as plain C99, too" \
+    cc -std=c99 -Wall -Wextra -Werror "${sanitize[@]}" "$example" $(pkg-config --define-prefix --cflags --libs mtps-infer) -o score99
 export LD_LIBRARY_PATH=$(dirname "$(realpath "$lib")"):${LD_LIBRARY_PATH:-}
 run bash -c './score bundles <eval.csv >got.csv'
 same "and runs" 0 "$code"

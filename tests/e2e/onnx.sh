@@ -8,11 +8,12 @@ small_data
 expect_exit 0 "export as ONNX" "$MTPS" export --ckpt runs/small -o onnx --to onnx --version 1 --json
 same "the folder holds the model and its card" "MODEL_CARD.md SHA256SUMS model.onnx" "$(ls onnx/1 | xargs)"
 check "with sums" bash -c "cd onnx/1 && sha256sum -c SHA256SUMS"
-check "the card lists the inputs" grep -q '^| tags | int64 \[n\], and `.offsets`' onnx/1/MODEL_CARD.md
+check "the card lists the inputs" grep -q '^| tags | int64 \[n\], and `.offsets`.*XXH3-64 of the text' onnx/1/MODEL_CARD.md
 expect_exit 0 "tables beside it, when they are large" "$MTPS" export --ckpt runs/small -o onnx --to onnx --onnx-rows 100 --version 2
 same "are files of keys and vectors" "0-day.ids.bin 0-day.vectors.bin" "$(ls onnx/2 | grep '^0' | xargs)"
 same "one vector for each key" "$(($(stat -c %s onnx/2/3-user.ids.bin) / 8 * 8 * 4))" "$(stat -c %s onnx/2/3-user.vectors.bin)"
 expect_error 64 'none of bundle, onnx' "another form" "$MTPS" export --ckpt runs/small -o onnx --to pickle
+expect_error 64 'onnx-rows is for' "rows of ONNX in a bundle" "$MTPS" export --ckpt runs/small -o b --onnx-rows 100
 expect_error 64 'are for bundles' "options of bundles" "$MTPS" export --ckpt runs/small -o onnx --to onnx --with-joins
 expect_error 64 'rows are f32' "other rows" "$MTPS" export --ckpt runs/small -o onnx --to onnx --rows int8
 

@@ -21,6 +21,7 @@ check "the new task learns" awk -v a="$(auc 'run-dir runs/second' like)" -v b="$
 check "the bundle is the model" grep -q '^well: at most 0' log
 same "three requests have scores of four tasks" "4 6" "$(sed -n '/^user_id,video_id,click/,/^[$]/p' log | awk -F, 'NF > 1 { n++; f = NF } END { print n, f }')"
 check "the server gives the same scores" grep -qF "{\"predictions\":[{\"click\":$(grep -E '^0,0,' log | cut -d, -f3)," log
+check "a request says that it is JSON, in the document, too" bash -c "grep -q '^[$] curl -H .Content-Type: application/json. ' log && grep -q '^[$] curl -H .Content-Type: application/json. ' '$TOP/docs/tutorial.md'"
 check "what is documented is what is run" bash -c "grep -oE '^\\$ mtps (data stats|train|compare|hotstart plan|export|verify-export|predict|serve)' '$TOP/docs/tutorial.md' | sort -u | while read -r c; do grep -qF \"\$c\" log || exit 1; done"
 expect_exit 0 "again, it goes on where it was" "$TOP/launch/tutorial.sh" "$work/t"
 same "and ends with the same scores" "$(grep -A 3 '^user_id,video_id,click' log)" "$(grep -A 3 '^user_id,video_id,click' "$out")"

@@ -122,6 +122,8 @@ static void describes_the_model(void **state)
     assert_int_equal(mtps_feature(f->model, 1)->is_list, 1);
     assert_int_equal(mtps_feature(f->model, 3)->kind, MTPS_FEATURE_LEVELS);
     assert_int_equal(mtps_feature(f->model, 5)->kind, MTPS_FEATURE_NUMBERS);
+    assert_int_equal(mtps_feature(f->model, 1)->key, MTPS_KEY_TEXT);
+    assert_int_equal(mtps_feature(f->model, 7)->key, MTPS_KEY_CROSS);
     assert_null(mtps_task(f->model, TASKS));
     assert_null(mtps_feature(f->model, FEATURES));
 }
