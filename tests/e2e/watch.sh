@@ -17,7 +17,9 @@ same "every head has its figures on the rows with a length" "1" \
     "$(sed 's/.*"eval"//' train.json | grep -oE '"rows":[0-9]+' | sort -u | wc -l)"
 
 expect_exit 0 "eval on two workers" ranks 3 "$MTPS" eval --ckpt runs/watch --json
-same "gives the same numbers" "$(grep -o '"odds":.*}}' train.json)" "$(grep -o '"odds":.*}}' "$out")"
+metrics() { grep -o '"eval":{.*' "$1" | sed 's/}}.*//'; }
+same "gives the same numbers" "$(metrics train.json)" "$(metrics "$out")"
+check "of every head" bash -c '[[ $1 == *\"odds\"*\"share\"*\"logs\"* ]]' _ "$(metrics train.json)"
 expect_exit 0 "eval by length" "$MTPS" eval --ckpt runs/watch --by "floor(length / 10)" --json
 check "has every bucket" grep -q '"1":.*"2":' "$out"
 check "with an xauc" grep -q '"2":{"odds":{[^}]*"xauc"' "$out"
