@@ -36,6 +36,13 @@ static enum section_type row_type(struct argp_state *state, const char *arg)
     return SECTION_F32;
 }
 
+static void check_usage(struct argp_state *state, const struct args *a)
+{
+    if (!a->spec.ckpt) argp_error(state, "--ckpt is missing: name a checkpoint or a run directory");
+    if (!a->spec.dir) argp_error(state, "-o is missing: name the folder that gets the version's folder");
+    if (a->onnx_rows_given && !a->spec.onnx) argp_error(state, "--onnx-rows is for --to onnx and --to triton");
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct args *a = state->input;
@@ -91,9 +98,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         a->json = true;
         return 0;
     case ARGP_KEY_END:
-        if (!a->spec.ckpt) argp_error(state, "--ckpt is missing: name a checkpoint or a run directory");
-        if (!a->spec.dir) argp_error(state, "-o is missing: name the folder that gets the version's folder");
-        if (a->onnx_rows_given && !a->spec.onnx) argp_error(state, "--onnx-rows is for --to onnx and --to triton");
+        check_usage(state, a);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;

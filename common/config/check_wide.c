@@ -27,16 +27,6 @@ enum status settings_unknown_name(const struct list_cfg *list, const char *key,
     return near ? error_hint(err, ST_USAGE, "did you mean '%s'?", near) : ST_USAGE;
 }
 
-static enum status expand(struct settings *s, struct list_cfg *list, struct error *err)
-{
-    struct name_list out = {0};
-    for (size_t i = 0; i < list->n; i++)
-        TRY(names_expand(s->arena, &out, list->v[i], list->at, err));
-    list->v = out.v;
-    list->n = out.n;
-    return ST_OK;
-}
-
 /* All names of features that are no patterns; *patterns: there are more. */
 static enum status known_names(struct settings *s, const char ***out, size_t *n,
                                bool *patterns, struct error *err)
@@ -72,8 +62,8 @@ enum status check_wide(struct settings *s, struct error *err)
     const char **names = NULL;
     size_t n = 0, n_wide = 0;
     bool patterns = false;
-    TRY(expand(s, &m->wide_features, err));
-    TRY(expand(s, &m->wide_only, err));
+    TRY(names_expand_list(s->arena, &m->wide_features, err));
+    TRY(names_expand_list(s->arena, &m->wide_only, err));
     TRY(known_names(s, &names, &n, &patterns, err));
     if (patterns || m->type != MODEL_WIDE_DEEP) return ST_OK;
     TRY(check_known(&m->wide_features, "model.wide.features", names, n, err));

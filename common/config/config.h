@@ -54,6 +54,9 @@ enum status names_add(struct arena *a, struct name_list *out, const char *name,
                       struct error *err) MUST_USE;
 enum status names_expand(struct arena *a, struct name_list *out, const char *text,
                          struct origin at, struct error *err) MUST_USE;
+/* Every entry of a list, in place. */
+enum status names_expand_list(struct arena *a, struct list_cfg *list,
+                              struct error *err) MUST_USE;
 bool names_is_pattern(const char *text);
 
 /* elements.c: the names of an element of `features`, ranges expanded. */

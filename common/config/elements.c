@@ -16,18 +16,6 @@ enum status element_names(struct arena *a, const struct node *element,
     return ST_OK;
 }
 
-static enum status put(struct arena *a, struct node *map, const char *key,
-                       struct node *value, struct error *err)
-{
-    size_t i = node_find(map, key);
-    if (i < map->n) {
-        map->items[i] = value;
-        return ST_OK;
-    }
-    struct node *k = node_scalar(a, key, strlen(key), true, value->at);
-    return k && node_append(a, map, k, value) ? ST_OK : config_no_memory(err);
-}
-
 static void drop(struct node *map, const char *key)
 {
     size_t i = node_find(map, key);
@@ -49,7 +37,7 @@ static enum status group_part(struct arena *a, const struct node *group,
             node_scalar(a, names->v[i], strlen(names->v[i]), true, group->at);
         if (!name || !node_append(a, list, NULL, name)) return config_no_memory(err);
     }
-    TRY(put(a, part, "names", list, err));
+    if (!node_put(a, part, "names", group->at, list)) return config_no_memory(err);
     *out = part;
     return ST_OK;
 }
@@ -63,7 +51,7 @@ enum status element_of_one(struct arena *a, const struct node *group, const char
     drop(own, "names");
     drop(own, "except");
     *out = own;
-    return put(a, own, "name", text, err);
+    return node_put(a, own, "name", group->at, text) ? ST_OK : config_no_memory(err);
 }
 
 enum status element_own(struct arena *a, struct node *list, size_t *at,

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/utf8.h"
+
 /* Keys of a mapping are compared with those before: 6,000 in one mapping. */
 enum { MAX_COMPARED = 20000000 };
 
@@ -54,18 +56,6 @@ static bool hex(struct flow *f, size_t digits, unsigned *out)
     return true;
 }
 
-static size_t put_utf8(unsigned c, char *out)
-{
-    if (c < 0x80) {
-        out[0] = (char)c;
-        return 1;
-    }
-    size_t n = c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-    for (size_t i = n; i-- > 1; c >>= 6) out[i] = (char)(0x80 | (c & 0x3f));
-    out[0] = (char)(c | (0xf00u >> n & 0xffu));
-    return n;
-}
-
 /* Behind \u: four digits, or a pair of surrogates. */
 static enum status unicode(struct flow *f, char *out, size_t *n)
 {
@@ -79,7 +69,7 @@ static enum status unicode(struct flow *f, char *out, size_t *n)
         c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
     }
     if (!c) return fail(f, "a character 0");
-    *n = put_utf8(c, out);
+    *n = utf8_put(c, out);
     return ST_OK;
 }
 

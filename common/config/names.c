@@ -59,3 +59,13 @@ enum status names_expand(struct arena *a, struct name_list *out, const char *tex
     }
     return ST_OK;
 }
+
+enum status names_expand_list(struct arena *a, struct list_cfg *list, struct error *err)
+{
+    struct name_list out = {0};
+    for (size_t i = 0; i < list->n; i++)
+        TRY(names_expand(a, &out, list->v[i], list->at, err));
+    list->v = out.v;
+    list->n = out.n;
+    return ST_OK;
+}

@@ -105,6 +105,18 @@ struct node *node_get(const struct node *map, const char *key)
     return i < map->n ? map->items[i] : NULL;
 }
 
+bool node_put(struct arena *a, struct node *map, const char *key, struct origin at,
+              struct node *value)
+{
+    size_t i = node_find(map, key);
+    if (i < map->n) {
+        map->items[i] = value;
+        return true;
+    }
+    struct node *k = node_scalar(a, key, strlen(key), true, at);
+    return k && node_append(a, map, k, value);
+}
+
 bool node_is_null(const struct node *node)
 {
     if (node->kind != NODE_SCALAR || !node->plain) return false;

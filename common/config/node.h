@@ -35,6 +35,9 @@ struct node *node_copy(struct arena *a, const struct node *from) MUST_USE;
 bool node_append(struct arena *a, struct node *to, struct node *key, struct node *item) MUST_USE;
 bool node_insert(struct arena *a, struct node *list, size_t at, struct node *item) MUST_USE;
 void node_remove(struct node *from, size_t i);
+/* Set a key of a mapping, which is appended with its place when it is not there. */
+bool node_put(struct arena *a, struct node *map, const char *key, struct origin at,
+              struct node *value) MUST_USE;
 
 /* Place of a key in a mapping, or n. */
 size_t node_find(const struct node *map, const char *key);

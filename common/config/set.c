@@ -46,13 +46,7 @@ static bool take_name(struct set *s, const char *name)
 
 static enum status put(struct set *s, struct node *map, const char *key, struct node *value)
 {
-    size_t i = node_find(map, key);
-    if (i < map->n) {
-        map->items[i] = value;
-        return ST_OK;
-    }
-    struct node *k = node_scalar(s->arena, key, strlen(key), true, s->at);
-    return k && node_append(s->arena, map, k, value) ? ST_OK : config_no_memory(s->err);
+    return node_put(s->arena, map, key, s->at, value) ? ST_OK : config_no_memory(s->err);
 }
 
 /* The mapping below a key; made when there is none. */

@@ -113,16 +113,6 @@ static enum status missing(const struct settings *s, size_t side, const char *ke
                       side == SIDE_USER ? "user_id, \"user_*\"" : "item_id, \"item_*\"");
 }
 
-static enum status expand(struct settings *s, struct list_cfg *list, struct error *err)
-{
-    struct name_list out = {0};
-    for (size_t i = 0; i < list->n; i++)
-        TRY(names_expand(s->arena, &out, list->v[i], list->at, err));
-    list->v = out.v;
-    list->n = out.n;
-    return ST_OK;
-}
-
 static enum status check_widths(const struct settings *s, struct error *err)
 {
     const struct sizes_cfg *user = &s->model.user.mlp.layers, *item = &s->model.item.mlp.layers;
@@ -157,8 +147,8 @@ enum status check_sides(struct settings *s, struct error *err)
         if (!side->features.n) return missing(s, i, "features", err);
         if (!side->mlp.layers.n) return missing(s, i, "layers", err);
     }
-    TRY(expand(s, &s->model.user.features, err));
-    TRY(expand(s, &s->model.item.features, err));
+    TRY(names_expand_list(s->arena, &s->model.user.features, err));
+    TRY(names_expand_list(s->arena, &s->model.item.features, err));
     TRY(check_widths(s, err));
     return check_lists(s, err);
 }

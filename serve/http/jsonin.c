@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/utf8.h"
 #include "data/raw_text.h"
 
 void jsonin_open(struct jsonin *r, char *text, size_t n)
@@ -156,20 +157,6 @@ static int hex4(const char *s)
     return v;
 }
 
-/* UTF-8 of a code point that is no surrogate. */
-static size_t put_code(uint32_t c, char *out)
-{
-    if (c < 0x80) {
-        out[0] = (char)c;
-        return 1;
-    }
-    size_t n = c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-    static const unsigned char lead[] = {0, 0, 0xC0, 0xE0, 0xF0};
-    for (size_t i = n; i-- > 1; c >>= 6) out[i] = (char)(0x80 | (c & 0x3F));
-    out[0] = (char)(lead[n] | c);
-    return n;
-}
-
 /* Bytes of the escape at s ("\u" and four digits, perhaps a pair of them), 0 when it is
  * none. Reads up to the first byte that does not fit, and text ends with 0. */
 static size_t unicode(const char *s, uint32_t *code)
@@ -192,7 +179,7 @@ static size_t escape(const char *s, char *out, size_t *n_out)
     if (s[1] == 'u') {
         uint32_t code;
         size_t n = unicode(s, &code);
-        *n_out = n ? put_code(code, out) : 0;
+        *n_out = n ? utf8_put(code, out) : 0;
         return n;
     }
     const char *which = s[1] ? strchr(from, s[1]) : NULL;

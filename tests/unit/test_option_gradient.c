@@ -144,24 +144,19 @@ static void test_gradient_losses(void **state)
                                               .loss = (enum loss_kind)l});
 }
 
+/* Two levels with experts, gates and towers of layers of their own. */
+#define EVERY_STACK                                                                     \
+    .type = MODEL_PLE, .n_rows = 4, .n_tasks = 2, .seed = 7, .own = 1, .shared = 1,     \
+    .levels = 2, .experts = {4, 3}, .gates = {2}, .towers = {3}
+
 /* A layer norm in every stack: layers of a block, of buffers of their own, of the block
  * that reads x, beside gates that end in a linear layer. */
 static void test_gradient_layer_norm(void **state)
 {
     (void)state;
     for (int a = ACT_RELU; a <= ACT_TANH; a++)
-        toy_check_gradients(&(struct toy_cfg){.type = MODEL_PLE,
-                                              .n_rows = 4,
-                                              .n_tasks = 2,
-                                              .seed = 7,
-                                              .own = 1,
-                                              .shared = 1,
-                                              .levels = 2,
-                                              .experts = {4, 3},
-                                              .gates = {2},
-                                              .towers = {3},
-                                              .act = (enum activation)a,
-                                              .norm = NORM_LAYER});
+        toy_check_gradients(&(struct toy_cfg){
+            EVERY_STACK, .act = (enum activation)a, .norm = NORM_LAYER});
     toy_check_gradients(
         &(struct toy_cfg){.type = MODEL_DNN, BASE, .bottom = {6, 5}, .norm = NORM_LAYER});
     toy_check_gradients(&(struct toy_cfg){.type = MODEL_SHARE_BOTTOM,
@@ -177,18 +172,7 @@ static void test_gradient_dropout(void **state)
 {
     (void)state;
     for (int a = ACT_RELU; a <= ACT_TANH; a++) {
-        struct toy_cfg c = {.type = MODEL_PLE,
-                            .n_rows = 4,
-                            .n_tasks = 2,
-                            .seed = 7,
-                            .own = 1,
-                            .shared = 1,
-                            .levels = 2,
-                            .experts = {4, 3},
-                            .gates = {2},
-                            .towers = {3},
-                            .act = (enum activation)a,
-                            .dropout = 0.3};
+        struct toy_cfg c = {EVERY_STACK, .act = (enum activation)a, .dropout = 0.3};
         toy_check_gradients(&c);
         c.norm = NORM_LAYER;
         toy_check_gradients(&c);
