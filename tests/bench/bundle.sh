@@ -4,7 +4,7 @@
 #
 #   tests/bench/bundle.sh [N] [DIR]      (default: 10000000 rows; DIR gets about 5 GB, default: /tmp)
 #
-# MTPS and BENCH_INFER name the programs. Nothing else should run.
+# MTPS and BENCH_INFER name the programs (bench_infer: a build with -DMTPS_TESTS=ON). Nothing else should run.
 set -euo pipefail
 export LC_ALL=C
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."

@@ -7,7 +7,8 @@
 #
 # A single-task model is the same MMoE with one task, or, with SINGLE='[64, 32]' for example, a
 # plain network of these widths: the table of AUC says which is as good. The figures of four
-# models are their sums; a row is scored by all four of them. MTPS and BENCH_INFER name the programs.
+# models are their sums; a row is scored by all four of them. MTPS and BENCH_INFER name the programs
+# (bench_infer: a build with -DMTPS_TESTS=ON).
 set -euo pipefail
 export LC_ALL=C
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
