@@ -33,6 +33,12 @@ enum ask_status ask_not_json(const struct jsonin *r, struct error *err)
     return ASK_BAD;
 }
 
+enum ask_status ask_at_row(enum ask_status st, size_t row, struct error *err)
+{
+    if (st == ASK_BAD) error_wrap(err, ST_DATA, "row %zu", row);
+    return st;
+}
+
 enum ask_status ask_make_rows(struct ask *a, size_t n_rows, struct error *err)
 {
     if (n_rows > a->limits->rows) return ask_too_many(err, "rows", a->limits->rows);
@@ -74,6 +80,11 @@ bool ask_scalar(struct jsonin *r, struct mtps_value *out)
         else
             *out = (struct mtps_value){.kind = MTPS_TEXT, .n = number.digits.n, .u.text = number.digits.s};
         return true;
+    case JSONIN_NOTHING:
+        return jsonin_skip(r); /* says what is wrong */
+    case JSONIN_ARRAY:
+    case JSONIN_OBJECT:
+        return jsonin_fault(r, "a text, a number, true, false or null is expected");
     default:
         if (!jsonin_string(r, &t)) return false;
         *out = (struct mtps_value){.kind = MTPS_TEXT, .n = t.n, .u.text = t.s};

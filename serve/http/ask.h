@@ -52,6 +52,8 @@ enum ask_status ask_too_many(struct error *err, const char *what, size_t most);
 enum ask_status ask_no_memory(struct error *err);
 /* Of r->why: where in the JSON. */
 enum ask_status ask_not_json(const struct jsonin *r, struct error *err);
+/* Gives st; what is bad is bad in this row. */
+enum ask_status ask_at_row(enum ask_status st, size_t row, struct error *err);
 
 /* Values of n_rows rows, all missing, and room for their scores. */
 enum ask_status ask_make_rows(struct ask *a, size_t n_rows, struct error *err) MUST_USE;

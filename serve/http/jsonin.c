@@ -52,9 +52,24 @@ enum jsonin_kind jsonin_peek(struct jsonin *r)
     }
 }
 
+/* Bytes of a word that other programs write for a number that is none; 0: none is there. */
+static size_t odd_number_bytes(const char *s)
+{
+    static const char *const words[] = {"NaN", "Infinity", "-Infinity"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (!strncmp(s, words[i], strlen(words[i]))) return strlen(words[i]);
+    return 0;
+}
+
+/* What comes next is none of what may stand here. */
+static bool no_value(struct jsonin *r, const char *why)
+{
+    return jsonin_fault(r, odd_number_bytes(r->text + r->at) ? "NaN and Infinity are no numbers of JSON" : why);
+}
+
 static bool expect(struct jsonin *r, enum jsonin_kind kind, const char *why)
 {
-    return jsonin_peek(r) == kind || jsonin_fault(r, why);
+    return jsonin_peek(r) == kind || no_value(r, why);
 }
 
 /* ---- words ---- */
@@ -134,7 +149,7 @@ bool jsonin_number(struct jsonin *r, struct jsonin_number *out)
     char *s = r->text + r->at;
     bool whole = false;
     size_t n = number_bytes(s, &whole);
-    if (!n) return jsonin_fault(r, "not a number");
+    if (!n) return no_value(r, "not a number");
     *out = (struct jsonin_number){.whole = whole, .digits = {s, n}};
     out->fits = whole && integer_of(out->digits, &out->integer);
     out->real = out->fits ? (double)out->integer : strtod(s, NULL);
@@ -307,6 +322,16 @@ static bool skip_array(struct jsonin *r)
     return !r->why;
 }
 
+static bool skip_unread_number(struct jsonin *r)
+{
+    const char *s = r->text + r->at;
+    bool whole;
+    size_t n = number_bytes(s, &whole);
+    if (!n) n = odd_number_bytes(s);
+    r->at += n;
+    return n || jsonin_fault(r, "a value is expected");
+}
+
 /* Calls itself at most JSONIN_DEPTH deep. */
 bool jsonin_skip(struct jsonin *r)
 {
@@ -321,14 +346,22 @@ bool jsonin_skip(struct jsonin *r)
     case JSONIN_STRING:
         return string(r, NULL, &n);
     case JSONIN_NUMBER:
-        return jsonin_number(r, &number);
+        return r->unread ? skip_unread_number(r) : jsonin_number(r, &number);
     case JSONIN_BOOL:
         return jsonin_bool(r, &yes);
     case JSONIN_NULL:
         return jsonin_null(r);
     default:
-        return jsonin_fault(r, "a value is expected");
+        return r->unread && !r->why ? skip_unread_number(r) : no_value(r, "a value is expected");
     }
+}
+
+bool jsonin_skip_unread(struct jsonin *r)
+{
+    r->unread = true;
+    bool ok = jsonin_skip(r);
+    r->unread = false;
+    return ok;
 }
 
 bool jsonin_end(struct jsonin *r)

@@ -39,6 +39,7 @@ struct jsonin {
     const char *why; /* NULL: well so far */
     int depth;
     uint32_t begun; /* bit d: level d has an element */
+    bool unread;    /* jsonin_skip_unread */
 };
 
 /* A whole number keeps its digits; others are a double. */
@@ -68,6 +69,9 @@ bool jsonin_string(struct jsonin *r, struct text *out);
 /* Any value, checked but left as it is: a copy of *r that was made before can read it
  * later. */
 bool jsonin_skip(struct jsonin *r);
+/* The same of a value that will be read: NaN, Infinity and numbers that are too large are
+ * passed over, so that reading can refuse them where their place has a name. */
+bool jsonin_skip_unread(struct jsonin *r);
 
 /* Nothing but space is left. */
 bool jsonin_end(struct jsonin *r);

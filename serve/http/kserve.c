@@ -215,7 +215,8 @@ static bool is_padding(const struct mtps_value *v)
 /* shape [n], or [n, 1] of a single value: an element a row. */
 static enum ask_status fill_single(struct reading *in, size_t input, struct tensor *t, struct error *err)
 {
-    for (size_t row = 0; row < in->a->n_rows; row++) ASK_TRY(tensor_next(t, ask_value(in->a, row, input), err));
+    for (size_t row = 0; row < in->a->n_rows; row++)
+        ASK_TRY(ask_at_row(tensor_next(t, ask_value(in->a, row, input), err), row, err));
     return ASK_OK;
 }
 
@@ -227,7 +228,7 @@ static enum ask_status fill_padded(struct reading *in, size_t input, struct tens
     for (size_t row = 0; row < in->a->n_rows; row++) {
         size_t n = 0;
         for (size_t j = 0; j < t->shape[1]; j++) {
-            ASK_TRY(tensor_next(t, &list[n], err));
+            ASK_TRY(ask_at_row(tensor_next(t, &list[n], err), row, err));
             n += !is_padding(&list[n]);
         }
         *ask_value(in->a, row, input) = mtps_list(list, n);
@@ -242,7 +243,7 @@ static enum ask_status fill_row(struct reading *in, size_t input, struct tensor 
 {
     bool is_list = mtps_input(in->a->names->model, input)->is_list;
     if (length > t->count - t->done) return tensor_bad(t, err, "its lengths add up to more than its %zu elements", t->count);
-    if (!is_list && length > 1) return tensor_bad(t, err, "row %zu has %zu values where one is expected", row, length);
+    if (!is_list && length > 1) return tensor_bad(t, err, "%zu values where one is expected", length);
     if (!is_list) return length ? tensor_next(t, ask_value(in->a, row, input), err) : ASK_OK;
     size_t n = 0;
     for (size_t j = 0; j < length; j++) {
@@ -254,17 +255,25 @@ static enum ask_status fill_row(struct reading *in, size_t input, struct tensor 
     return ASK_OK;
 }
 
+static enum ask_status next_length(struct tensor *lengths, size_t *out, struct error *err)
+{
+    struct mtps_value v;
+    ASK_TRY(tensor_next(lengths, &v, err));
+    if (v.kind != MTPS_INTEGER || v.u.integer < 0) return tensor_bad(lengths, err, "not a length");
+    *out = (size_t)v.u.integer;
+    return ASK_OK;
+}
+
 static enum ask_status fill_ragged(struct reading *in, size_t input, struct tensor *t, struct tensor *lengths,
                                    struct error *err)
 {
-    struct mtps_value *list = pad_take(in->a->pad, t->count + 1, sizeof *list), length;
+    struct mtps_value *list = pad_take(in->a->pad, t->count + 1, sizeof *list);
+    size_t length = 0;
     if (!list) return ask_no_memory(err);
     ASK_TRY(tensor_begin(lengths, in->a->pad, err));
     for (size_t row = 0; row < in->a->n_rows; row++) {
-        ASK_TRY(tensor_next(lengths, &length, err));
-        if (length.kind != MTPS_INTEGER || length.u.integer < 0)
-            return tensor_bad(lengths, err, "row %zu: not a length", row);
-        ASK_TRY(fill_row(in, input, t, row, (size_t)length.u.integer, &list, err));
+        ASK_TRY(ask_at_row(next_length(lengths, &length, err), row, err));
+        ASK_TRY(ask_at_row(fill_row(in, input, t, row, length, &list, err), row, err));
     }
     ASK_TRY(tensor_finish(lengths, err));
     if (t->done != t->count) return tensor_bad(t, err, "its lengths add up to %zu, not to its %zu elements", t->done, t->count);

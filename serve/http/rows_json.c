@@ -17,15 +17,13 @@ static bool is_key(struct text key, const char *name)
     return raw_text_equal(key, raw_text_of(name));
 }
 
-/* Elements of the array that comes next, counted without a change. */
-static bool count_items(const struct jsonin *at, size_t *n, struct jsonin *fault)
+/* Elements of the array that comes next, counted without a change. False: at a fault, which
+ * is in the last one that is counted or behind it; reading comes to it and can name its row. */
+static bool count_items(const struct jsonin *at, size_t *n)
 {
     struct jsonin r = *at;
-    *n = 0;
     jsonin_array(&r);
-    while (jsonin_item(&r))
-        if (jsonin_skip(&r)) ++*n;
-    *fault = r;
+    for (*n = 0; jsonin_item(&r); ++*n) jsonin_skip(&r);
     return !r.why;
 }
 
@@ -34,9 +32,8 @@ static bool count_items(const struct jsonin *at, size_t *n, struct jsonin *fault
 static enum ask_status read_list(struct ask *a, size_t input, struct jsonin *r, struct mtps_value *out,
                                  struct error *err)
 {
-    struct jsonin fault;
     size_t n, kept = 0;
-    if (!count_items(r, &n, &fault)) return at_input(a, input, &fault, err);
+    count_items(r, &n);
     ASK_TRY(ask_count(a, n, err));
     struct mtps_value *list = pad_take(a->pad, n, sizeof *list);
     if (!list) return ask_no_memory(err);
@@ -88,36 +85,28 @@ enum ask_status rows_json_row(struct ask *a, struct jsonin *r, struct mtps_value
 
 static enum ask_status read_instances(struct ask *a, struct jsonin *r, struct error *err)
 {
-    struct jsonin fault;
-    size_t n, row = 0;
-    if (!count_items(r, &n, &fault)) return ask_not_json(&fault, err);
+    size_t n;
+    count_items(r, &n);
     ASK_TRY(ask_make_rows(a, n, err));
     jsonin_array(r);
-    for (; jsonin_item(r); row++) {
-        enum ask_status st = rows_json_row(a, r, ask_value(a, row, 0), err);
-        if (st == ASK_BAD) error_wrap(err, ST_DATA, "row %zu", row);
-        if (st != ASK_OK) return st;
-    }
-    return ASK_OK;
+    for (size_t row = 0; jsonin_item(r); row++)
+        ASK_TRY(ask_at_row(rows_json_row(a, r, ask_value(a, row, 0), err), row, err));
+    return r->why ? ask_not_json(r, err) : ASK_OK;
 }
 
 /* ---- columns ---- */
 
 static enum ask_status read_column(struct ask *a, size_t input, struct jsonin *r, bool first, struct error *err)
 {
-    struct jsonin fault;
-    size_t n, row = 0;
-    const char *name = mtps_input(a->names->model, input)->name;
-    if (!count_items(r, &n, &fault)) return at_input(a, input, &fault, err);
+    size_t n;
+    bool whole = count_items(r, &n);
     if (first) ASK_TRY(ask_make_rows(a, n, err));
-    if (n != a->n_rows) return ask_bad(err, "%s: %zu rows, the inputs before have %zu", name, n, a->n_rows);
+    if (n > a->n_rows || (whole && n != a->n_rows))
+        return ask_bad(err, "%s: %zu rows, the inputs before have %zu", mtps_input(a->names->model, input)->name, n, a->n_rows);
     jsonin_array(r);
-    for (; jsonin_item(r); row++) {
-        enum ask_status st = read_value(a, input, r, ask_value(a, row, input), err);
-        if (st == ASK_BAD) error_wrap(err, ST_DATA, "row %zu", row);
-        if (st != ASK_OK) return st;
-    }
-    return ASK_OK;
+    for (size_t row = 0; jsonin_item(r); row++)
+        ASK_TRY(ask_at_row(read_value(a, input, r, ask_value(a, row, input), err), row, err));
+    return r->why ? at_input(a, input, r, err) : ASK_OK;
 }
 
 static enum ask_status read_columns(struct ask *a, struct jsonin *r, struct error *err)

@@ -114,6 +114,7 @@ static bool read_member(struct jsonin *r, struct text key, struct tensor *t)
     if (raw_text_equal(key, raw_text_of("data"))) {
         t->data = *r;
         t->has_data = true;
+        return jsonin_skip_unread(r);
     }
     return jsonin_skip(r);
 }

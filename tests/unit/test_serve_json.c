@@ -189,6 +189,27 @@ static void a_skipped_value_is_read_later(void **state)
     free(in.bytes);
 }
 
+/* A value that will be read may hold numbers that reading refuses; nothing else is passed
+ * over, and reading comes to them. */
+static void odd_numbers_are_left_to_reading(void **state)
+{
+    (void)state;
+    static const char *const passed[] = {"NaN", "[Infinity]", "[1, -Infinity, {\"a\": 1e999}]", "[-1e999]"},
+                             *const bad[] = {"nan", "[inf]", "[-NaN]", "[NaNx]", "[NaN NaN]", "[Infinit]", "[01]", "[1e]", "[-]", ""};
+    for (size_t i = 0; i < sizeof passed / sizeof *passed; i++) {
+        struct input in = open_text(passed[i]);
+        if (!jsonin_skip_unread(&in.r) || !jsonin_end(&in.r)) fail_msg("%s: %s", passed[i], in.r.why);
+        jsonin_open(&in.r, in.bytes, strlen(passed[i]));
+        assert_false(jsonin_skip(&in.r));
+        free(in.bytes);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct input in = open_text(bad[i]);
+        if (jsonin_skip_unread(&in.r) && jsonin_end(&in.r)) fail_msg("taken: %s", bad[i]);
+        free(in.bytes);
+    }
+}
+
 /* Random changes of a text never lead out of it, and never to a crash. */
 static void changed_bytes_are_safe(void **state)
 {
@@ -303,6 +324,7 @@ int main(void)
         cmocka_unit_test(strings_are_decoded),
         cmocka_unit_test(kinds_are_checked),
         cmocka_unit_test(a_skipped_value_is_read_later),
+        cmocka_unit_test(odd_numbers_are_left_to_reading),
         cmocka_unit_test(changed_bytes_are_safe),
         cmocka_unit_test(writes_json),
         cmocka_unit_test(large_requests_are_counted),

@@ -245,18 +245,49 @@ static void faults_are_named(void **state)
     refused(f, T("user", "[1]", "UINT64", "[18446744073709551616]"), "no UINT64");
     refused(f, T("price", "[1]", "FP32", "[\"1\"]"), "price: element 0 is no FP32");
     refused(f, T("price", "[1]", "FP32", "[true]"), "no FP32");
-    refused(f, T("price", "[1]", "FP32", "[NaN]"), "a value is expected");
     refused(f, T("age", "[1]", "BOOL", "[2]"), "no BOOL");
     refused(f, T("user", "[1]", "BYTES", "[\"a\"]") "," T("item", "[2]", "INT8", "[1,2]"), "2 rows, the inputs before have 1");
     refused(f, T("user", "[1,2]", "BYTES", "[\"a\",\"b\"]"), "user: 2 values a row where one is expected");
     refused(f, T("tags.lengths", "[1]", "INT32", "[0]"), "lengths of an input that is not given");
     refused(f, T("tags", "[1]", "INT8", "[1]") "," T("tags.lengths", "[1]", "FP32", "[1]"), "lengths are integers");
-    refused(f, T("tags", "[1]", "INT8", "[1]") "," T("tags.lengths", "[1]", "INT32", "[-1]"), "row 0: not a length");
+    refused(f, T("tags", "[1]", "INT8", "[1]") "," T("tags.lengths", "[1]", "INT32", "[-1]"), "row 0: tags.lengths: not a length");
     refused(f, T("tags", "[1]", "INT8", "[1]") "," T("tags.lengths", "[1]", "INT32", "[2]"), "tags: its lengths add up to more");
     refused(f, T("tags", "[2]", "INT8", "[1,2]") "," T("tags.lengths", "[1]", "INT32", "[1]"), "tags: its lengths add up to 1, not to its 2");
     refused(f, T("tags", "[1,1]", "INT8", "[1]") "," T("tags.lengths", "[1,2]", "INT32", "[1,0]"), "have one dimension");
-    refused(f, T("user", "[2]", "INT8", "[1,2]") "," T("user.lengths", "[1]", "INT32", "[2]"), "user: row 0 has 2 values where one is expected");
+    refused(f, T("user", "[2]", "INT8", "[1,2]") "," T("user.lengths", "[1]", "INT32", "[2]"), "row 0: user: 2 values where one is expected");
     refused(f, T("nobody.lengths", "[1]", "INT32", "[0]"), "nobody.lengths: the model has no such input");
+}
+
+/* A number that is none, or out of its type's range, is refused with its row and its
+ * tensor, whatever stands first in the tensor and however its rows are given. */
+static void odd_numbers_are_named(void **state)
+{
+    struct serve_sample *f = *state;
+    static const char *const odd[][2] = {{"NaN", "NaN and Infinity are no numbers"}, {"Infinity", "NaN and Infinity are no numbers"},
+                                         {"-Infinity", "NaN and Infinity are no numbers"}, {"1e400", "too large"}, {"-1e400", "too large"}};
+    char text[1024];
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
+        static const char *const forms[][2] = {
+            {"{\"name\":\"price\",\"shape\":[3],\"datatype\":\"FP64\",\"data\":[1, ", ", 3]}"},
+            {"{\"data\":[[1], [", "], [3]],\"datatype\":\"FP32\",\"shape\":[3,1],\"name\":\"price\"}"}};
+        for (size_t form = 0; form < 2; form++) {
+            snprintf(text, sizeof text, "%s%s%s", forms[form][0], odd[i][0], forms[form][1]);
+            refused(f, text, "row 1: price: byte ");
+            refused(f, text, odd[i][1]);
+        }
+        snprintf(text, sizeof text, "{\"name\":\"tags\",\"shape\":[2,2],\"datatype\":\"FP64\",\"data\":[1, 2, %s, 4]}", odd[i][0]);
+        refused(f, text, "row 1: tags: byte ");
+        snprintf(text, sizeof text, T("tags.lengths", "[3]", "INT32", "[2, 0, 1]") ",{\"name\":\"tags\",\"shape\":[3],\"datatype\":\"FP64\",\"data\":[1, 2, %s]}", odd[i][0]);
+        refused(f, text, "row 2: tags: byte ");
+        snprintf(text, sizeof text, T("tags", "[1]", "INT8", "[1]") ",{\"name\":\"tags.lengths\",\"shape\":[2],\"datatype\":\"INT32\",\"data\":[1, %s]}", odd[i][0]);
+        refused(f, text, "row 1: tags.lengths: byte ");
+    }
+    refused(f, T("user", "[2]", "INT64", "[1, 123456789012345678901234567890]"), "row 1: user: element 1 is no INT64");
+    refused(f, T("user", "[2]", "UINT64", "[1, 123456789012345678901234567890]"), "row 1: user: element 1 is no UINT64");
+    refused(f, T("tags", "[2,2]", "INT8", "[1, 2, 3, 400]"), "row 1: tags: element 3 is no INT8");
+    refused(f, T("user", "[2]", "INT64", "[1, nan]"), "byte ");
+    serve_sample_refused(f, kserve_read, "{\"inputs\": [" T("user", "[1]", "INT8", "[1]") "], \"parameters\": {\"x\": NaN}}", ASK_BAD,
+                         "NaN and Infinity are no numbers");
 }
 
 /* Rows and values beyond the limits are too large, whatever a shape says. */
@@ -369,7 +400,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(single_values_are_read),  TEST(order_does_not_matter),     TEST(ragged_values_are_read),
         TEST(padded_values_are_read),  TEST(all_forms_score_alike),     TEST(binary_tensors_are_read),
-        TEST(damaged_bytes_are_refused), TEST(faults_are_named),        TEST(limits_hold),
+        TEST(damaged_bytes_are_refused), TEST(faults_are_named),        TEST(odd_numbers_are_named),
+        TEST(limits_hold),
         TEST(answers_hold_outputs),    TEST(answers_may_be_bytes),      TEST(unknown_outputs_are_refused),
         TEST(changed_bodies_are_safe),
     };

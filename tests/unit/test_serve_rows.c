@@ -102,25 +102,58 @@ static void faults_are_named(void **state)
     refused(f, "{}", "neither");
     refused(f, "{\"instances\": {}}", "an array is expected");
     refused(f, "{\"instances\": [1]}", "row 0: byte 15: an object is expected");
-    refused(f, "{\"instances\": [{}, {\"user\": {}}]}", "row 1: user: byte 28: a string is expected");
+    refused(f, "{\"instances\": [{}, {\"user\": {}}]}", "row 1: user: byte 28: a text, a number, true, false or null is expected");
     refused(f, "{\"instances\": [{\"user\": [1]}]}", "row 0: user: byte 24: a list where one value is expected");
-    refused(f, "{\"instances\": [{\"tags\": [[1]]}]}", "row 0: tags: byte 25: a string is expected");
+    refused(f, "{\"instances\": [{\"tags\": [[1]]}]}", "row 0: tags: byte 25: a text, a number, true, false or null is expected");
     refused(f, "{\"instances\": [{\"usr\": 1}]}", "row 0: usr: the model has no such input");
     assert_string_equal(f->err.hint, "did you mean user?");
     refused(f, "{\"instances\": [{\"us\\u0000er\": 1}]}", "no such input");
     refused(f, "{\"instances\": [{\"user\": 1, \"user\": 2}]}", "row 0: user: stands twice");
-    refused(f, "{\"instances\": [{\"user\": NaN}]}", "byte 24: a value is expected");
-    refused(f, "{\"instances\": [{\"price\": 1e999}]}", "too large");
     refused(f, "{\"instances\": [{}]} x", "behind the value");
     refused(f, "{\"instances\": [{}], \"instances\": []}", "once");
     refused(f, "{\"instances\": [{}], \"inputs\": {}}", "once");
     refused(f, "{\"inputs\": {}}", "not known");
     refused(f, "{\"inputs\": {\"user\": 7}}", "user: byte 20: an array is expected");
     refused(f, "{\"inputs\": {\"user\": [7], \"item\": [1, 2]}}", "item: 2 rows, the inputs before have 1");
-    refused(f, "{\"inputs\": {\"user\": [7, {}]}}", "row 1: user: byte 24: a string is expected");
+    refused(f, "{\"inputs\": {\"user\": [7, {}]}}", "row 1: user: byte 24: a text, a number, true, false or null is expected");
     refused(f, "{\"inputs\": {\"user\": [7], \"user\": [8]}}", "user: stands twice");
     refused(f, "{\"inputs\": {\"nobody\": [7]}}", "nobody: the model has no such input");
     assert_int_equal(serve_sample_read_bytes(f, rows_json_read, "{\"instances\": [{}]}1234", 23, 19), ASK_BAD);
+}
+
+/* What is no finite number, and what is no JSON, is refused with its row and its input. */
+static void odd_numbers_are_named(void **state)
+{
+    struct serve_sample *f = *state;
+    static const char *const odd[][2] = {{"NaN", "NaN and Infinity are no numbers"}, {"Infinity", "NaN and Infinity are no numbers"},
+                                         {"-Infinity", "NaN and Infinity are no numbers"}, {"1e400", "too large"}, {"-1e400", "too large"},
+                                         {"nan", "a value is expected"}, {"01", "not a number"}, {"1.", "not a number"}, {"-", "not a number"},
+                                         {"tru", "a value is expected"}, {"'x'", "a value is expected"}, {"\"\\x\"", "not an escape"},
+                                         {"[1,", "one value"}, {"", "a value is expected"}};
+    static const char *const forms[][2] = {{"{\"instances\": [{\"price\": 1}, {\"user\": 1, \"price\": ", "}, {}]}"},
+                                           {"{\"inputs\": {\"user\": [1, 2, 3], \"price\": [1, ", ", 3]}}"},
+                                           {"{\"inputs\": {\"price\": [1, ", ", 3], \"user\": [1, 2, 3]}}"}};
+    char text[1024], big[512], want[256];
+    for (size_t form = 0; form < 3; form++) {
+        for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
+            snprintf(text, sizeof text, "%s%s%s", forms[form][0], odd[i][0], forms[form][1]);
+            refused(f, text, "row 1: price: byte ");
+            refused(f, text, odd[i][1]);
+        }
+        memset(big, '9', 400);
+        big[400] = 0;
+        snprintf(text, sizeof text, "%s%s%s", forms[form][0], big, forms[form][1]);
+        snprintf(want, sizeof want, "row 1: price: byte %d: a number that is too large", (int)(strstr(text, "999") - text));
+        refused(f, text, want);
+    }
+    refused(f, "{\"instances\": [{\"tags\": [1]}, {\"tags\": [1, NaN]}]}", "row 1: tags: byte 43: NaN and Infinity");
+    refused(f, "{\"inputs\": {\"tags\": [[1], [1, 2, 1e400]]}}", "row 1: tags: byte 33: a number that is too large");
+    refused(f, "{\"instances\": [{}, {\"tags\": [1, 2", "row 1: tags: byte 33: ',' or ']' is expected");
+    refused(f, "{\"instances\": [{}, {\"user\" 1}]}", "row 1: byte 27: ':' is expected");
+    refused(f, "{\"instances\": [{}, {}", "byte 21: ',' or ']' is expected");
+    refused(f, "{\"inputs\": {\"user\": [1, 2], \"price\": [1", "price: byte 39: ',' or ']' is expected");
+    refused(f, "{\"inputs\": {\"user\": [1], \"price\": [1, 2, NaN]}}", "price: 3 rows, the inputs before have 1");
+    refused(f, "{\"instances\": [{}], \"more\": NaN}", "byte 28: NaN and Infinity");
 }
 
 /* Rows and values beyond the limits are too large, up to them are not. */
@@ -155,7 +188,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, serve_sample_setup, serve_sample_teardown)
     const struct CMUnitTest tests[] = {
         TEST(rows_are_read),      TEST(columns_are_read), TEST(no_rows_have_no_scores), TEST(answers_name_tasks),
-        TEST(faults_are_named),   TEST(limits_hold),      TEST(short_memory_refuses),
+        TEST(faults_are_named),   TEST(odd_numbers_are_named), TEST(limits_hold),   TEST(short_memory_refuses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
