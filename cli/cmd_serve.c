@@ -15,19 +15,38 @@ enum { KEY_JSON = 1000, KEY_LISTEN, KEY_SKIP, KEY_NUMBERS, MAX_PLACES = 256 };
 
 struct args {
     struct server_spec spec;
+    char *given[MAX_PLACES]; /* [NAME=]PATH */
     struct server_place places[MAX_PLACES];
     bool json;
     int verbosity;
 };
 
-/* [NAME=]PATH; a path with '=' in its first part needs a name or "./" in front. */
 static void add_place(const struct argp_state *state, struct args *a, char *arg)
 {
     if (a->spec.n_places == MAX_PLACES) argp_error(state, "more than %d bundles", MAX_PLACES);
-    char *equals = strchr(arg, '='), *slash = strchr(arg, '/');
-    bool named = equals && equals > arg && (!slash || slash > equals);
-    if (named) *equals = 0;
-    a->places[a->spec.n_places++] = (struct server_place){named ? arg : NULL, named ? equals + 1 : arg};
+    a->given[a->spec.n_places++] = arg;
+}
+
+/* [NAME=]PATH; a path with '=' in its first part needs "./" in front. */
+static enum status split_place(char *given, struct server_place *out, struct error *err)
+{
+    size_t first = strcspn(given, "/");
+    char *equals = memchr(given, '=', first), *path = equals ? equals + 1 : given;
+    if (!*path) {
+        error_set(err, ST_USAGE, "--bundle '%s': no path is given", given);
+        return error_hint(err, ST_USAGE, "name a bundle or a folder of versions: [NAME=]PATH");
+    }
+    if (equals == given) {
+        error_set(err, ST_USAGE, "--bundle '%s': no name stands in front of '='", given);
+        return error_hint(err, ST_USAGE, "NAME=PATH, or PATH alone for the name in the bundle");
+    }
+    if (equals && memchr(path, '=', first - (size_t)(path - given))) {
+        error_set(err, ST_USAGE, "--bundle '%s': more than one '='", given);
+        return error_hint(err, ST_USAGE, "a path with '=' in it needs './' in front: %.*s./%s", (int)(path - given), given, path);
+    }
+    if (equals) *equals = 0;
+    *out = (struct server_place){equals ? given : NULL, path};
+    return ST_OK;
 }
 
 static void set_number(const struct argp_state *state, struct args *a, int key, const char *arg)
@@ -97,7 +116,9 @@ static enum status parse_all(int argc, char **argv, struct args *a, struct error
                         "':predict' of TensorFlow Serving, a page at / and counters at /metrics. New versions are "
                         "opened as they appear, or on SIGHUP; SIGTERM ends it when every request is answered.",
                         NULL, NULL, NULL};
-    return cli_parse(&argp, argc, argv, a, NULL, err);
+    TRY(cli_parse(&argp, argc, argv, a, NULL, err));
+    for (size_t i = 0; i < a->spec.n_places; i++) TRY(split_place(a->given[i], &a->places[i], err));
+    return ST_OK;
 }
 
 static void say(void *unused, bool failed, const char *text)

@@ -12,8 +12,8 @@
  * length of 0 makes a single value missing. Without lengths, shape [n] is a value a row
  * (a list's text is split as in training) and [n, k] holds k values a row, where an
  * integer -1 and null are padding. Integers, FP32, FP64, BOOL (1 or 0) and BYTES are taken;
- * null is missing; what is not
- * finite is an error. An input that is not named is missing on all rows. */
+ * null is missing; what is not finite is an error. An input that is not named is missing
+ * on all rows. */
 #ifndef MTPS_SERVE_HTTP_KSERVE_H
 #define MTPS_SERVE_HTTP_KSERVE_H
 

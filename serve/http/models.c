@@ -95,12 +95,23 @@ static bool is_bundle(const char *path)
     return stat(file, &s) == 0;
 }
 
+static bool is_link(const char *path)
+{
+    struct stat s;
+    return lstat(path, &s) == 0 && S_ISLNK(s.st_mode);
+}
+
+/* When the version's file was changed, or the link that stands in place of its folder. */
 static bool changed(const struct models_item *item, uint64_t version, struct timespec *out)
 {
     char file[PATH_MAX];
     struct stat s;
-    version_path(item, version, BUNDLE_FILE, file, sizeof file);
-    if (stat(file, &s) != 0) return false;
+    version_path(item, version, NULL, file, sizeof file);
+    if (lstat(file, &s) != 0) return false;
+    if (!S_ISLNK(s.st_mode)) {
+        version_path(item, version, BUNDLE_FILE, file, sizeof file);
+        if (lstat(file, &s) != 0) return false;
+    }
     *out = s.st_mtim;
     return true;
 }
@@ -130,14 +141,42 @@ static void remember_broken(struct models_item *item, uint64_t version, struct t
 
 /* ---- opening ---- */
 
-static enum status open_at(const struct models *m, const struct models_item *item, const char *path,
-                           uint64_t version, struct served **out, struct error *err)
+static enum status not_followed(const char *path, struct error *err)
 {
-    char rows[PATH_MAX];
+    error_set(err, ST_NOINPUT, "%s: a symbolic link, which is not followed", path);
+    return error_hint(err, ST_NOINPUT, "put the folder or file itself there; the path given to --bundle may be a link");
+}
+
+/* version 0: the place is a bundle itself. */
+static enum status load(const struct models *m, const struct models_item *item, uint64_t version, struct served **out,
+                        struct error *err)
+{
+    char path[PATH_MAX], rows[PATH_MAX];
     struct stat s;
+    snprintf(path, sizeof path, "%s", item->path);
+    if (version) {
+        version_path(item, version, NULL, path, sizeof path);
+        if (is_link(path)) return not_followed(path, err);
+    }
     snprintf(rows, sizeof rows, "%s/" MODELS_WARM_UP, item->path);
+    if (is_link(rows)) return not_followed(rows, err);
     struct served_spec spec = {m->spec.n_scorers, m->spec.open_flags, stat(rows, &s) == 0 ? rows : NULL};
     return served_open(path, version, &spec, out, err);
+}
+
+/* Opened, counted and said; a model without a name gets that of the bundle. */
+static enum status open_version(struct models *m, struct models_item *item, uint64_t version, struct served **out,
+                                struct error *err)
+{
+    TRY(load(m, item, version, out, err));
+    if (!item->name) item->name = mem_strdup((*out)->info.name);
+    if (!item->name) {
+        served_release(*out);
+        return mem_error(err, item->path, 0);
+    }
+    atomic_fetch_add(&item->opened, 1);
+    say(m, false, "%s: version %" PRIu64 " is open", item->name, (*out)->version);
+    return ST_OK;
 }
 
 static struct served *open_one(const struct models_item *item, uint64_t version)
@@ -150,7 +189,6 @@ static struct served *open_one(const struct models_item *item, uint64_t version)
 /* A version that is open stays; another one is opened. NULL when it cannot be. */
 static struct served *get_version(struct models *m, struct models_item *item, uint64_t version, struct error *err)
 {
-    char path[PATH_MAX];
     struct timespec t;
     if (!changed(item, version, &t)) return NULL;
     struct served *v = open_one(item, version);
@@ -159,15 +197,11 @@ static struct served *get_version(struct models *m, struct models_item *item, ui
         return v;
     }
     if (is_broken(item, version, t)) return NULL;
-    version_path(item, version, NULL, path, sizeof path);
-    if (open_at(m, item, path, version, &v, err) == ST_OK) {
-        atomic_fetch_add(&item->opened, 1);
-        say(m, false, "%s: version %" PRIu64 " is open", item->name, version);
-        return v;
-    }
+    if (open_version(m, item, version, &v, err) == ST_OK) return v;
     atomic_fetch_add(&item->refused, 1);
     remember_broken(item, version, t);
-    say(m, true, "%s: version %" PRIu64 " cannot be used: %s", item->name, version, err->text);
+    say(m, true, "%s: version %" PRIu64 " cannot be used: %s", item->name ? item->name : item->path, version,
+        err->text);
     return NULL;
 }
 
@@ -218,7 +252,7 @@ void models_look(struct models *m, bool again)
 static bool is_name(const char *name)
 {
     size_t n = strlen(name);
-    return n && n < 256 &&
+    return n && n < 256 && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
            n == strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
 }
 
@@ -229,7 +263,7 @@ static enum status open_first(struct models *m, struct models_item *item, struct
         error_set(err, ST_NOINPUT, "%s: neither a bundle nor a folder of versions", item->path);
         return look_at(m, item, err);
     }
-    TRY(open_at(m, item, item->path, 0, &v, err));
+    TRY(open_version(m, item, 0, &v, err));
     put_versions(m, item, &v, 1);
     return ST_OK;
 }
@@ -252,15 +286,11 @@ static enum status fill_item(struct models *m, struct models_item *item, const c
                              struct error *err)
 {
     item->path = mem_strdup(path);
-    item->name = mem_strdup(name ? name : path);
-    if (!item->path || !item->name) return mem_error(err, path, 0);
+    item->name = name ? mem_strdup(name) : NULL;
+    if (!item->path || (name && !item->name)) return mem_error(err, path, 0);
+    if (name) TRY(check_name(m, item, err));
     TRY(open_first(m, item, err));
-    if (!name) {
-        mem_free((char *)item->name);
-        item->name = mem_strdup(item->versions[0]->info.name);
-        if (!item->name) return mem_error(err, path, 0);
-    }
-    return check_name(m, item, err);
+    return name ? ST_OK : check_name(m, item, err);
 }
 
 enum status models_add(struct models *m, const char *name, const char *path, struct error *err)

@@ -1,6 +1,7 @@
 /* The models that are served: each a name, a place on disk and the versions that are open.
  *
- * A place is a bundle, or a folder of versions (folders whose names are numbers). Of a
+ * A place is a bundle, or a folder of versions (folders whose names are numbers). The place
+ * may be named through symbolic links; nothing inside of it is followed. Of a
  * folder the newest versions are open, as many as the specification says; a look at the
  * folder opens new ones, warm, before anything changes, and lets go of old ones, and of
  * those that were removed from disk. A version that cannot be opened is left out until its
@@ -27,7 +28,8 @@ struct models_spec {
 };
 
 struct models_item {
-    const char *name, *path;
+    const char *name; /* NULL until a bundle says it */
+    const char *path;
     _Atomic uint64_t rows, requests;  /* scored */
     _Atomic uint64_t opened, refused; /* versions */
     /* inside */
@@ -46,7 +48,8 @@ struct models {
 
 enum status models_create(const struct models_spec *spec, struct models **out, struct error *err) MUST_USE;
 void models_destroy(struct models *m);
-/* Before the first request. name: [A-Za-z0-9._-]{1,255}; NULL is the one in the bundle.
+/* Before the first request. name: [A-Za-z0-9._-]{1,255}, not "." or ".."; NULL is the one
+ * in the bundle.
  * Opens at least one version: fails when there is none that can be used. */
 enum status models_add(struct models *m, const char *name, const char *path, struct error *err) MUST_USE;
 

@@ -202,7 +202,6 @@ static void put_server(const struct service *s, struct jsonout *out)
     jsonout_key(out, "extensions");
     jsonout_begin(out, '[');
     jsonout_string(out, raw_text_of("binary_tensor_data"));
-    jsonout_string(out, raw_text_of("model_repository"));
     jsonout_finish(out, ']');
     jsonout_finish(out, '}');
 }

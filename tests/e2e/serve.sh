@@ -89,6 +89,8 @@ same "and are those of the text" "$(grep -oE '"click":\[[^]]*' plain.out | sed '
 # ---- what it says of itself
 same "live" '{"live":true}' "$(get /v2/health/live)"
 same "ready" '{"ready":true}' "$(get /v2/health/ready)"
+same "only what is there" '"extensions":["binary_tensor_data"]' "$(get /v2 | grep -oE '"extensions":[^]]*]')"
+same "models are neither loaded nor let go by request" "404 404" "$(post_status /v2/repository/models/small/load '{}') $(post_status /v2/repository/models/small/unload '{}')"
 same "the model is ready" '{"name":"small","ready":true}' "$(get /v2/models/small/ready)"
 same "its index" '[{"name":"small","version":"7","state":"READY","reason":""}]' "$(curl -s -X POST "$url/v2/repository/index")"
 check "its inputs" bash -c 'grep -q "{\"name\":\"tags\",\"datatype\":\"BYTES\",\"shape\":\[-1,-1\]}" <<<"$1"' _ "$(get /v2/models/small)"
@@ -230,6 +232,9 @@ old=$(post /v1/models/a:predict plain.json)
 new=$(post /v1/models/b:predict plain.json)
 check "(two versions differ)" test "$old" != "$new"
 same "one path is one model" "$old" "$(post /v1/models/small:predict plain.json)"
+same "every version that is open is said by its model's name" "a: version 7 is open|b: version 8 is open|small: version 7 is open" \
+    "$(grep -oE '[^ ]+: version [0-9]+ is open' serve.err | paste -sd'|')"
+same "and counted" "a 1|b 1|small 1" "$(get /metrics | sed -nE 's/^mtps_versions_opened_total\{model="(.*)"\} (.*)$/\1 \2/p' | paste -sd'|')"
 add() { # FROM NUMBER: appears at once
     cp -r "$1" "models/a/.tmp" && mv models/a/.tmp "models/a/$2"
 }
@@ -262,10 +267,23 @@ until_true grep -q 'version 13 cannot be used' serve.err
 same "a damaged version is left out" "$new" "$(post /v1/models/a:predict plain.json)"
 same "said once, with its reason" 1 "$(sleep 2.2; grep -c 'a: version 13 cannot be used: models/a/13/model.mtps: .*' serve.err)"
 check "and counted" bash -c 'curl -s "$1/metrics" | grep -q "^mtps_versions_refused_total{model=\"a\"} 1$"' _ "$url"
+mkdir elsewhere && cp -r other/8 elsewhere/14 && ln -s ../../elsewhere/14 models/a/14
+kill -HUP "$pid"
+until_true grep -q 'version 14 cannot be used' serve.err
+same "a version that is a link is not followed" "$new" "$(post /v1/models/a:predict plain.json)"
+same "said once, too" 1 "$(sleep 2.2; grep -c 'a: version 14 cannot be used: models/a/14: a symbolic link, which is not followed$' serve.err)"
+rm models/a/14
 rm -r models/a/12
 until_true bash -c '[ "$(curl -s "$1/v2/models/a" | grep -oE "\"versions\":\[[^]]*")" = "\"versions\":[\"11\",\"10\"" ]' _ "$url"
 same "a version that is removed is let go, without a signal" "$old" "$(post /v1/models/a:predict plain.json)"
 stop
+
+ln -s models/a links-versions; ln -s models/a/11 current
+start --bundle a=links-versions --bundle current
+same "the path itself may be a link, to versions or to one" '{"a":11,"small":7}' "$(grep -oE '"models":[^}]*}' serve.out | sed 's/"models"://')"
+stop
+mkdir only-links && ln -s ../bundles/7 only-links/7
+expect_error 66 'only-links/7: a symbolic link, which is not followed' "links alone are no versions" "$MTPS" serve --bundle only-links
 
 # ---- warm-up rows
 printf '%s\n' '{"user":"u1","price":2}' '' '{}' >models/a/warm_up.jsonl
@@ -275,6 +293,8 @@ stop
 same "rows to warm up with" 0 "$code"
 echo '{"user":"u1","colour":2}' >>models/a/warm_up.jsonl
 expect_error 66 'models/a/warm_up.jsonl:4: colour: the model has no such input' "that do not fit" "$MTPS" serve --bundle a=models/a
+mv models/a/warm_up.jsonl elsewhere && ln -s ../../elsewhere/warm_up.jsonl models/a
+expect_error 66 'models/a/warm_up.jsonl: a symbolic link, which is not followed' "nor are they taken through a link" "$MTPS" serve --bundle a=models/a
 rm models/a/warm_up.jsonl
 
 # ---- the end, in the middle of a request
@@ -295,8 +315,25 @@ same "and then it ends well" 0 "$code"
 # ---- the command line
 expect_error 64 'bundle is missing' "no bundle" "$MTPS" serve
 expect_error 66 'nowhere: neither a bundle' "a bundle that is not there" "$MTPS" serve --bundle nowhere
+hint() { # SENTENCE TEXT: what the last error tells to do
+    check "$1" grep -qxF "hint: $2" "$err"
+}
 expect_error 64 'cannot stand in an address' "a name that is none" "$MTPS" serve --bundle 'a b=bundles'
+expect_error 64 'cannot stand in an address' "a name that leads up" "$MTPS" serve --bundle ..=bundles
 expect_error 64 'two models have the name' "a name twice" "$MTPS" serve --bundle a=bundles --bundle a=other
+hint "(give another)" "give one of them another name: NAME=PATH"
+expect_error 64 'two models have the name small' "one bundle twice" "$MTPS" serve --bundle bundles --bundle other
+expect_error 64 "'a=': no path" "a name without a path" "$MTPS" serve --bundle a=
+hint "(give one)" "name a bundle or a folder of versions: [NAME=]PATH"
+expect_error 64 "'': no path" "no path" "$MTPS" serve --bundle ''
+expect_error 64 "'=bundles': no name" "a path behind no name" "$MTPS" serve --bundle =bundles
+hint "(give both or the path)" "NAME=PATH, or PATH alone for the name in the bundle"
+expect_error 64 "'a=b=c': more than one" "two signs of equality" "$MTPS" serve --bundle a=b=c
+hint "(say what is the path)" "a path with '=' in it needs './' in front: a=./b=c"
+cp -r bundles 'b=c'
+start --bundle 'a=./b=c' --bundle './b=c'
+same "such a path, with a name and without" '{"a":7,"small":7}' "$(grep -oE '"models":[^}]*}' serve.out | sed 's/"models"://')"
+stop
 expect_error 64 '\-\-port: .70000. is not a whole number' "no port" "$MTPS" serve --bundle bundles --port 70000
 expect_error 73 '10.255.255.1, port' "an address of another machine" "$MTPS" serve --bundle bundles --listen 10.255.255.1
 expect_error 73 'localhost, port' "a name for an address" "$MTPS" serve --bundle bundles --listen localhost

@@ -19,6 +19,7 @@ struct fixture {
     struct models *models;
     size_t n_said, n_failed;
     char said[2048]; /* the last failure */
+    char well[2048]; /* the last line that is none */
     struct error err;
 };
 
@@ -26,9 +27,8 @@ static void say(void *arg, bool failed, const char *text)
 {
     struct fixture *f = arg;
     f->n_said++;
-    if (!failed) return;
-    f->n_failed++;
-    snprintf(f->said, sizeof f->said, "%s", text);
+    f->n_failed += failed;
+    snprintf(failed ? f->said : f->well, sizeof f->said, "%s", text);
 }
 
 static int setup(void **state)
@@ -176,6 +176,58 @@ static void warm_up_rows_must_fit(void **state)
     assert_non_null(strstr(f->said, ":1: byte 12: something stands behind"));
 }
 
+/* A version that is a link, or whose file or rows are, is left out and said once; the place
+ * itself may be named by one. */
+static void links_are_not_followed(void **state)
+{
+    struct fixture *f = *state;
+    char path[512], to[512];
+    put(f, 1, false);
+    assert_int_equal(symlink("1", tmpdir_path(&f->dir, "2", path, sizeof path)), 0);
+    assert_int_equal(symlink("nowhere", tmpdir_path(&f->dir, "3", path, sizeof path)), 0);
+    mkdir(tmpdir_path(&f->dir, "4", path, sizeof path), 0777);
+    assert_int_equal(symlink("../1/model.mtps", tmpdir_path(&f->dir, "4/model.mtps", path, sizeof path)), 0);
+    assert_int_equal(open_folder(f, 5), ST_OK);
+    open_are(f, "1");
+    assert_int_equal(f->n_failed, 3);
+    assert_int_equal(f->models->items[0].refused, 3);
+    snprintf(to, sizeof to, "m: version 2 cannot be used: %s: a symbolic link, which is not followed", tmpdir_path(&f->dir, "2", path, sizeof path));
+    assert_string_equal(f->said, to);
+    models_look(f->models, false);
+    assert_int_equal(f->n_failed, 3);
+    assert_int_equal(unlink(tmpdir_path(&f->dir, "2", path, sizeof path)), 0);
+    put(f, 2, false);
+    models_look(f->models, false);
+    open_are(f, "2 1");
+    tmpdir_write(&f->dir, "rows", "{\"user\": 7}\n");
+    assert_int_equal(symlink("rows", tmpdir_path(&f->dir, MODELS_WARM_UP, path, sizeof path)), 0);
+    put(f, 5, false);
+    models_look(f->models, false);
+    open_are(f, "2 1");
+    assert_non_null(strstr(f->said, MODELS_WARM_UP ": a symbolic link"));
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(symlink("2", tmpdir_path(&f->dir, "current", path, sizeof path)), 0);
+    assert_int_equal(models_add(f->models, "c", path, &f->err), ST_OK);
+}
+
+/* However a model is given, what is opened is said by its name, and counted. */
+static void every_opening_is_said_and_counted(void **state)
+{
+    struct fixture *f = *state;
+    char path[512];
+    put(f, 4, false);
+    assert_int_equal(open_folder(f, 1), ST_OK);
+    assert_string_equal(f->well, "m: version 4 is open");
+    assert_int_equal(models_add(f->models, "one", tmpdir_path(&f->dir, "4", path, sizeof path), &f->err), ST_OK);
+    assert_string_equal(f->well, "one: version 3 is open");
+    assert_int_equal(models_add(f->models, NULL, f->bundle->path, &f->err), ST_OK);
+    assert_string_equal(f->well, "sample: version 3 is open");
+    for (size_t i = 0; i < 3; i++) assert_int_equal(f->models->items[i].opened, 1);
+    models_look(f->models, true);
+    for (size_t i = 0; i < 3; i++) assert_int_equal(f->models->items[i].opened, 1);
+    assert_int_equal(f->n_said, 3);
+}
+
 /* Models are found by name, versions by number; what is not there is not found. */
 static void models_are_found(void **state)
 {
@@ -210,6 +262,10 @@ static void unusable_models_are_refused(void **state)
     put(f, 1, false);
     assert_int_equal(models_add(f->models, "", f->dir.path, &f->err), ST_USAGE);
     assert_int_equal(models_add(f->models, "a/b", f->dir.path, &f->err), ST_USAGE);
+    assert_int_equal(models_add(f->models, ".", f->dir.path, &f->err), ST_USAGE);
+    assert_int_equal(models_add(f->models, "..", f->dir.path, &f->err), ST_USAGE);
+    assert_int_equal(models_add(f->models, "..", "nowhere", &f->err), ST_USAGE); /* before it is opened */
+    assert_string_equal(f->well, "");
     assert_int_equal(models_add(f->models, "m", f->dir.path, &f->err), ST_OK);
     assert_int_equal(models_add(f->models, "m", f->dir.path, &f->err), ST_USAGE);
     assert_non_null(strstr(f->err.text, "two models have the name m"));
@@ -220,7 +276,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(the_newest_are_open),   TEST(damaged_versions_are_left_out), TEST(other_names_are_passed_over),
-        TEST(warm_up_rows_must_fit), TEST(models_are_found),              TEST(unusable_models_are_refused),
+        TEST(warm_up_rows_must_fit), TEST(links_are_not_followed),        TEST(every_opening_is_said_and_counted),
+        TEST(models_are_found),      TEST(unusable_models_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

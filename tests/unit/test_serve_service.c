@@ -103,7 +103,11 @@ static void descriptions_are_json(void **state)
         assert_string_equal(f->call.type, "application/json");
         json_decref(doc);
     }
-    json_t *doc = call(f, "GET", "/v2/models/m", "", 200);
+    json_t *doc = call(f, "GET", "/v2", "", 200), *extensions = json_object_get(doc, "extensions");
+    assert_int_equal(json_array_size(extensions), 1); /* the index alone is no model_repository: that loads and unloads, too */
+    assert_string_equal(json_string_value(json_array_get(extensions, 0)), "binary_tensor_data");
+    json_decref(doc);
+    doc = call(f, "GET", "/v2/models/m", "", 200);
     assert_int_equal(json_array_size(json_object_get(doc, "inputs")), 8);
     assert_int_equal(json_array_size(json_object_get(doc, "outputs")), 2);
     assert_string_equal(json_string_value(json_array_get(json_object_get(doc, "versions"), 0)), "3");
