@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/base/hash.h"
+#include "common/base/sha256.h"
 #include "common/config/flow.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "bundles are read in place");
@@ -151,8 +152,7 @@ enum status bundle_text(const struct bundle *b, const char *key, const char **ou
     return ST_OK;
 }
 
-/* A whole number without sign, blanks or zeros in front. */
-static bool whole(const struct node *n, uint64_t *out)
+bool bundle_whole(const struct node *n, uint64_t *out)
 {
     if (!n || n->kind != NODE_SCALAR || !n->plain) return false;
     uint64_t v = 0;
@@ -168,7 +168,7 @@ static bool whole(const struct node *n, uint64_t *out)
 enum status bundle_number(const struct bundle *b, const char *key, uint64_t *out,
                           struct error *err)
 {
-    return whole(node_get(b->header, key), out)
+    return bundle_whole(node_get(b->header, key), out)
                ? ST_OK
                : header_fault(b, key, "a whole number is expected", err);
 }
@@ -185,12 +185,37 @@ static bool hex16(const struct node *n, uint64_t *out)
     return true;
 }
 
-static bool good_name(const char *name)
+bool bundle_good_name(const char *name)
 {
-    size_t n = strlen(name);
-    if (!n || n > BUNDLE_MAX_NAME) return false;
-    for (const char *c = name; *c; c++)
-        if ((unsigned char)*c < ' ' || *c == 0x7f) return false;
+    enum { MAX_PART = 255 };
+    if (strlen(name) > BUNDLE_MAX_NAME) return false;
+    for (const char *part = name;; part++) {
+        size_t n = strcspn(part, "/");
+        bool dots = (n == 1 || n == 2) && !strncmp(part, "..", n);
+        if (!n || n > MAX_PART || dots) return false;
+        for (size_t i = 0; i < n; i++)
+            if ((unsigned char)part[i] < ' ') return false;
+        part += n;
+        if (!*part) return true;
+    }
+}
+
+bool bundle_header_id(const char *header, size_t n, char id[BUNDLE_ID])
+{
+    enum { HEAD = sizeof BUNDLE_HEAD - 1, DIGITS = BUNDLE_ID - 1 };
+    static const char digits[] = "0123456789abcdef";
+    char zeros[DIGITS];
+    unsigned char digest[SHA256_DIGEST];
+    struct sha256 s;
+    if (n < HEAD + DIGITS || memcmp(header, BUNDLE_HEAD, HEAD) != 0) return false;
+    memset(zeros, '0', sizeof zeros);
+    sha256_init(&s);
+    sha256_add(&s, header, HEAD);
+    sha256_add(&s, zeros, sizeof zeros);
+    sha256_add(&s, header + HEAD + DIGITS, n - HEAD - DIGITS);
+    sha256_end(&s, digest);
+    for (size_t i = 0; i < DIGITS; i++) id[i] = digits[i % 2 ? digest[i / 2] & 15 : digest[i / 2] >> 4];
+    id[DIGITS] = '\0';
     return true;
 }
 
@@ -221,13 +246,13 @@ static enum status read_section(struct bundle *b, const struct node *list, size_
     const struct node *e = list->items[i];
     uint64_t rows, cols, limit = UINT64_C(1) << 40;
     if (e->kind != NODE_LIST || e->n != 5) return section_fault(b, i, "five values are expected", err);
-    if (e->items[0]->kind != NODE_SCALAR || !good_name(e->items[0]->text))
+    if (e->items[0]->kind != NODE_SCALAR || !bundle_good_name(e->items[0]->text))
         return section_fault(b, i, "not a name", err);
     s->name = e->items[0]->text;
     if (i && strcmp(b->sections[i - 1].name, s->name) >= 0)
         return section_fault(b, i, "names are not in strictly increasing order", err);
     if (!read_type(e->items[1], &s->type)) return section_fault(b, i, "unknown type", err);
-    if (!whole(e->items[2], &rows) || !whole(e->items[3], &cols) || rows > limit || cols > limit)
+    if (!bundle_whole(e->items[2], &rows) || !bundle_whole(e->items[3], &cols) || rows > limit || cols > limit)
         return section_fault(b, i, "not a shape", err);
     s->rows = rows;
     s->cols = cols;
@@ -266,11 +291,20 @@ static enum status check_sections(const struct bundle *b, enum bundle_checks che
     return ST_OK;
 }
 
+/* It names the contents, so that a delta's base is what it was. */
+static enum status check_id(struct bundle *b, const char *header, size_t n, struct error *err)
+{
+    const char *id = NULL;
+    TRY(bundle_text(b, "id", &id, err));
+    if (!bundle_header_id(header, n, b->id)) return header_fault(b, "id", "it does not stand where it belongs", err);
+    return strcmp(id, b->id) == 0 ? ST_OK : header_fault(b, "id", "is not that of this header", err);
+}
+
 static enum status parse_header(struct bundle *b, const struct bundle_prefix *p,
                                 struct error *err)
 {
     struct node *header;
-    const char *text = (const char *)b->map + BUNDLE_PREFIX, *id = NULL;
+    const char *text = (const char *)b->map + BUNDLE_PREFIX;
     struct error inner;
     enum status st = flow_parse(b->arena, text, p->header_bytes, "header", &header, &inner);
     if (st == ST_NOMEM) return mem_error(err, b->path, p->header_bytes);
@@ -281,10 +315,7 @@ static enum status parse_header(struct bundle *b, const struct bundle_prefix *p,
     TRY(bundle_text(b, "format", &format, err));
     if (strcmp(format, "mtps-bundle") != 0) return header_fault(b, "format", "mtps-bundle is expected", err);
     TRY(bundle_text(b, "settings", &b->settings, err));
-    TRY(bundle_text(b, "id", &id, err));
-    if (strlen(id) != BUNDLE_ID - 1) return header_fault(b, "id", "32 characters are expected", err);
-    memcpy(b->id, id, BUNDLE_ID);
-    return ST_OK;
+    return check_id(b, text, p->header_bytes, err);
 }
 
 static enum status read_file(struct bundle *b, enum bundle_checks checks, struct error *err)

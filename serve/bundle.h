@@ -28,7 +28,7 @@ enum {
     BUNDLE_PREFIX = 64,
     BUNDLE_MAX_HEADER = 16 << 20,
     BUNDLE_MAX_SECTIONS = 65536,
-    BUNDLE_MAX_NAME = 512,
+    BUNDLE_MAX_NAME = 1024, /* of a section; each part between '/' has 255 at most */
     BUNDLE_ID = 33 /* hexadecimal digits and the final 0 */
 };
 
@@ -83,6 +83,8 @@ void bundle_close(struct bundle *b);
 
 /* NULL when there is none. */
 const struct bundle_section *bundle_find(const struct bundle *b, const char *name);
+/* A whole number below 2^63, without sign, blanks or zeros in front. */
+bool bundle_whole(const struct node *n, uint64_t *out);
 /* Text or number of the header; ST_DATA when it is missing or of another kind. */
 enum status bundle_text(const struct bundle *b, const char *key, const char **out,
                         struct error *err) MUST_USE;

@@ -48,9 +48,9 @@ void bundle_plan_close(struct bundle_plan *p)
 enum status bundle_plan_add(struct bundle_plan *p, const char *name, enum section_type type,
                             size_t rows, size_t cols, struct error *err)
 {
-    if (p->n == BUNDLE_MAX_SECTIONS || strlen(name) > BUNDLE_MAX_NAME)
-        return error_set(err, ST_CANTCREATE, "%s: a bundle holds %d sections with names of %d bytes at most",
-                         name, BUNDLE_MAX_SECTIONS, BUNDLE_MAX_NAME);
+    if (p->n == BUNDLE_MAX_SECTIONS)
+        return error_set(err, ST_CANTCREATE, "%s: a bundle holds %d sections at most", name, BUNDLE_MAX_SECTIONS);
+    if (!bundle_good_name(name)) return error_set(err, ST_CANTCREATE, "'%s' cannot be the name of a section", name);
     if (p->n == p->max) {
         size_t max = 2 * p->max + 64;
         struct bundle_section *v = mem_resize(p->sections, max, sizeof *v);
@@ -81,7 +81,7 @@ static enum status header_text(const struct bundle_writer *w, const char *id, ch
                                struct error *err)
 {
     struct buffer b = {0};
-    buffer_printf(&b, "{\"format\": \"mtps-bundle\", \"id\": \"%s\", ", id);
+    buffer_printf(&b, BUNDLE_HEAD "%s\", ", id);
     buffer_puts(&b, w->head);
     buffer_puts(&b, ",\n\"sections\": [");
     for (size_t i = 0; i < w->plan->n; i++) {
@@ -99,13 +99,11 @@ static enum status header_text(const struct bundle_writer *w, const char *id, ch
 static enum status make_id(const struct bundle_writer *w, char id[BUNDLE_ID], struct error *err)
 {
     static const char blank[] = "00000000000000000000000000000000";
-    char *text, hex[SHA256_HEX];
+    char *text;
     TRY(header_text(w, blank, &text, err));
-    bytes_sha256(text, strlen(text), hex);
+    bool made = bundle_header_id(text, strlen(text), id);
     mem_free(text);
-    memcpy(id, hex, BUNDLE_ID - 1);
-    id[BUNDLE_ID - 1] = '\0';
-    return ST_OK;
+    return made ? ST_OK : error_set(err, ST_INTERNAL, "%s: the header has no id", w->path);
 }
 
 static enum status place_sections(struct bundle_writer *w, struct error *err)

@@ -51,6 +51,16 @@ static bool plausible(const struct mtps_model *m)
            experts * (c->expert_levels ? c->expert_levels : 1) <= sections;
 }
 
+/* An owner of a column: -1, the main rows, or one of n side tables. */
+static bool read_owner(const struct node *e, size_t n, int *out)
+{
+    uint64_t number = 0;
+    bool main_rows = e->kind == NODE_SCALAR && e->plain && !strcmp(e->text, "-1");
+    if (!main_rows && !(bundle_whole(e, &number) && number < n)) return false;
+    *out = main_rows ? -1 : (int)number;
+    return true;
+}
+
 /* `columns` of the header: [name, owner] for each, owner -1 or a join. */
 static enum status read_columns(const struct mtps_model *m, struct raw_columns *out,
                                 struct error *err)
@@ -67,8 +77,7 @@ static enum status read_columns(const struct mtps_model *m, struct raw_columns *
                     e->items[1]->kind == NODE_SCALAR;
         if (!pair) return fault(m, err, "header: columns: a name and an owner are expected");
         names[i] = e->items[0]->text;
-        owner[i] = atoi(e->items[1]->text);
-        if (owner[i] < -1 || owner[i] >= (int)m->settings->data.n_joins)
+        if (!read_owner(e->items[1], m->settings->data.n_joins, &owner[i]))
             return fault(m, err, "header: columns: there is no such owner");
     }
     *out = (struct raw_columns){names, owner, list->n};
@@ -99,22 +108,33 @@ static bool all_finite(const struct bundle_section *s)
     return finite;
 }
 
+struct statistics {
+    const struct mtps_model *model;
+    bool no_memory; /* then an array only seems to be missing */
+};
+
 static const struct named_array *find_state(void *arg, const char *name)
 {
     static const enum dtype types[SECTION_TYPES] = {DTYPE_U8,  DTYPE_U32, DTYPE_U64,   DTYPE_I64,
                                                     DTYPE_F32, DTYPE_F64, DTYPE_COUNT, DTYPE_COUNT};
-    const struct mtps_model *m = arg;
+    struct statistics *from = arg;
+    const struct mtps_model *m = from->model;
     const char *full = arena_printf(m->arena, "state/%s", name);
     const struct bundle_section *s = full ? bundle_find(m->bundle, full) : NULL;
-    struct named_array *a = s && all_finite(s) ? arena_take(m->arena, 1, sizeof *a) : NULL;
+    bool good = s && all_finite(s);
+    struct named_array *a = good ? arena_take(m->arena, 1, sizeof *a) : NULL;
+    from->no_memory |= !full || (good && !a);
     if (a) *a = (struct named_array){name, types[s->type], s->rows, s->cols, 0, (void *)s->data};
     return a;
 }
 
 static enum status make_model(struct mtps_model *m, struct error *err)
 {
-    struct fit_source from = {find_state, m};
-    TRY(as_fault(m, fit_from_arrays(m->schema, &from, &m->fit, err), err));
+    struct statistics statistics = {m, false};
+    struct fit_source from = {find_state, &statistics};
+    enum status st = fit_from_arrays(m->schema, &from, &m->fit, err);
+    if (statistics.no_memory) return no_memory(err);
+    TRY(as_fault(m, st, err));
     TRY(as_fault(m, model_tables_make(m->settings, m->schema, &m->kinds, err), err));
     m->table_dim = m->kinds->dim;
     struct assembly a = {
@@ -357,8 +377,7 @@ static enum status read_join(struct mtps_model *m, const struct node *e, struct 
     bool pair = e->kind == NODE_LIST && e->n == 2 && e->items[0]->kind == NODE_SCALAR &&
                 e->items[1]->kind == NODE_LIST && e->items[1]->n <= LOADED_MAX_FEATURES;
     if (!pair) return fault(m, err, "header: joins: an owner and a list of columns are expected");
-    join->owner = atoi(e->items[0]->text);
-    if (join->owner < -1 || join->owner >= (int)join->index)
+    if (!read_owner(e->items[0], join->index, &join->owner))
         return fault(m, err, "header: joins: there is no such owner");
     join->names = arena_take(m->arena, e->items[1]->n + 1, sizeof *join->names);
     if (!join->names) return no_memory(err);

@@ -14,7 +14,7 @@
 enum { INPUTS = 64, TASKS = 64 };
 
 /* The checksum of each `["name", "type", rows, cols, "checksum"]` whose section lies in the
- * file, and then that of the header. */
+ * file, then the id, and then the header's checksum. */
 static void mend(uint8_t *data, size_t n)
 {
     struct bundle_prefix p;
@@ -39,6 +39,9 @@ static void mend(uint8_t *data, size_t n)
         if (strlen(sum) == 16) memcpy(at + sum_at, mended, 16);
         offset = bundle_align(offset + bytes);
     }
+    char id[BUNDLE_ID];
+    if (bundle_header_id((const char *)data + BUNDLE_PREFIX, p.header_bytes, id))
+        memcpy(data + BUNDLE_PREFIX + sizeof BUNDLE_HEAD - 1, id, BUNDLE_ID - 1);
     p.file_bytes = n;
     p.header_checksum = hash_bytes(data + BUNDLE_PREFIX, p.header_bytes, 0);
     memcpy(data, &p, sizeof p);
