@@ -17,6 +17,14 @@ enum mtps_status loaded_fail(enum status st, const struct error *err, struct mtp
     return (enum mtps_status)status_exit_code(st);
 }
 
+/* An argument that cannot be. */
+static enum mtps_status misuse(const char *what, struct mtps_error *error)
+{
+    struct error err;
+    enum status st = error_set(&err, ST_USAGE, "%s", what);
+    return loaded_fail(st, &err, error);
+}
+
 const char *mtps_version(void)
 {
     return MTPS_VERSION;
@@ -27,6 +35,11 @@ enum mtps_status mtps_open(const char *path, unsigned flags, struct mtps_model *
 {
     struct error err;
     bool skip = flags & MTPS_SKIP_BIG_CHECKS;
+    if (!model) return misuse("mtps_open: model is NULL: there is no place for it", error);
+    *model = NULL;
+    if (!path) return misuse("mtps_open: path is NULL", error);
+    if (flags & ~(unsigned)MTPS_SKIP_BIG_CHECKS)
+        return misuse("mtps_open: flags has bits that this version does not know", error);
     enum status st = loaded_open(path, skip ? BUNDLE_CHECK_SMALL : BUNDLE_CHECK_ALL, model, &err);
     return st == ST_OK ? MTPS_OK : loaded_fail(st, &err, error);
 }
@@ -38,51 +51,52 @@ void mtps_close(struct mtps_model *model)
 
 void mtps_describe(const struct mtps_model *model, struct mtps_info *info)
 {
-    *info = model->info;
+    if (!info) return;
+    *info = model ? model->info : (struct mtps_info){0};
 }
 
 /* ---- what a row holds ---- */
 
 size_t mtps_n_inputs(const struct mtps_model *model)
 {
-    return model->n_inputs;
+    return model ? model->n_inputs : 0;
 }
 
 const struct mtps_input *mtps_input(const struct mtps_model *model, size_t i)
 {
-    return i < model->n_inputs ? &model->inputs[i] : NULL;
+    return model && i < model->n_inputs ? &model->inputs[i] : NULL;
 }
 
 ptrdiff_t mtps_find_input(const struct mtps_model *model, const char *name)
 {
-    for (size_t i = 0; i < model->n_inputs; i++)
+    for (size_t i = 0; model && name && i < model->n_inputs; i++)
         if (!strcmp(model->inputs[i].name, name)) return (ptrdiff_t)i;
     return -1;
 }
 
 size_t mtps_n_tasks(const struct mtps_model *model)
 {
-    return model->settings->n_tasks;
+    return model ? model->settings->n_tasks : 0;
 }
 
 const struct mtps_task *mtps_task(const struct mtps_model *model, size_t i)
 {
-    return i < model->settings->n_tasks ? &model->tasks[i] : NULL;
+    return model && i < model->settings->n_tasks ? &model->tasks[i] : NULL;
 }
 
 size_t mtps_n_features(const struct mtps_model *model)
 {
-    return model->schema->n_features;
+    return model ? model->schema->n_features : 0;
 }
 
 const struct mtps_feature *mtps_feature(const struct mtps_model *model, size_t i)
 {
-    return i < model->schema->n_features ? &model->features[i] : NULL;
+    return model && i < model->schema->n_features ? &model->features[i] : NULL;
 }
 
 uint64_t mtps_key(const char *text, size_t bytes)
 {
-    return hash_id(text, bytes);
+    return hash_id(text ? text : "", text ? bytes : 0);
 }
 
 /* ---- values ---- */
@@ -153,6 +167,9 @@ enum mtps_status mtps_score(struct mtps_scorer *scorer, const struct mtps_value 
                             size_t n_rows, float *scores, struct mtps_error *error)
 {
     static const struct mtps_value none;
+    if (!scorer) return misuse("mtps_score: scorer is NULL", error);
+    if (!rows && n_rows && scorer->model->n_inputs) return misuse("mtps_score: rows is NULL", error);
+    if (!scores && n_rows) return misuse("mtps_score: scores is NULL", error);
     return score(scorer, &(struct rows){.values = rows ? rows : &none}, n_rows, scores, error);
 }
 
@@ -160,5 +177,8 @@ enum mtps_status mtps_score_keys(struct mtps_scorer *scorer, const struct mtps_c
                                  const float *durations, size_t n_rows, float *scores,
                                  struct mtps_error *error)
 {
+    if (!scorer) return misuse("mtps_score_keys: scorer is NULL", error);
+    if (!columns && n_rows) return misuse("mtps_score_keys: columns is NULL", error);
+    if (!scores && n_rows) return misuse("mtps_score_keys: scores is NULL", error);
     return score(scorer, &(struct rows){.columns = columns, .durations = durations}, n_rows, scores, error);
 }

@@ -17,9 +17,17 @@
  * used by one thread at a time. A new version is swapped in by opening it, handing its
  * scorers out, and closing the old model: memory goes when its last scorer does.
  *
- * The library prints nothing, starts no threads and keeps no global state. Texts are
+ * The library prints nothing, starts no threads, ends no process and keeps no global state
+ * that a caller could see. Memory that is not to be had is MTPS_NOMEM. Texts are
  * UTF-8 unless the training data was not. Pointers that functions give are valid as long
- * as the model. */
+ * as the model.
+ *
+ * NULL where a function needs something is MTPS_USAGE; functions without a status then give
+ * what nothing has: 0, -1, NULL, a description of zeros. Not checked, and the caller's
+ * business: the arguments of mtps_scorer_create; that pointers lead to memory that is there
+ * and large enough, also those inside values and columns; that a model is not used after its
+ * mtps_close nor a scorer after its mtps_scorer_destroy; that a scorer is used by one thread
+ * at a time. */
 #ifndef MTPS_H
 #define MTPS_H
 
@@ -43,7 +51,7 @@ enum mtps_status {
     MTPS_IO = 74
 };
 
-/* On the caller's stack; NULL where it is not wanted. */
+/* On the caller's stack; NULL where it is not wanted. Stays as it is when all went well. */
 struct mtps_error {
     char text[1536]; /* one line */
     char hint[512];  /* what to do, or empty */
@@ -63,7 +71,8 @@ enum mtps_open_flags {
 };
 
 /* path: a bundle's file, its folder, or a folder of versions (the highest number). The
- * file is mapped and must not be changed while the model is open. */
+ * file is mapped and must not be changed while the model is open. flags: 0 or some of
+ * mtps_open_flags; others are MTPS_USAGE. *model is NULL unless it is opened. */
 MTPS_API enum mtps_status mtps_open(const char *path, unsigned flags, struct mtps_model **model,
                                     struct mtps_error *error);
 /* NULL is fine. Scorers that exist go on working. */
@@ -115,7 +124,7 @@ struct mtps_value {
     enum mtps_kind kind;
     size_t n; /* TEXT: bytes; LIST: values, none of them a list */
     union {
-        const char *text; /* need not end with 0 */
+        const char *text; /* need not end with 0; NULL with n 0 only */
         int64_t integer;
         double real;
         const struct mtps_value *list;

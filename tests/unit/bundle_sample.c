@@ -226,11 +226,29 @@ static void fill(struct bundle_sample *s, struct bundle_writer *w, enum section_
     for (size_t i = 0; i < s->schema->n_tables; i++) write_table(s, w, i, type);
 }
 
-static char *make_head(struct bundle_sample *s, bool whole)
+/* Two texts: the second stands in place of the first. */
+struct change {
+    const char *old, *new;
+};
+
+static char *changed_settings(struct bundle_sample *s, const struct change *change)
 {
-    struct buffer head = {0};
     char *settings, *text;
     must(s, settings_print_flow(s->settings, &settings, &s->err));
+    if (!change) return settings;
+    const char *at = strstr(settings, change->old);
+    if (!at) fail_msg("the settings have no %s", change->old);
+    struct buffer b = {0};
+    buffer_printf(&b, "%.*s%s%s", (int)(at - settings), settings, change->new, at + strlen(change->old));
+    mem_free(settings);
+    must(s, buffer_take(&b, &text, &s->err));
+    return text;
+}
+
+static char *make_head(struct bundle_sample *s, bool whole, const struct change *change)
+{
+    struct buffer head = {0};
+    char *settings = changed_settings(s, change), *text;
     buffer_puts(&head, "\"created_by\": \"a test\", \"model_version\": 3, \"step\": 12, \"settings\": ");
     flow_put_string(&head, settings);
     if (whole) buffer_puts(&head, ", \"projected\": 1, \"joins\": [[-1, [\"price\"]]]");
@@ -241,11 +259,12 @@ static char *make_head(struct bundle_sample *s, bool whole)
     return text;
 }
 
-static void write_file(struct bundle_sample *s, const char *path, enum section_type type, const struct infer *whole)
+static void write_file(struct bundle_sample *s, const char *path, enum section_type type, const struct infer *whole,
+                       const struct change *change)
 {
     struct bundle_plan p;
     struct bundle_writer *w;
-    char *head = make_head(s, whole != NULL), id[BUNDLE_ID];
+    char *head = make_head(s, whole != NULL, change), id[BUNDLE_ID];
     plan(s, &p, type);
     if (whole) plan_whole(s, whole, &p);
     must(s, bundle_writer_create(path, &p, head, &w, &s->err));
@@ -258,14 +277,19 @@ static void write_file(struct bundle_sample *s, const char *path, enum section_t
 
 void bundle_sample_write(struct bundle_sample *s, const char *path, enum section_type type)
 {
-    write_file(s, path, type, NULL);
+    write_file(s, path, type, NULL, NULL);
+}
+
+void bundle_sample_write_changed(struct bundle_sample *s, const char *path, const char *old, const char *new)
+{
+    write_file(s, path, SECTION_F32, NULL, &(struct change){old, new});
 }
 
 void bundle_sample_write_whole(struct bundle_sample *s, const char *path)
 {
     struct infer *f;
     must(s, infer_create(s->model, s->params, &f, &s->err));
-    write_file(s, path, SECTION_F32, f);
+    write_file(s, path, SECTION_F32, f, NULL);
     infer_destroy(f);
 }
 

@@ -31,6 +31,8 @@ int bundle_sample_setup(void **state); /* writes the file with f32 rows */
 int bundle_sample_teardown(void **state);
 /* Another file of the same model. */
 void bundle_sample_write(struct bundle_sample *s, const char *path, enum section_type rows);
+/* The same file with f32 rows, whose settings say `new` in place of `old`. */
+void bundle_sample_write_changed(struct bundle_sample *s, const char *path, const char *old, const char *new);
 /* The same with projected rows, and with the side table inside: items "0" to "19" have the
  * prices of bundle_sample_price. */
 void bundle_sample_write_whole(struct bundle_sample *s, const char *path);

@@ -319,6 +319,36 @@ static void keys_give_the_same_bits(void **state)
     assert_memory_equal(out, f->scores, sizeof out);
 }
 
+/* A feature of `key: uint64` says that its key is the number itself, and takes it: also what
+ * is crossed with it. The key of the number's text is another id. */
+static void a_number_is_its_own_key(void **state)
+{
+    struct fixture *f = *state;
+    static struct prepared p;
+    char path[600];
+    float want[ROWS * TASKS], out[ROWS * TASKS];
+    struct mtps_model *model;
+    struct mtps_scorer *scorer;
+    tmpdir_path(&f->s->dir, "numbers.mtps", path, sizeof path);
+    bundle_sample_write_changed(f->s, path, "{name: user, ", "{name: user, key: uint64, ");
+    assert_int_equal(mtps_open(path, 0, &model, &f->err), MTPS_OK);
+    assert_int_equal(mtps_scorer_create(model, &scorer, &f->err), MTPS_OK);
+    assert_int_equal(mtps_feature(model, 0)->key, MTPS_KEY_NUMBER);
+    assert_int_equal(mtps_feature(model, 2)->key, MTPS_KEY_TEXT);
+    assert_int_equal(mtps_score(scorer, f->rows, ROWS, want, &f->err), MTPS_OK);
+    make_keys(f, &p);
+    assert_int_equal(mtps_score_keys(scorer, p.columns, p.durations, ROWS, out, &f->err), MTPS_OK);
+    assert_memory_not_equal(out, want, sizeof out);
+    for (size_t r = 0; r < ROWS; r++) {
+        p.keys[0][r] = strtoull(f->texts[r][input(f, "user")], NULL, 10);
+        p.keys[7][r] = hash_pair(p.keys[0][r], p.keys[2][r]);
+    }
+    assert_int_equal(mtps_score_keys(scorer, p.columns, p.durations, ROWS, out, &f->err), MTPS_OK);
+    assert_memory_equal(out, want, sizeof out);
+    mtps_scorer_destroy(scorer);
+    mtps_close(model);
+}
+
 /* Keys that are not given, offsets out of order, two keys where one is expected. */
 static void keys_that_do_not_fit_are_refused(void **state)
 {
@@ -548,6 +578,52 @@ static void the_whole_gives_nearly_the_same(void **state)
     mtps_close(whole);
 }
 
+/* What is missing from a call is said, not run into; so are flags of another version. */
+static void calls_that_cannot_be_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct mtps_model *model = f->model;
+    struct mtps_value row[INPUTS] = {{0}};
+    struct mtps_column columns[FEATURES] = {{0}};
+    float out[TASKS];
+    assert_int_equal(mtps_open(NULL, 0, &model, &f->err), MTPS_USAGE);
+    assert_string_equal(f->err.text, "mtps_open: path is NULL");
+    assert_null(model);
+    assert_int_equal(mtps_open(f->s->path, 0, NULL, &f->err), MTPS_USAGE);
+    for (unsigned bit = MTPS_SKIP_BIG_CHECKS << 1; bit; bit <<= 1) {
+        model = f->model;
+        assert_int_equal(mtps_open(f->s->path, bit | MTPS_SKIP_BIG_CHECKS, &model, &f->err), MTPS_USAGE);
+        assert_non_null(strstr(f->err.text, "flags"));
+        assert_null(model);
+    }
+    assert_int_equal(mtps_score(NULL, row, 1, out, &f->err), MTPS_USAGE);
+    assert_int_equal(mtps_score(f->scorer, NULL, 1, out, &f->err), MTPS_USAGE);
+    assert_string_equal(f->err.text, "mtps_score: rows is NULL");
+    assert_int_equal(mtps_score(f->scorer, row, 1, NULL, &f->err), MTPS_USAGE);
+    assert_int_equal(mtps_score_keys(NULL, columns, NULL, 1, out, &f->err), MTPS_USAGE);
+    assert_int_equal(mtps_score_keys(f->scorer, NULL, NULL, 1, out, &f->err), MTPS_USAGE);
+    assert_int_equal(mtps_score_keys(f->scorer, columns, NULL, 1, NULL, &f->err), MTPS_USAGE);
+    assert_int_equal(mtps_score(f->scorer, row, 1, out, &f->err), MTPS_OK);
+}
+
+/* Of no model there is nothing to be said. */
+static void no_model_has_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct mtps_info info, none = {0};
+    memset(&info, 1, sizeof info);
+    mtps_describe(NULL, &info);
+    assert_memory_equal(&info, &none, sizeof info);
+    mtps_describe(f->model, NULL);
+    assert_int_equal(mtps_n_inputs(NULL) + mtps_n_tasks(NULL) + mtps_n_features(NULL), 0);
+    assert_null(mtps_input(NULL, 0));
+    assert_null(mtps_task(NULL, 0));
+    assert_null(mtps_feature(NULL, 0));
+    assert_int_equal(mtps_find_input(NULL, "user"), -1);
+    assert_int_equal(mtps_find_input(f->model, NULL), -1);
+    assert_true(mtps_key(NULL, 3) == mtps_key("", 0));
+}
+
 /* NULL is fine where nothing is to be done, and errors are optional. */
 static void nothing_is_fine(void **state)
 {
@@ -557,7 +633,9 @@ static void nothing_is_fine(void **state)
     mtps_scorer_destroy(NULL);
     assert_int_equal(mtps_open("/nowhere", 0, &model, NULL), MTPS_NOINPUT);
     assert_null(model);
+    assert_int_equal(mtps_open(NULL, 0, &model, NULL), MTPS_USAGE);
     assert_int_equal(mtps_score(f->scorer, NULL, 0, NULL, NULL), MTPS_OK);
+    assert_int_equal(mtps_score_keys(f->scorer, NULL, NULL, 0, NULL, NULL), MTPS_OK);
     assert_true(strlen(mtps_version()) > 0);
 }
 
@@ -571,6 +649,7 @@ int main(void)
         CASE(forms_of_a_value_agree),
         CASE(absent_values_are_missing),
         CASE(keys_give_the_same_bits),
+        CASE(a_number_is_its_own_key),
         CASE(keys_that_do_not_fit_are_refused),
         CASE(values_that_do_not_fit_are_refused),
         CASE(scoring_allocates_nothing),
@@ -579,7 +658,8 @@ int main(void)
         CASE(a_scorer_holds_its_model),
         CASE(the_locale_does_not_matter),
         CASE(rounded_rows_change_scores_a_little),
-        CASE(the_whole_gives_nearly_the_same), CASE(nothing_is_fine),
+        CASE(the_whole_gives_nearly_the_same), 
+        CASE(calls_that_cannot_be_are_refused), CASE(no_model_has_nothing), CASE(nothing_is_fine),
     };
     return cmocka_run_group_tests_name("infer_library", tests, NULL, NULL);
 }
