@@ -262,39 +262,63 @@ static void print_verdict(const struct verifying *v, double promise, const char 
                   : "NOT WELL: ONNX Runtime's scores differ by more than is promised");
 }
 
-/* verb: what the limit is, promised or allowed. */
-static void print_text(const struct verifying *v, double promise, const char *verb)
+static void print_library(const struct verifying *v)
 {
     printf("%llu rows; largest difference of the library's scores from the checkpoint's\n", (unsigned long long)v->rows);
     for (size_t k = 0; k < v->n_tasks; k++)
         printf("%-13s %.3g in %llu rows%s\n", mtps_task(v->model, k)->name, v->library[k].most,
                (unsigned long long)v->library[k].n_different, v->library[k].n_different ? "" : ": the same bits");
-    if (*v->why)
-        printf("ONNX Runtime is not compared: %s\n", v->why);
-    else
-        printf("of ONNX Runtime's, in the %llu rows whose ids all have rows (at most %g is %s)\n",
-               (unsigned long long)v->onnx_rows, fmax(promise, ONNX_PROMISE), promise > ONNX_PROMISE ? verb : "promised");
-    for (size_t k = 0; k < v->n_tasks && !*v->why; k++)
-        printf("%-13s %.3g\n", mtps_task(v->model, k)->name, v->by_onnx[k]);
-    print_verdict(v, promise, verb);
+    fflush(stdout);
 }
 
-static void print_json(const struct verifying *v, double promise)
+/* verb: what the limit is, promised or allowed. */
+static void print_onnx(const struct verifying *v, double promise, const char *verb)
+{
+    if (*v->why) {
+        printf("ONNX Runtime is not compared: %s\n", v->why);
+        return;
+    }
+    printf("of ONNX Runtime's, in the %llu rows whose ids all have rows (at most %g is %s)\n",
+           (unsigned long long)v->onnx_rows, fmax(promise, ONNX_PROMISE), promise > ONNX_PROMISE ? verb : "promised");
+    for (size_t k = 0; k < v->n_tasks; k++) printf("%-13s %.3g\n", mtps_task(v->model, k)->name, v->by_onnx[k]);
+}
+
+/* failed: what ONNX Runtime did, or NULL. */
+static void print_json(const struct verifying *v, double promise, const char *failed)
 {
     json_t *tasks = json_object();
     for (size_t k = 0; k < v->n_tasks; k++)
         json_object_set_new(tasks, mtps_task(v->model, k)->name,
                             json_pack("{s:f, s:I}", "library", v->library[k].most, "different",
                                       (json_int_t)v->library[k].n_different));
-    json_t *doc = json_pack("{s:I, s:b, s:o}", "rows", (json_int_t)v->rows, "ok", is_kept(v, promise), "tasks", tasks);
+    json_t *doc = json_pack("{s:I, s:b, s:o}", "rows", (json_int_t)v->rows, "ok", !failed && is_kept(v, promise), "tasks", tasks);
     if (promise >= 0) json_object_set_new(doc, "promise", json_real(promise));
+    bool compared = !failed && !*v->why;
+    if (failed) json_object_set_new(doc, "onnx_failed", json_string(failed));
     if (*v->why) json_object_set_new(doc, "onnx_skipped", json_string(v->why));
-    if (!*v->why) json_object_set_new(doc, "onnx_rows", json_integer((json_int_t)v->onnx_rows));
-    for (size_t k = 0; k < v->n_tasks && !*v->why; k++)
+    if (compared) json_object_set_new(doc, "onnx_rows", json_integer((json_int_t)v->onnx_rows));
+    for (size_t k = 0; k < v->n_tasks && compared; k++)
         json_object_set_new(json_object_get(tasks, mtps_task(v->model, k)->name), "onnx", json_real(v->by_onnx[k]));
     json_dumpf(doc, stdout, JSON_COMPACT | JSON_REAL_PRECISION(12));
     putchar('\n');
     json_decref(doc);
+}
+
+/* What the library gave, first: it stands whatever ONNX Runtime does. */
+static enum status show(const struct args *a, struct verifying *v, double promise, struct error *err)
+{
+    const char *verb = a->tolerance >= 0 ? "allowed" : "promised";
+    bool json = a->scoring.common.json;
+    struct error why;
+    enum status st = ST_OK;
+    if (!json) print_library(v);
+    if (v->onnx) st = verify_onnx_run(v->onnx, v->by_onnx, &v->onnx_rows, v->why, &why);
+    if (st != ST_OK) *err = why;
+    if (json) print_json(v, promise, st == ST_OK ? NULL : why.text);
+    if (json || st != ST_OK) return st;
+    print_onnx(v, promise, verb);
+    print_verdict(v, promise, verb);
+    return ST_OK;
 }
 
 static enum status verify(struct args *a, struct mtps_model *model, const struct settings *s, const char *path,
@@ -304,9 +328,7 @@ static enum status verify(struct args *a, struct mtps_model *model, const struct
     double promise = promise_of(a, model);
     enum status st = open_verifying(&v, model, path, err);
     if (st == ST_OK) st = score_with_library(&v, s, err);
-    if (st == ST_OK && v.onnx) st = verify_onnx_run(v.onnx, v.by_onnx, &v.onnx_rows, v.why, err);
-    if (st == ST_OK && a->scoring.common.json) print_json(&v, promise);
-    if (st == ST_OK && !a->scoring.common.json) print_text(&v, promise, a->tolerance >= 0 ? "allowed" : "promised");
+    if (st == ST_OK) st = show(a, &v, promise, err);
     *kept = st != ST_OK || is_kept(&v, promise);
     close_verifying(&v);
     return st;

@@ -18,6 +18,7 @@ struct predicting {
     struct output *output;
     struct score_text text;
     struct metric *metric;
+    bool begun; /* the header is written */
     bool labelled;
     float *scores, *logits, *labels; /* [SCORE_ROWS_BLOCK, n_scores] */
     float *task_labels;              /* [n_tasks] */
@@ -70,11 +71,25 @@ static void make_scores(struct predicting *p, const struct scored_block *b, size
     }
 }
 
+/* Once, and not before there are rows to follow it: a run that fails on standard output has
+ * written nothing that looks like a result. */
+static void begin(struct predicting *p)
+{
+    if (p->begun) return;
+    p->begun = true;
+    const struct score_rows_spec *rows = &p->spec->rows;
+    for (size_t k = 0; k < rows->n_keep; k++) score_text_name(&p->text, rows->keep[k]);
+    for (size_t k = 0; k < rows->settings->n_scores; k++)
+        score_text_name(&p->text, rows->settings->scores[k].name);
+    score_text_end(&p->text);
+}
+
 static enum status write_block(void *arg, const struct scored_block *b, struct error *err)
 {
     struct predicting *p = arg;
     const struct score_rows_spec *rows = &p->spec->rows;
     const struct settings *s = rows->settings;
+    begin(p);
     for (size_t i = 0; i < b->n; i++) {
         make_scores(p, b, i);
         for (size_t k = 0; k < rows->n_keep; k++)
@@ -88,15 +103,6 @@ static enum status write_block(void *arg, const struct scored_block *b, struct e
     return metric_add(p->metric, b->index, b->n, p->scores, p->logits, p->labels, b->group, err);
 }
 
-static void put_header(struct predicting *p)
-{
-    const struct score_rows_spec *rows = &p->spec->rows;
-    for (size_t k = 0; k < rows->n_keep; k++) score_text_name(&p->text, rows->keep[k]);
-    for (size_t k = 0; k < rows->settings->n_scores; k++)
-        score_text_name(&p->text, rows->settings->scores[k].name);
-    score_text_end(&p->text);
-}
-
 static enum status write_file(struct predicting *p, struct bad_rows *bad, uint64_t *rows,
                               struct error *err)
 {
@@ -105,8 +111,8 @@ static enum status write_file(struct predicting *p, struct bad_rows *bad, uint64
     spec.arg = p;
     TRY(output_open(p->spec->path, &p->output, err));
     p->text = (struct score_text){.file = output_stream(p->output), .format = p->spec->format};
-    put_header(p);
     enum status st = score_rows(&spec, bad, rows, err);
+    if (st == ST_OK) begin(p); /* of no rows, too */
     if (p->text.not_utf8)
         log_line(LOG_WARN, "predict",
                  "kept text that is not UTF-8 has U+FFFD in it: jsonl cannot hold it, csv and tsv can");

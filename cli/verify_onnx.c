@@ -20,7 +20,7 @@ extern char **environ;
 
 enum { NO_RUNTIME = 3 /* exit code of the script */, ROOM = 1024 /* rows */ };
 
-/* Files of the folder: model.onnx; N.values and N.offsets of input N (of floats, keys, or
+/* Files of the folder: started, once there is a runtime; model.onnx; N.values and N.offsets of input N (of floats, keys, or
  * keys with offsets); out, scores as float32. Lines of `inputs`: number, name, kind, width. */
 static const char script[] =
     "import sys\n"
@@ -29,6 +29,7 @@ static const char script[] =
     "except ImportError:\n"
     "    sys.exit(3)\n"
     "folder, rows, step = sys.argv[1], int(sys.argv[2]), 256\n"
+    "open(folder + '/started', 'w').close()\n"
     "o = ort.SessionOptions()\n"
     "o.log_severity_level = 3\n"
     "s = ort.InferenceSession(folder + '/model.onnx', o, providers=['CPUExecutionProvider'])\n"
@@ -184,10 +185,10 @@ static bool close_stream(struct stream *s)
 static void remove_files(const struct verify_onnx *v)
 {
     char path[PATH_MAX + 64];
-    static const char *const names[] = {"model.onnx", "inputs", "out"}, *const parts[] = {"values", "offsets"};
+    static const char *const names[] = {"model.onnx", "inputs", "out", "started"}, *const parts[] = {"values", "offsets"};
     size_t n = mtps_n_features(v->m) + mtps_n_tasks(v->m);
     if (!*v->folder) return;
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         snprintf(path, sizeof path, "%s/%s", v->folder, names[i]);
         unlink(path);
     }
@@ -291,6 +292,14 @@ enum status verify_onnx_add(struct verify_onnx *v, struct mtps_scorer *s, const 
 
 /* ---- running ---- */
 
+/* Else what failed is no fault of the model. */
+static bool has_started(const struct verify_onnx *v)
+{
+    char path[PATH_MAX + 64];
+    snprintf(path, sizeof path, "%s/started", v->folder);
+    return file_exists(path);
+}
+
 static enum status run_script(const struct verify_onnx *v, char why[256], struct error *err)
 {
     const char *python = getenv("MTPS_PYTHON");
@@ -308,10 +317,13 @@ static enum status run_script(const struct verify_onnx *v, char why[256], struct
     while (waitpid(pid, &state, 0) < 0)
         if (errno != EINTR) return error_set(err, ST_IO, "%s: cannot wait for it: %s", python, strerror(errno));
     if (WIFEXITED(state) && WEXITSTATUS(state) == 0) return ST_OK;
-    if (WIFEXITED(state) && (WEXITSTATUS(state) == NO_RUNTIME || WEXITSTATUS(state) == 127))
+    if (has_started(v)) return error_set(err, ST_INTERNAL, "ONNX Runtime failed on the model");
+    if (WIFSIGNALED(state))
+        snprintf(why, 256, "%.100s was ended by signal %d", python, WTERMSIG(state));
+    else if (WEXITSTATUS(state) == NO_RUNTIME || WEXITSTATUS(state) == 127)
         snprintf(why, 256, "%.100s has no onnxruntime", python);
     else
-        return error_set(err, ST_INTERNAL, "ONNX Runtime failed on the model");
+        snprintf(why, 256, "%.100s ended with %d before it had onnxruntime", python, WEXITSTATUS(state));
     return ST_OK;
 }
 

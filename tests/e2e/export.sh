@@ -45,6 +45,15 @@ check "the same ones, and unknown ids are scored" cmp want_bad.csv bad_got.csv
 same "each is shown with its place" 2 "$(grep -c 'bad.csv:100[23]:' "$err")"
 expect_exit 0 "tsv" "$MTPS" predict --bundle bundles --keep user -o - --format tsv
 same "with a header" "$(printf 'user\tclick\tlike\tfinish')" "$(head -n 1 "$out")"
+head -n 30 plain.csv | sed '2,$s/,[^,]*$/,cheap/' >none.csv
+for form in csv tsv; do
+    expect_error 65 'are bad' "rows that cannot be used" "$MTPS" predict --bundle bundles --input none.csv -o - --format $form
+    check "leave nothing on standard output" test ! -s "$out"
+done
+check "nor a file" bash -c "! '$MTPS' predict --bundle bundles --input none.csv -o none.out && ! ls none.out* 2>/dev/null"
+head -n 1 plain.csv >nobody.csv
+expect_exit 0 "no rows" "$MTPS" predict --bundle bundles --input nobody.csv -o -
+same "are a header alone" "click,like,finish" "$(cat "$out")"
 expect_exit 0 "JSON lines" "$MTPS" predict --bundle bundles --format jsonl -o got.jsonl
 same "one for each row" 1000 "$(grep -c '"click":' got.jsonl)"
 

@@ -50,16 +50,28 @@ expect_exit 1 "other scores of ONNX Runtime" "$MTPS" verify-export --ckpt runs/s
 check "are not well" grep -q '^NOT WELL' "$out"
 expect_exit 1 "nor with left-out rows" "$MTPS" verify-export --ckpt runs/small --bundle b/most
 check "of which the rest is compared" grep -q '^NOT WELL' "$out"
-printf '#!/bin/sh\nexit 1\n' >python
-expect_error 70 'ONNX Runtime failed' "a script that fails" "$MTPS" verify-export --ckpt runs/small --bundle b/f32
+printf '#!/bin/sh\ntouch "$3/started"; exit 1\n' >python
+expect_error 70 'ONNX Runtime failed' "a runtime that fails on the model" "$MTPS" verify-export --ckpt runs/small --bundle b/f32
+same "does so behind the library's figures" 3 "$(grep -c 'same bits' "$out")"
+expect_error 70 'ONNX Runtime failed' "as JSON" "$MTPS" verify-export --ckpt runs/small --bundle b/f32 --json
+same "has them, too" "false 1000" "$(json ok <"$out") $(json rows <"$out")"
+check "and what failed" grep -q '"onnx_failed":"ONNX Runtime failed' "$out"
+for program in 'exit 1' 'exit 3' 'kill -9 $$'; do
+    printf '#!/bin/sh\n%s\n' "$program" >python
+    expect_exit 0 "a program that is no Python with ONNX Runtime ($program)" "$MTPS" verify-export --ckpt runs/small --bundle b/f32
+    same "leaves the library's figures" 3 "$(grep -c 'same bits' "$out")"
+    same "and one line says why" 1 "$(grep -cE '^ONNX Runtime is not compared: .*/python (ended with 1|has no onnxruntime|was ended by signal 9)' "$out")"
+done
+MTPS_PYTHON=/bin/false expect_exit 0 "as JSON" "$MTPS" verify-export --ckpt runs/small --bundle b/f32 --json
+check "too" grep -q '"onnx_skipped":"/bin/false ended with 1 before' "$out"
 check "no temporary folder stays" bash -c "! ls -d '${TMPDIR:-/tmp}'/mtps-onnx-* 2>/dev/null | grep -q ."
 export MTPS_PYTHON=$real_python
 if "$MTPS_PYTHON" -c 'import numpy, onnxruntime' 2>/dev/null; then
     expect_exit 0 "with ONNX Runtime" "$MTPS" verify-export --ckpt runs/small --bundle b/f32 --json
     check "most rows are compared" test "$(json onnx_rows <"$out")" -gt 500
     expect_exit 0 "also where rows are left out" "$MTPS" verify-export --ckpt runs/small --bundle b/most
-expect_exit 0 "as JSON" "$MTPS" verify-export --ckpt runs/small --bundle b/f32 --json
-check "within 1e-5, but not with the same bits" bash -c "grep -oE '\"onnx\":[0-9.e-]+' '$out' | awk -F: '\$2 > 1e-5 { bad = 1 } \$2 > 0 { some = 1 } END { exit bad || !some }'"
+    expect_exit 0 "as JSON" "$MTPS" verify-export --ckpt runs/small --bundle b/f32 --json
+    check "within 1e-5, but not with the same bits" bash -c "grep -oE '\"onnx\":[0-9.e-]+' '$out' | awk -F: '\$2 > 1e-5 { bad = 1 } \$2 > 0 { some = 1 } END { exit bad || !some }'"
 else
     echo "      (no Python with onnxruntime: its scores are not compared)"
 fi
