@@ -14,6 +14,7 @@
 #include "data/raw_text.h"
 #include "serve/http/deadlines.h"
 #include "serve/http/head.h"
+#include "serve/http/target.h"
 
 enum {
     POOL_BYTES = 32 << 10, /* libmicrohttpd's memory of a connection: headers, and pieces of a body */
@@ -199,21 +200,28 @@ static void see_head(const struct connection *c, struct head *head)
     MHD_get_connection_values(c->mhd, MHD_HEADER_KIND, see_header, head);
 }
 
-static enum MHD_Result find_route(struct connection *c, const char *url, const char *method, bool *refused)
+/* 200, or the status that refuses the address or the method, and why. */
+static int find_route(struct connection *c, const char *url, const char *method, const char **why)
 {
     struct call *call = &c->call;
+    if (!target_is_path(url)) {
+        char *path = pad_take(&c->pad, strlen(url) + 1, 1);
+        *why = "the requests of this moment take all memory that requests may take";
+        int status = path ? target_path(url, path, why) : ASK_NO_MEMORY;
+        if (status != 200) return status;
+        url = path;
+    }
     int status = route_find(method, url, &call->route, &call->names, c->allow, sizeof c->allow);
-    *refused = status != 200;
-    if (status == 200) return MHD_YES;
+    if (status == 200) return status;
     call->route = NULL;
     if (status == 405) call->allow = c->allow;
-    return refuse(c, status, status == 404 ? "there is no such address" : "not with this method");
+    *why = status == 404 ? "there is no such address" : "not with this method";
+    return status;
 }
 
 static enum MHD_Result begin_request(struct connection *c, const char *url, const char *method, const char *version)
 {
     struct head head = {.method = method, .version = version, .line = c->line, .odd = c->odd_line};
-    bool refused;
     const char *why;
     c->call = (struct call){.pad = &c->pad};
     c->stage = STAGE_BODY;
@@ -224,10 +232,9 @@ static enum MHD_Result begin_request(struct connection *c, const char *url, cons
     if (c->refused) return refuse(c, 503, "too many connections");
     see_head(c, &head);
     int status = head_check(&head, &why);
-    if (status != 200) return refuse(c, status, why);
-    enum MHD_Result result = find_route(c, url, method, &refused);
-    if (refused) return result;
-    status = head_check_body(&head, c->call.route->has_body, c->http->spec.max_body, &c->length, &c->call.body.json, &why);
+    if (status == 200) status = find_route(c, url, method, &why);
+    if (status == 200)
+        status = head_check_body(&head, c->call.route->has_body, c->http->spec.max_body, &c->length, &c->call.body.json, &why);
     return status == 200 ? MHD_YES : refuse(c, status, why);
 }
 
@@ -353,7 +360,7 @@ static enum status open_socket(struct http *h, struct error *err)
     return ST_OK;
 }
 
-/* Addresses are compared as they are sent: nothing in them needs to be decoded. */
+/* Addresses come as they were sent: target.h decodes them, or refuses to. */
 static size_t leave_as_sent(void *arg, struct MHD_Connection *mhd, char *text)
 {
     (void)arg;

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 /* 0: any other. */
-static const int codes[METRICS_CODES] = {200, 400, 404, 405, 408, 411, 413, 414, 415, 431, 500, 501, 503, 505, 0, 0};
+static const int codes[METRICS_CODES] = {200, 400, 404, 405, 408, 411, 413, 414, 415, 421, 431, 500, 501, 503, 505, 0};
 /* Upper ends in microseconds. */
 static const uint64_t ends_us[METRICS_BUCKETS] = {50,    100,   250,    500,    1000,   2500,    5000,    10000,
                                                   25000, 50000, 100000, 250000, 500000, 1000000, 2500000, 10000000};

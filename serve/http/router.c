@@ -25,11 +25,6 @@ const struct route routes[] = {
     {"POST", "/v1/models/{model}/versions/{version}:predict", ROUTE_PREDICT, true}};
 const size_t n_routes = sizeof routes / sizeof *routes;
 
-static bool is_name_letter(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
-}
-
 static bool matches(const char *pattern, const char *path, struct route_names *names)
 {
     *names = (struct route_names){{NULL, 0}, {NULL, 0}};
@@ -40,8 +35,8 @@ static bool matches(const char *pattern, const char *path, struct route_names *n
         }
         struct text *to = pattern[1] == 'm' ? &names->model : &names->version;
         to->s = path;
-        while (is_name_letter(*path)) path++;
-        to->n = (size_t)(path - to->s);
+        to->n = strcspn(path, "/:");
+        path += to->n;
         if (!to->n) return false;
         pattern = strchr(pattern, '}') + 1;
     }

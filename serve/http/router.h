@@ -38,8 +38,8 @@ struct route_names {
 };
 
 /* status 200: *out is the route; 404: no such address; 405: it has other methods, which
- * are listed in allow. HEAD is taken as GET. A name is [A-Za-z0-9._-]+, so that nothing
- * in an address needs to be decoded. */
+ * are listed in allow. HEAD is taken as GET. path: as target_path gives it; a name is
+ * anything without '/' and ':'. */
 int route_find(const char *method, const char *path, const struct route **out, struct route_names *names,
                char *allow, size_t size);
 

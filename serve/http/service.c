@@ -12,7 +12,10 @@
 #include "serve/http/page.h"
 #include "serve/http/rows_json.h"
 
-enum { MAX_ERROR = 600 }; /* bytes of an error's text */
+enum {
+    MAX_ERROR = 600, /* bytes of an error's text */
+    SHOWN = 64       /* characters of a name in it */
+};
 
 static const char json_type[] = "application/json";
 
@@ -83,12 +86,13 @@ static bool find_model(struct service *s, struct call *call)
         version = v->s[i] >= '0' && v->s[i] <= '9' ? version * 10 + (uint64_t)(v->s[i] - '0') : UINT64_MAX;
     if (call->item && !(v->n && !version)) call->served = models_hold(call->item, version);
     if (call->served) return true;
-    char text[256];
+    char text[MAX_ERROR], model[4 * SHOWN + 8], number[4 * SHOWN + 8];
+    raw_text_print(*m, SHOWN, model, sizeof model);
+    raw_text_print(*v, SHOWN, number, sizeof number);
     if (call->item)
-        snprintf(text, sizeof text, "version %.*s of model %.*s is not open", (int)(v->n > 20 ? 20 : v->n), v->s,
-                 (int)(m->n > 64 ? 64 : m->n), m->s);
+        snprintf(text, sizeof text, "version %s of model %s is not open", number, model);
     else
-        snprintf(text, sizeof text, "there is no model %.*s", (int)(m->n > 64 ? 64 : m->n), m->s);
+        snprintf(text, sizeof text, "there is no model %s", model);
     fail(call, 404, text, "");
     return false;
 }

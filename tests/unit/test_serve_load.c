@@ -58,6 +58,7 @@ static const char *const seeds[] = {
     "POST /v2/models/m/infer HTTP/1.1\r\nHost: x\r\nInference-Header-Content-Length: 95\r\nContent-Length: 103\r\n\r\n"
     "{\"inputs\":[{\"name\":\"user\",\"shape\":[1],\"datatype\":\"INT64\",\"parameters\":{\"binary_data_size\":8}}]}12345678",
     "GET /v2/models/m HTTP/1.1\r\nHost: x\r\nX-A: b\r\n\r\nGET /v1/models/m/metadata HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    "POST http://y:80/v1/models/%6d%3Apredict?a=%00 HTTP/1.1\r\nHost: x\r\nContent-Length: 36\r\n\r\n{\"instances\":[{\"price\":1,\"user\":7}]}",
     "GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n5\r\nabcde\r\n0\r\n\r\n"};
 
 /* Bytes replaced, removed, doubled, and pieces of other requests put in. */
@@ -92,7 +93,7 @@ static size_t change(uint64_t i, char *out, size_t size)
 
 static bool is_status(int status)
 {
-    static const int known[] = {100, 200, 400, 404, 405, 408, 411, 413, 414, 415, 431, 503, 505};
+    static const int known[] = {100, 200, 400, 404, 405, 408, 411, 413, 414, 415, 421, 431, 503, 505};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (status == known[i]) return true;
     return false;

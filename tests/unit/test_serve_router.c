@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -13,6 +14,7 @@
 #include "common/base/mem.h"
 #include "common/config/yaml.h"
 #include "serve/http/server.h"
+#include "serve/http/target.h"
 
 static const struct route *found;
 static struct route_names names;
@@ -44,6 +46,8 @@ static void addresses_are_found(void **state)
     assert_int_equal(found->operation, ROUTE_PREDICT);
     name_is(names.model, "m");
     name_is(names.version, "12");
+    assert_int_equal(find("GET", "/v2/models/\xC3\xA9 %2F"), 200); /* a name that no model has is one, too */
+    name_is(names.model, "\xC3\xA9 %2F");
     assert_int_equal(find("HEAD", "/v2/health/live"), 200);
     assert_int_equal(found->operation, ROUTE_LIVE);
 }
@@ -53,8 +57,8 @@ static void others_are_not(void **state)
 {
     (void)state;
     static const char *const bad[] = {"",          "//",          "/v2/",           "/V2",          "/v2/models",
-                                      "/v2/models/", "/v2/models//infer", "/v2/models/a/b", "/v2/models/a/infer/", "/v2/models/a%62/infer",
-                                      "/v2/models/a b", "/v1/models/a:predictx", "/v1/models/a:b:predict", "/v1/models/:predict",
+                                      "/v2/models/", "/v2/models//infer", "/v2/models/a/b", "/v2/models/a/infer/", "/v2%2Fhealth/live",
+                                      "/v2/models/a:b", "/v1/models/a:predictx", "/v1/models/a:b:predict", "/v1/models/:predict",
                                       "/v2/models/a/versions/1/", "/v2/health/live?x", "*", "v2", "/../v2", "/metrics/"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         if (find("GET", bad[i]) != 404) fail_msg("%s is found", bad[i]);
@@ -71,6 +75,53 @@ static void other_methods_are_named(void **state)
     assert_int_equal(find("GET", "/v2/models/m/infer"), 405);
     assert_string_equal(allow, "POST");
     assert_int_equal(find("get", "/v2"), 405);
+}
+
+/* ---- targets ---- */
+
+static int path_of(const char *target, char *out, const char **why)
+{
+    /* No byte more than promised: tools that watch memory see what is written behind it. */
+    char *path = malloc(strlen(target) + 1);
+    *why = NULL;
+    int status = target_path(target, path, why);
+    if (status == 200) strcpy(out, path);
+    free(path);
+    assert_int_equal(status == 200, *why == NULL);
+    return status;
+}
+
+/* The path is found in both forms, with its bytes decoded once; '/' stays coded. */
+static void targets_have_paths(void **state)
+{
+    (void)state;
+    static const char *const good[][2] = {
+        {"/", "/"}, {"/v2/models/m", "/v2/models/m"}, {"http://y/v2", "/v2"}, {"http://y:80/v2", "/v2"}, {"HTTP://y/v2", "/v2"},
+        {"http://[::1]:80/v2", "/v2"}, {"http://y", "/"}, {"http://y/", "/"}, {"http://y//v2", "//v2"}, {"/v%32", "/v2"},
+        {"/v2/models/kuai%2Drand", "/v2/models/kuai-rand"}, {"/v2/models/kuai%2drand", "/v2/models/kuai-rand"},
+        {"/a%2Fb%2fc", "/a%2Fb%2Fc"}, {"/a%252Fb", "/a%2Fb"}, {"/a%2525", "/a%25"}, {"/m%3Apredict", "/m:predict"},
+        {"/%C3%A9%20", "/\xC3\xA9 "}, {"/%FF", "/\xFF"}, {"/%2e%2e/x", "/../x"}, {"http://y/%41", "/A"}, {"*", "*"},
+        {"y:80", "y:80"}, {"%2Fv2", "%2Fv2"}, {"http:/v2", "http:/v2"}, {"httpx://y/v2", "httpx://y/v2"}};
+    char out[256];
+    const char *why;
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        assert_int_equal(path_of(good[i][0], out, &why), 200);
+        assert_string_equal(out, good[i][1]);
+        assert_int_equal(target_is_path(good[i][0]), good[i][0][0] == '/' && !strcmp(good[i][0], good[i][1]));
+    }
+}
+
+/* What is no byte, what a text would hide, and another server's are refused. */
+static void odd_targets_are_refused(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"/%00", "/%0a", "/%0D%0A", "/%1F", "/%7f", "/%", "/%4", "/%zz", "/%4z", "/%z4", "/%%41", "/% 41",
+                                      "/%-1", "http://", "http:///v2", "http://:80/v2", "http://a@y/v2", "http://a:b@y", "http://y/%00"};
+    char out[256];
+    const char *why;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        if (path_of(bad[i], out, &why) != 400) fail_msg("%s is taken", bad[i]);
+    assert_int_equal(path_of("https://y/v2", out, &why), 421);
 }
 
 /* ---- documents ---- */
@@ -131,7 +182,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses_are_found),         cmocka_unit_test(others_are_not),
-        cmocka_unit_test(other_methods_are_named),     cmocka_unit_test(the_description_is_complete),
+        cmocka_unit_test(other_methods_are_named),     cmocka_unit_test(targets_have_paths),
+        cmocka_unit_test(odd_targets_are_refused),     cmocka_unit_test(the_description_is_complete),
         cmocka_unit_test(every_option_is_explained),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
