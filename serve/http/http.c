@@ -12,6 +12,7 @@
 
 #include "common/base/mem.h"
 #include "data/raw_text.h"
+#include "serve/http/closing.h"
 #include "serve/http/deadlines.h"
 #include "serve/http/head.h"
 #include "serve/http/target.h"
@@ -35,6 +36,7 @@ struct connection {
     struct call call;
     enum stage stage;
     bool refused;    /* one too many */
+    bool unread;     /* its client may still send what nobody will read */
     bool no_memory;  /* for the body */
     size_t line;     /* bytes of the address as sent */
     bool odd_line;   /* with others than printing ASCII among them */
@@ -46,6 +48,7 @@ struct connection {
 struct http {
     struct http_spec spec;
     struct deadlines *deadlines;
+    struct closing *closing;
     struct MHD_Daemon *daemon;
     int fd; /* listens; -1 when given away */
     uint16_t port;
@@ -93,6 +96,7 @@ static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
     if (!c) return;
     if (!c->refused) atomic_fetch_sub(&h->n_taken, 1);
     deadlines_remove(h->deadlines, &c->deadline);
+    if (c->unread) closing_add(h->closing, c->deadline.fd);
     pad_close(&c->pad);
     mem_free(c);
 }
@@ -176,6 +180,7 @@ static enum MHD_Result send_answer(struct connection *c, bool close)
 /* Before the body is read, which it never will be. */
 static enum MHD_Result refuse(struct connection *c, int status, const char *text)
 {
+    c->unread = true;
     service_refuse(c->http->spec.service, &c->call, status, "%s", text);
     return send_answer(c, true);
 }
@@ -399,6 +404,7 @@ enum status http_start(const struct http_spec *spec, struct http **out, struct e
     h->fd = -1;
     enum status st = open_socket(h, err);
     if (st == ST_OK) st = deadlines_create(spec->seconds, spec->service->metrics.cut, &h->deadlines, err);
+    if (st == ST_OK) st = closing_create(spec->seconds[METRICS_BODY], &h->closing, err);
     if (st == ST_OK) st = start_daemon(h, err);
     if (st == ST_OK) return ST_OK;
     http_stop(h);
@@ -443,5 +449,6 @@ void http_stop(struct http *h)
     stop_listening(h);
     if (h->daemon) MHD_stop_daemon(h->daemon);
     deadlines_destroy(h->deadlines);
+    closing_destroy(h->closing);
     mem_free(h);
 }

@@ -7,8 +7,9 @@
 #include <time.h>
 
 #include "common/base/mem.h"
+#include "serve/http/closing.h"
 
-enum { MIB = 1 << 20, OTHER_FILES = 256 };
+enum { MIB = 1 << 20, OTHER_FILES = 256 + CLOSING_MOST };
 
 #define OPTION(name, field, unit, least, most, usual, help) \
     {name, unit, help, least, most, usual, offsetof(struct server_numbers, field)}

@@ -93,7 +93,7 @@ same "only what is there" '"extensions":["binary_tensor_data"]' "$(get /v2 | gre
 same "models are neither loaded nor let go by request" "404 404" "$(post_status /v2/repository/models/small/load '{}') $(post_status /v2/repository/models/small/unload '{}')"
 same "also as a proxy is asked" '{"live":true}' "$(curl -s -m 20 -x "$url" http://models.example/v2/health/live)"
 same "and in coded letters" '{"name":"small","ready":true}' "$(get /v2/models/sm%61ll/ready)"
-same "a name that no model has comes back in plain letters" '{"error":"there is no model a%2Fb é\\xFF"}' "$(get '/v2/models/a%2Fb%20%C3%A9%FF')"
+same "a name that no model has comes back in plain letters" '{"error":"there is no model a%2Fb é\\xff"}' "$(get '/v2/models/a%2Fb%20%C3%A9%FF')"
 same "the model is ready" '{"name":"small","ready":true}' "$(get /v2/models/small/ready)"
 same "its index" '[{"name":"small","version":"7","state":"READY","reason":""}]' "$(curl -s -X POST "$url/v2/repository/index")"
 check "its inputs" bash -c 'grep -q "{\"name\":\"tags\",\"datatype\":\"BYTES\",\"shape\":\[-1,-1\]}" <<<"$1"' _ "$(get /v2/models/small)"
@@ -112,6 +112,21 @@ if command -v python3 >/dev/null; then
     echo '{"instances":[{"user":"u159","day":11},{"user":"u","day":11}]}' >two.json
     same "the documented client of Python works" "$(post "$predict" two.json | grep -oE '"click":[0-9.]+' | awk -F: '{ printf "%.6f ", $2 }')" \
         "$(python3 client.py | grep -oE '"click":[0-9.]+' | awk -F: '{ printf "%.6f ", $2 }')"
+fi
+
+# ---- a client that sends all before it reads
+cat >large.py <<'PY'
+import http.client, sys
+host, path, n = sys.argv[1], sys.argv[2], int(sys.argv[3])
+for _ in range(10):
+    connection = http.client.HTTPConnection(host, timeout=20)
+    connection.request("POST", path, b" " * n, {"Content-Type": "application/json"})
+    answer = connection.getresponse()
+    print(answer.status, answer.read().decode())
+PY
+if command -v python3 >/dev/null; then
+    same "20 MiB are refused, ten times of ten" '10 413 {"error":"the body is larger than bodies may be"}' \
+        "$(python3 large.py "127.0.0.1:$port" "$predict" 20971520 | sort | uniq -c | sed 's/^ *//')"
 fi
 
 # ---- what is no request

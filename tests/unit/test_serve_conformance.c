@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "serve/http/closing.h"
 #include "tests/unit/serve_client.h"
 
 #define G "GET /v2/health/live HTTP/1.1\r\n"
@@ -296,6 +297,83 @@ static void bodies_are_asked_for(void **state)
     close(fd);
 }
 
+/* A client that sends all of its body before it reads, however large it is, gets the answer
+ * that refused it, and then the end of the connection. */
+static void refusals_are_not_lost(void **state)
+{
+    struct serve_host *h = *state;
+    static const char piece[1 << 16];
+    static const struct {
+        const char *head;
+        size_t bytes;
+        int status;
+    } refused[] = {{P J "Content-Length: 20971520\r\n" E, 20971520, 413},
+                   {P "Content-Type: text/plain\r\nContent-Length: 8388608\r\n" E, 8388608, 415},
+                   {P J "Transfer-Encoding: chunked\r\n" E "1400000\r\n", 20971520, 411},
+                   {"POST /v3 HTTP/1.1\r\n" H J "Content-Length: 20971520\r\n" E, 20971520, 404},
+                   {"POST /v2 HTTP/1.1\r\n" H J "Content-Length: 20971520\r\n" E, 20971520, 405},
+                   {P J "Content-Length: 20971520\r\nX: a\1b\r\n" E, 20971520, 400}};
+    struct serve_answer a;
+    serve_host_start(h);
+    size_t files = serve_open_files();
+    for (size_t i = 0; i < 8 * sizeof refused / sizeof *refused; i++) {
+        int fd = serve_connect(h);
+        assert_true(serve_send(fd, refused[i / 8].head, strlen(refused[i / 8].head)));
+        for (size_t n = 0; n < refused[i / 8].bytes; n += sizeof piece) assert_true(serve_send(fd, piece, sizeof piece));
+        serve_receive(fd, 5, &a);
+        assert_int_equal(a.status, refused[i / 8].status);
+        assert_non_null(strstr(a.text + a.head, "{\"error\":"));
+        assert_true(serve_ends(fd, 5));
+        close(fd);
+    }
+    for (int i = 0; i < 500 && serve_open_files() > files; i++) usleep(10000);
+    assert_int_equal(serve_open_files(), files);
+}
+
+static double seconds_of_sending(int fd, size_t *bytes)
+{
+    static const char piece[1 << 16];
+    double began = serve_now();
+    for (*bytes = 0; serve_now() - began < 20 && serve_send(fd, piece, sizeof piece);) *bytes += sizeof piece;
+    return serve_now() - began;
+}
+
+/* Whoever does not stop sending is cut: when CLOSING_BYTES were dropped, and also when the
+ * time of a body is over. Many who do so at once keep nobody from an answer. */
+static void but_nobody_is_listened_to_for_long(void **state)
+{
+    struct serve_host *h = *state;
+    static const char head[] = P J "Content-Length: 900000000000\r\n" E;
+    struct serve_answer a;
+    size_t bytes;
+    int fd[2 * CLOSING_MOST];
+    h->numbers.body_time = 1;
+    serve_host_start(h);
+    int one = serve_connect(h);
+    assert_true(serve_send(one, head, sizeof head - 1));
+    assert_true(seconds_of_sending(one, &bytes) < 10);
+    assert_in_range(bytes, 1, CLOSING_BYTES + (32 << 20)); /* and what the kernel holds */
+    close(one);
+    for (size_t i = 0; i < 2 * CLOSING_MOST; i++) {
+        fd[i] = serve_connect(h);
+        assert_true(serve_send(fd[i], head, sizeof head - 1));
+        serve_receive(fd[i], 5, &a);
+        assert_int_equal(a.status, 413);
+    }
+    double began = serve_now();
+    int other = serve_connect(h);
+    serve_send(other, G H E, sizeof G H E - 1);
+    serve_receive(other, 5, &a);
+    assert_int_equal(a.status, 200);
+    close(other);
+    /* A byte now and then does not help: sending to what is closed fails in the end. */
+    for (size_t i = 0; i < 2 * CLOSING_MOST; i++) {
+        while (serve_send(fd[i], "x", 1) && serve_now() - began < 10) usleep(1000);
+        close(fd[i]);
+    }
+    assert_true(serve_now() - began < 5);
+}
+
 /* Whoever is slow is cut at the limit, and not before; a byte now and then does not help. */
 static void slow_clients_are_cut(void **state)
 {
@@ -327,6 +405,8 @@ int main(void)
         TEST(every_request_has_its_status),
         TEST(pieces_do_not_matter),
         TEST(bodies_are_asked_for),
+        TEST(refusals_are_not_lost),
+        TEST(but_nobody_is_listened_to_for_long),
         TEST(slow_clients_are_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
