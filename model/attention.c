@@ -125,6 +125,7 @@ struct attention_work {
     struct batch_id *ids;   /* [n_ids + n_attention] */
     const float **rows;     /* [n_tables + n_attention] */
     const uint32_t **place; /* the same */
+    const float *const **at; /* the same */
     float **row_grad;       /* the same */
     const uint32_t **one_hot;
     uint32_t *identity;            /* [max_rows] 0, 1, 2, ... */
@@ -177,12 +178,13 @@ static bool take_all(const struct model *m, struct attention_work *w)
     w->ids = arena_take(a, m->n_ids + n, sizeof *w->ids);
     w->rows = arena_take(a, n_tables, sizeof *w->rows);
     w->place = arena_take(a, n_tables, sizeof *w->place);
+    w->at = arena_take(a, n_tables, sizeof *w->at);
     w->row_grad = arena_take(a, n_tables, sizeof *w->row_grad);
     w->one_hot = arena_take(a, m->n_one_hot + 1, sizeof *w->one_hot);
     w->identity = arena_take(a, w->max_rows + 1, sizeof *w->identity);
     w->pooled = arena_take(a, n, sizeof *w->pooled);
     w->grad = arena_take(a, n, sizeof *w->grad);
-    if (!w->ids || !w->rows || !w->place || !w->row_grad || !w->one_hot || !w->identity ||
+    if (!w->ids || !w->rows || !w->place || !w->at || !w->row_grad || !w->one_hot || !w->identity ||
         !w->pooled || !w->grad || !take_layers(m, w))
         return false;
     for (size_t i = 0; i < w->max_rows; i++) w->identity[i] = (uint32_t)i;
@@ -250,6 +252,7 @@ static void view_rows(const struct model *m, const struct model_rows *rows,
     for (size_t t = 0; t < m->n_tables; t++) {
         w->rows[t] = rows->rows[t];
         w->place[t] = rows->place != NULL ? rows->place[t] : NULL;
+        w->at[t] = rows->at != NULL ? rows->at[t] : NULL;
         w->row_grad[t] = row_grad != NULL ? row_grad[t] : NULL;
     }
     for (size_t i = 0; i < m->n_attention; i++) {
@@ -259,7 +262,7 @@ static void view_rows(const struct model *m, const struct model_rows *rows,
         memset(w->pooled[i], 0, bytes);
         memset(w->grad[i], 0, bytes);
     }
-    w->view.rows = (struct model_rows){w->rows, w->place};
+    w->view.rows = (struct model_rows){w->rows, w->place, w->at};
     w->view.row_grad = w->row_grad;
 }
 

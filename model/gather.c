@@ -16,11 +16,16 @@ void gather_pooled(const struct batch_id *f, const struct model_input *in,
                    const struct model_rows *rows, size_t r, float *out)
 {
     size_t first = gather_first(f, r), end = gather_first(f, r + 1);
+    if (end - first == 1) {
+        const float *row = gather_row(rows, in->table, f->row[f->idx[first]], in->width);
+        for (size_t j = 0; j < in->width; j++) out[j] = 0.0f + row[j];
+        return;
+    }
     memset(out, 0, in->width * sizeof *out);
     for (size_t i = first; i < end; i++)
         vec_add(in->width, gather_row(rows, in->table, f->row[f->idx[i]], in->width),
                 out);
-    if (in->pool != POOL_SUM && end - first > 1)
+    if (in->pool != POOL_SUM && end > first)
         vec_scale(in->width, gather_scale(in->pool, end - first), out);
 }
 

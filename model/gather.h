@@ -10,6 +10,7 @@
 static inline const float *gather_row(const struct model_rows *rows, size_t table,
                                       size_t u, size_t dim)
 {
+    if (rows->at != NULL && rows->at[table] != NULL) return rows->at[table][u];
     const uint32_t *place = rows->place != NULL ? rows->place[table] : NULL;
     return rows->rows[table] + (place != NULL ? place[u] : u) * dim;
 }

@@ -8,43 +8,10 @@
 #include "common/math/vec.h"
 #include "model/attention.h"
 #include "model/gather.h"
+#include "model/infer_impl.h"
 #include "model/op.h"
-#include "model/watch.h"
 
-enum { PROJECTED_ROWS = 64 }; /* of an example, added at a time */
-
-/* A stretch of the chain. */
-enum segment_kind {
-    SEGMENT_DENSE,  /* k columns of x times k rows of W: ids and dense numbers */
-    SEGMENT_ONE_HOT /* one row of W: fma(1, w, s) = s + w and fma(0, w, s) = s */
-};
-struct segment {
-    enum segment_kind kind;
-    size_t first, n_inputs; /* in infer.order */
-    size_t row, k;          /* in W and, for DENSE, columns [row, row + k) of x */
-};
-
-struct infer {
-    const struct model *m; /* must outlive the infer */
-    float *params;         /* [P] a copy */
-    float *w;              /* [D, N] rows of layer 1 in name order */
-    const float *bias;     /* [N] in params */
-    size_t *order;         /* [n_order] inputs of x by name */
-    size_t n_order;
-    size_t *direct; /* [m->n_direct] direct inputs by name */
-    struct segment *segments;
-    size_t n_segments;
-};
-
-struct infer_work {
-    const struct infer *f;
-    struct level_chunk *chunk;
-    struct attention_work *attention; /* NULL: none */
-    float *x; /* [NET_CHUNK, D] pooled rows and numbers in name order */
-    float *y; /* [NET_CHUNK, N] */
-    infer_see *see; /* NULL: nobody watches */
-    void *see_arg;
-};
+enum { PACKED_FROM = 8 }; /* rows of a product that reads packed weights */
 
 /* ---- creation ---- */
 
@@ -76,7 +43,7 @@ static void make_segments(struct infer *f)
             last->n_inputs++;
             last->k += width;
         } else {
-            f->segments[f->n_segments++] = (struct segment){kind, i, 1, row, width};
+            f->segments[f->n_segments++] = (struct segment){kind, i, 1, row, width, true};
         }
         row += width;
     }
@@ -106,10 +73,11 @@ enum status infer_create(const struct model *m, const float *params, struct infe
     f->m = m;
     f->params = mem_alloc(bytes);
     f->w = mem_zeroed(m->n_x * n, sizeof *f->w);
+    f->packed = mem_zeroed(m->n_x * n, sizeof *f->packed);
     f->order = mem_array(m->n_inputs, sizeof *f->order);
     f->direct = mem_array(m->n_inputs, sizeof *f->direct);
     f->segments = mem_array(m->n_inputs, sizeof *f->segments);
-    if (!f->params || !f->w || !f->order || !f->direct || !f->segments) {
+    if (!f->params || !f->w || !f->packed || !f->order || !f->direct || !f->segments) {
         infer_destroy(f);
         *out = NULL;
         return mem_error(err, "inference", bytes);
@@ -120,6 +88,9 @@ enum status infer_create(const struct model *m, const float *params, struct infe
     f->bias = f->params + m->net.blocks[m->net.x_block].b;
     make_segments(f);
     reorder_weights(f);
+    for (size_t i = 0; i < f->n_segments; i++)
+        chain_pack(n, f->segments[i].k, f->w + f->segments[i].row * n, n,
+                   f->packed + f->segments[i].row * n);
     return ST_OK;
 }
 
@@ -128,6 +99,7 @@ void infer_destroy(struct infer *f)
     if (f == NULL) return;
     mem_free(f->params);
     mem_free(f->w);
+    mem_free(f->packed);
     mem_free(f->order);
     mem_free(f->direct);
     mem_free(f->segments);
@@ -148,6 +120,7 @@ enum status infer_work_create(const struct infer *f, size_t max_rows,
     enum status st = w->x && w->y ? ST_OK : mem_error(err, "inference", NET_CHUNK * ld);
     if (st == ST_OK) st = level_chunk_create(&f->m->net, false, NET_CHUNK, &w->chunk, err);
     if (st == ST_OK) st = attention_work_create(f->m, NET_CHUNK, &w->attention, err);
+    if (st == ST_OK && infer_projected_width(f) > 0) st = infer_lists_create(&w->lists, err);
     if (st != ST_OK) {
         infer_work_destroy(w);
         return st;
@@ -161,6 +134,7 @@ void infer_work_destroy(struct infer_work *w)
     if (w == NULL) return;
     level_chunk_destroy(w->chunk, &w->f->m->net);
     attention_work_destroy(w->attention);
+    infer_lists_destroy(w->lists);
     mem_free(w->x);
     mem_free(w->y);
     mem_free(w);
@@ -211,26 +185,47 @@ static void add_levels(const struct infer *f, const struct segment *s,
             vec_add(ld, f->w + (s->row + level[r]) * ld, y + r * ld);
 }
 
+/* A few rows read the weights best as they lie. */
+static void multiply_segment(const struct infer *f, const struct segment *s, size_t n,
+                             struct infer_work *w, bool go_on)
+{
+    size_t ld = f->m->net.buffers[NET_Y].width, n_x = f->m->n_x;
+    const float *x = w->x + s->row;
+    if (n < PACKED_FROM || !s->packed)
+        chain_gemm(n, ld, s->k, x, n_x, f->w + s->row * ld, ld, NULL, go_on, w->y, ld);
+    else
+        chain_gemm_packed(n, ld, s->k, x, n_x, f->packed + s->row * ld, NULL, go_on, w->y, ld);
+}
+
+void infer_add_segment(const struct infer *f, const struct segment *s, const struct batch *b,
+                       const struct model_rows *rows, size_t first, size_t n, bool go_on,
+                       struct infer_work *w)
+{
+    size_t ld = f->m->net.buffers[NET_Y].width;
+    if (s->kind == SEGMENT_DENSE) {
+        gather_segment(f, s, b, rows, first, n, w->x);
+        multiply_segment(f, s, n, w, go_on);
+        return;
+    }
+    if (!go_on) memset(w->y, 0, n * ld * sizeof *w->y);
+    add_levels(f, s, b, first, n, w->y, ld);
+}
+
+void infer_add_bias(const struct infer *f, size_t n, struct infer_work *w)
+{
+    size_t ld = f->m->net.buffers[NET_Y].width;
+    for (size_t r = 0; r < n; r++) vec_add(ld, f->bias, w->y + r * ld);
+}
+
 static void layer1_chain(const struct infer *f, const struct batch *b,
                          const struct model_rows *rows, size_t first, size_t n,
                          struct infer_work *w)
 {
-    size_t ld = f->m->net.buffers[NET_Y].width, n_x = f->m->n_x;
-    memset(w->y, 0, n * ld * sizeof *w->y);
-    for (size_t i = 0; i < f->n_segments; i++) {
-        const struct segment *s = &f->segments[i];
-        switch (s->kind) {
-        case SEGMENT_DENSE:
-            gather_segment(f, s, b, rows, first, n, w->x);
-            chain_gemm(n, ld, s->k, w->x + s->row, n_x, f->w + s->row * ld, ld, NULL,
-                       true, w->y, ld);
-            break;
-        case SEGMENT_ONE_HOT:
-            add_levels(f, s, b, first, n, w->y, ld);
-            break;
-        }
-    }
-    for (size_t r = 0; r < n; r++) vec_add(ld, f->bias, w->y + r * ld);
+    size_t ld = f->m->net.buffers[NET_Y].width;
+    if (f->n_segments == 0) memset(w->y, 0, n * ld * sizeof *w->y);
+    for (size_t i = 0; i < f->n_segments; i++)
+        infer_add_segment(f, &f->segments[i], b, rows, first, n, i > 0, w);
+    infer_add_bias(f, n, w);
 }
 
 static void copy_logits(const struct model *m, const struct level_chunk *c, float *logits)
@@ -244,7 +239,7 @@ static void copy_logits(const struct model *m, const struct level_chunk *c, floa
 }
 
 /* From layer 1's output, w->y, to the last buffer. */
-static void after_layer1(const struct infer *f, const struct batch *b,
+static void levels_forward(const struct infer *f, const struct batch *b,
                          const struct model_rows *rows, size_t first,
                          struct infer_work *w)
 {
@@ -255,6 +250,13 @@ static void after_layer1(const struct infer *f, const struct batch *b,
                           w->chunk);
 }
 
+void infer_after_layer1(const struct infer *f, const struct batch *b, const struct model_rows *rows,
+                        size_t first, struct infer_work *w, float *logits)
+{
+    levels_forward(f, b, rows, first, w);
+    copy_logits(f->m, w->chunk, logits + first * f->m->n_tasks);
+}
+
 /* Rows [first, first + w->chunk->n) of the batch. */
 static void chunk_forward(const struct infer *f, const struct batch *b,
                           const struct model_rows *rows, size_t first,
@@ -263,7 +265,7 @@ static void chunk_forward(const struct infer *f, const struct batch *b,
     const struct net *net = &f->m->net;
     if (net->x_block != NET_NONE) layer1_chain(f, b, rows, first, w->chunk->n, w);
     if (net->x_buf[0] != NET_NONE) gather_x_forward(f->m, b, rows, first, w->chunk);
-    after_layer1(f, b, rows, first, w);
+    levels_forward(f, b, rows, first, w);
 }
 
 /* Rows from `first` on, as many as a chunk takes, up to the last buffer. */
@@ -306,125 +308,5 @@ void infer_vectors(const struct infer *f, const struct batch *b,
             memcpy(vectors + (first * K + i) * width,
                    w->chunk->act[buf] + i / K * ld + i % K * (ld / K),
                    width * sizeof *vectors);
-    }
-}
-
-/* ---- projected rows ---- */
-
-size_t infer_projected_width(const struct infer *f)
-{
-    bool plain = f->m->net.x_block != NET_NONE && f->m->net.x_buf[0] == NET_NONE &&
-                 f->m->n_attention == 0;
-    return plain ? f->m->net.buffers[NET_Y].width : 0;
-}
-
-bool infer_projects(const struct infer *f, size_t input)
-{
-    const struct model_input *in = &f->m->inputs[input];
-    return infer_projected_width(f) > 0 && in->kind == INPUT_ID && !in->direct;
-}
-
-/* First row of the input's weights. */
-static size_t first_row(const struct infer *f, size_t input)
-{
-    size_t row = 0;
-    for (size_t i = 0; f->order[i] != input; i++) row += f->m->inputs[f->order[i]].width;
-    return row;
-}
-
-void infer_project(const struct infer *f, size_t input, const float *row, float *out)
-{
-    size_t ld = f->m->net.buffers[NET_Y].width, dim = f->m->inputs[input].width;
-    chain_gemm(1, ld, dim, row, dim, f->w + first_row(f, input) * ld, ld, NULL, false,
-               out, ld);
-}
-
-/* Projected rows of an example that wait to be added. */
-struct projected_rows {
-    size_t n;
-    float scale[PROJECTED_ROWS];
-    const float *row[PROJECTED_ROWS];
-};
-
-static void add_waiting(struct projected_rows *p, float *y, size_t ld)
-{
-    vec_axpy_rows(ld, p->n, p->scale, p->row, y);
-    p->n = 0;
-}
-
-/* Inputs order[i..end), all projected, of example r. */
-static void add_projected(const struct infer *f, const struct batch *b,
-                          const float *const *const *projected, size_t i, size_t end,
-                          size_t r, float *y, size_t ld)
-{
-    struct projected_rows p;
-    p.n = 0;
-    for (; i < end; i++) {
-        const struct model_input *in = &f->m->inputs[f->order[i]];
-        const struct batch_id *ids = &b->ids[in->place];
-        size_t first = gather_first(ids, r), last = gather_first(ids, r + 1);
-        float scale = gather_scale(in->pool, last - first);
-        for (size_t o = first; o < last; o++) {
-            if (p.n == PROJECTED_ROWS) add_waiting(&p, y, ld);
-            p.scale[p.n] = scale;
-            p.row[p.n++] = projected[f->order[i]][o];
-        }
-    }
-    add_waiting(&p, y, ld);
-}
-
-/* Where the inputs from `i` on that are projected end. */
-static size_t projected_end(const struct infer *f, const float *const *const *projected,
-                            size_t i)
-{
-    while (i < f->n_order && projected[f->order[i]] != NULL) i++;
-    return i;
-}
-
-/* Input order[i], whose weights are the rows of w from `row` on, as it is. */
-static void add_unprojected(const struct infer *f, const struct batch *b,
-                            const struct model_rows *rows, size_t i, size_t row,
-                            size_t first, size_t n, struct infer_work *w)
-{
-    const struct model_input *in = &f->m->inputs[f->order[i]];
-    struct segment s = {SEGMENT_DENSE, i, 1, row, in->width};
-    size_t ld = f->m->net.buffers[NET_Y].width, n_x = f->m->n_x;
-    if (in->kind == INPUT_ONE_HOT) {
-        add_levels(f, &s, b, first, n, w->y, ld);
-        return;
-    }
-    gather_segment(f, &s, b, rows, first, n, w->x);
-    chain_gemm(n, ld, s.k, w->x + row, n_x, f->w + row * ld, ld, NULL, true, w->y, ld);
-}
-
-static void layer1_sums(const struct infer *f, const struct batch *b,
-                        const struct model_rows *rows,
-                        const float *const *const *projected, size_t first, size_t n,
-                        struct infer_work *w)
-{
-    size_t ld = f->m->net.buffers[NET_Y].width, row = 0;
-    memset(w->y, 0, n * ld * sizeof *w->y);
-    for (size_t i = 0; i < f->n_order;) {
-        size_t end = projected_end(f, projected, i);
-        for (size_t r = 0; end > i && r < n; r++)
-            add_projected(f, b, projected, i, end, first + r, w->y + r * ld, ld);
-        if (end == i) add_unprojected(f, b, rows, end++, row, first, n, w);
-        for (; i < end; i++) row += f->m->inputs[f->order[i]].width;
-    }
-    for (size_t r = 0; r < n; r++) vec_add(ld, f->bias, w->y + r * ld);
-}
-
-void infer_forward_projected(const struct infer *f, const struct batch *b,
-                             const struct model_rows *rows,
-                             const float *const *const *projected, struct infer_work *w,
-                             float *logits)
-{
-    for (size_t first = 0; first < b->n_rows; first += NET_CHUNK) {
-        size_t left = b->n_rows - first, n = left < NET_CHUNK ? left : NET_CHUNK;
-        w->chunk->n = n;
-        w->chunk->act[NET_Y] = w->y;
-        layer1_sums(f, b, rows, projected, first, n, w);
-        after_layer1(f, b, rows, first, w);
-        copy_logits(f->m, w->chunk, logits + first * f->m->n_tasks);
     }
 }

@@ -148,10 +148,12 @@ void model_init_params(const struct model *m, uint64_t seed, float *params);
 void model_decay_mask(const struct model *m, uint8_t *mask);
 
 /* Pulled rows of each table, as the lane sees them: row u of table t is
- * rows[t] + place[t][u] * dim (place NULL: row u itself). */
+ * rows[t] + place[t][u] * dim (place NULL: row u itself). The inference forward also takes
+ * rows that lie anywhere: at[t][u]. */
 struct model_rows {
-    const float *const *rows;     /* [n_tables] */
-    const uint32_t *const *place; /* [n_tables][U_t] or NULL entries */
+    const float *const *rows;      /* [n_tables] */
+    const uint32_t *const *place;  /* [n_tables][U_t] or NULL entries; or NULL */
+    const float *const *const *at; /* [n_tables][U_t] or NULL entries; or NULL */
 };
 
 /* Memory of one lane: activations and gradients, sized once. */
@@ -230,10 +232,16 @@ bool infer_projects(const struct infer *f, size_t input);
 /* out[width] = row[dim] x weights of the input. */
 void infer_project(const struct infer *f, size_t input, const float *row, float *out);
 /* projected[n_inputs]: of an input that is projected, a projected row for each of its
- * occurrences in batch order; of others NULL. rows: of the inputs that are not. */
+ * occurrences in batch order; of others NULL. far: the table has many rows, so that they are
+ * read from memory, not from a cache; it decides the order of the sum and must not change with
+ * the batch. rows: of the inputs that are not projected. */
+struct infer_projected {
+    const float *const *row;
+    bool far;
+};
 void infer_forward_projected(const struct infer *f, const struct batch *b,
                              const struct model_rows *rows,
-                             const float *const *const *projected, struct infer_work *w,
+                             const struct infer_projected *projected, struct infer_work *w,
                              float *logits);
 /* What users see of z (common/math/target.h), of a completion its share. */
 float model_link(const struct model *m, size_t task, float z);

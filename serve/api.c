@@ -131,28 +131,28 @@ struct rows {
     const float *durations;
 };
 
-static enum status add_row(struct mtps_scorer *s, const struct rows *r, size_t row,
-                           struct error *err)
+/* Rows [first, first + n) into the empty chunk, as far as they are well. */
+static enum status fill(struct mtps_scorer *s, const struct rows *r, size_t first, size_t n, struct error *err)
 {
-    if (r->values) return chunk_add_values(s, r->values + row * s->model->n_inputs, err);
-    return chunk_add_keys(s, r->columns, r->durations, row, err);
+    if (!r->values) return chunk_fill_keys(s, r->columns, r->durations, first, n, err);
+    for (size_t row = first; row < first + n; row++)
+        TRY(chunk_add_values(s, r->values + row * s->model->n_inputs, err));
+    return ST_OK;
 }
 
 static enum mtps_status score(struct mtps_scorer *s, const struct rows *r, size_t n_rows,
                               float *scores, struct mtps_error *error)
 {
-    size_t tasks = s->model->settings->n_tasks, done = 0, row = 0;
+    size_t tasks = s->model->settings->n_tasks, row = 0;
     struct error err;
     enum status st = ST_OK;
     locale_t before = uselocale(s->model->plain);
     chunk_empty(s);
-    while (st == ST_OK && row < n_rows) {
-        st = add_row(s, r, row, &err);
-        if (st != ST_OK) break;
-        row++;
-        if (s->n_rows < CHUNK_ROWS && row < n_rows) continue;
-        st = chunk_run(s, scores + done * tasks, &err);
-        done = row;
+    for (size_t first = 0; st == ST_OK && first < n_rows; first += CHUNK_ROWS) {
+        size_t left = n_rows - first;
+        st = fill(s, r, first, left < CHUNK_ROWS ? left : CHUNK_ROWS, &err);
+        row = first + s->n_rows;
+        if (st == ST_OK) st = chunk_run(s, scores + first * tasks, &err);
     }
     uselocale(before);
     if (st == ST_OK) return MTPS_OK;

@@ -27,12 +27,15 @@ static bool make(struct mtps_scorer *s)
     size_t n_tables = s->model->kinds->n + 1;
     s->rows = mem_zeroed(n_tables, sizeof *s->rows);
     s->n_slots = mem_zeroed(schema->n_tables + 1, sizeof *s->n_slots);
-    s->max_floats = mem_zeroed(n_tables, sizeof *s->max_floats);
+    s->max_slots = mem_zeroed(n_tables, sizeof *s->max_slots);
+    s->at = mem_zeroed(n_tables, sizeof *s->at);
+    s->requests = mem_zeroed(2 * schema->n_ids + 1, sizeof *s->requests);
+    s->wanted = mem_zeroed(2 * schema->n_ids + 1, sizeof *s->wanted);
     s->batch_ids = mem_zeroed(schema->n_ids + 1, sizeof *s->batch_ids);
-    s->nowhere = mem_zeroed(n_tables, sizeof *s->nowhere);
     s->logits = mem_zeroed(CHUNK_ROWS * tasks, sizeof *s->logits);
     bool ok = s->ids && s->one_hot && s->dense && s->durations && s->fields && s->texts && s->max_texts &&
-         s->side && s->projected && s->numbers && s->rows && s->n_slots && s->max_floats && s->batch_ids && s->nowhere && s->logits;
+         s->side && s->projected && s->numbers && s->rows && s->n_slots && s->max_slots && s->at && s->requests && s->wanted &&
+         s->batch_ids && s->logits;
     for (size_t k = 0; ok && k < schema->n_one_hot; k++)
         ok = (s->one_hot[k] = mem_zeroed(CHUNK_ROWS, sizeof **s->one_hot)) != NULL;
     return ok;
@@ -72,12 +75,13 @@ void mtps_scorer_destroy(struct mtps_scorer *s)
     for (size_t k = 0; s->one_hot && k < schema->n_one_hot; k++) mem_free(s->one_hot[k]);
     for (size_t c = 0; s->texts && c < schema->plan->n_columns; c++) mem_free(s->texts[c]);
     for (size_t t = 0; s->rows && t < s->model->kinds->n; t++) mem_free(s->rows[t]);
+    for (size_t t = 0; s->at && t < s->model->kinds->n; t++) mem_free(s->at[t]);
     feature_scratch_destroy(s->scratch);
     infer_work_destroy(s->work);
     void *blocks[] = {s->ids,     s->one_hot,    s->dense,     s->durations, s->fields,   s->texts,
-                      s->numbers, s->max_texts,  s->rows,      s->n_slots,  s->max_floats, s->batch_ids,
-                      s->nowhere, s->logits,     s->digits,    s->requests,  s->identity, s->list.v,
-                      s->side,    s->projected,  s->born};
+                      s->numbers, s->max_texts,  s->rows,      s->at,        s->n_slots,  s->max_slots,
+                      s->batch_ids, s->logits,   s->digits,    s->requests,  s->wanted,   s->places,
+                      s->identity, s->list.v,    s->side,      s->projected, s->born};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) mem_free(blocks[i]);
     loaded_release(s->model);
     mem_free(s);
@@ -118,7 +122,7 @@ uint32_t chunk_level(const struct mtps_model *m, size_t one_hot, uint64_t key)
     return ONE_HOT_NONE;
 }
 
-void chunk_put_numbers(struct mtps_scorer *s, size_t feature, const float *numbers)
+void chunk_put_numbers(struct mtps_scorer *s, size_t feature, size_t row, const float *numbers)
 {
     const struct mtps_model *m = s->model;
     const struct schema_feature *f = &m->schema->features[feature];
@@ -129,19 +133,23 @@ void chunk_put_numbers(struct mtps_scorer *s, size_t feature, const float *numbe
                               : feature_bucket_key(fit_bucket(m->fit->borders[feature], n, numbers[0]));
         return;
     }
-    float *to = s->dense + s->n_rows * m->schema->n_dense + f->place;
+    float *to = s->dense + row * m->schema->n_dense + f->place;
     for (size_t j = 0; j < f->width; j++) to[j] = fit_transform(&m->fit->columns[f->place + j], numbers[j]);
 }
 
 /* ---- rows of tables ---- */
 
-static bool grow_floats(struct mtps_scorer *s, size_t table, size_t n)
+/* Room for the rows of a table's slots, and for where they are. */
+static bool grow_slots(struct mtps_scorer *s, size_t table, size_t n, size_t dim)
 {
-    if (n <= s->max_floats[table]) return true;
-    float *rows = mem_resize(s->rows[table], 2 * n, sizeof *rows);
+    if (n <= s->max_slots[table]) return true;
+    float *rows = mem_resize(s->rows[table], 2 * n * dim, sizeof *rows);
     if (!rows) return false;
     s->rows[table] = rows;
-    s->max_floats[table] = 2 * n;
+    const float **at = mem_resize(s->at[table], 2 * n, sizeof *at);
+    if (!at) return false;
+    s->at[table] = at;
+    s->max_slots[table] = 2 * n;
     return true;
 }
 
@@ -169,96 +177,120 @@ static bool make_room(struct mtps_scorer *s)
         if (!s->model->projected[feature]) s->n_slots[schema->features[feature].table] += s->ids[i].n;
     }
     for (size_t t = 0; t < kinds->n; t++)
-        if (!grow_floats(s, t, s->n_slots[kinds->source[t]] * kinds->dim[t])) return false;
+        if (!grow_slots(s, t, s->n_slots[kinds->source[t]], kinds->dim[t])) return false;
     /* A feature's keys may be asked of two tables. */
-    if (2 * occurrences > s->max_requests) {
-        struct lookup_request *r = mem_resize(s->requests, 4 * occurrences, sizeof *r);
-        if (!r) return false;
-        s->requests = r;
-        s->max_requests = 4 * occurrences;
+    if (2 * occurrences > s->max_places) {
+        size_t *places = mem_resize(s->places, 4 * occurrences, sizeof *places);
+        if (!places) return false;
+        s->places = places;
+        s->max_places = 4 * occurrences;
     }
     return grow_identity(s, occurrences);
 }
 
-static size_t request_projected(struct mtps_scorer *s, const struct chunk_ids *ids, size_t table, size_t n)
+/* Keys of id feature i are asked of one of the model's tables. */
+static void request(struct mtps_scorer *s, size_t i, size_t table, size_t slot, size_t **place)
 {
-    for (size_t j = 0; j < ids->n; j++)
-        s->requests[n++] = (struct lookup_request){&s->model->tables[table], ids->keys[j], NULL, 0};
-    return n;
+    const struct chunk_ids *ids = &s->ids[i];
+    s->requests[s->n_requests] = (struct lookup_request){&s->model->tables[table], ids->keys, ids->n, *place};
+    s->wanted[s->n_requests++] = (struct chunk_wanted){i, table, slot};
+    *place += ids->n;
 }
 
-/* Rows of one of the model's tables, from place `slot` on. */
-static size_t request_table(struct mtps_scorer *s, const struct chunk_ids *ids, size_t table, size_t slot, size_t n)
-{
-    size_t dim = s->model->kinds->dim[table];
-    for (size_t j = 0; j < ids->n; j++)
-        s->requests[n++] = (struct lookup_request){&s->model->tables[table], ids->keys[j],
-                                                   s->rows[table] + (slot + j) * dim, 0};
-    return n;
-}
-
-static size_t request_rows(struct mtps_scorer *s)
+static void request_rows(struct mtps_scorer *s)
 {
     const struct mtps_model *m = s->model;
     const struct model_tables *kinds = m->kinds;
     const struct schema *schema = m->schema;
-    size_t n = 0;
+    size_t *place = s->places;
+    s->n_requests = 0;
     for (size_t t = 0; t < schema->n_tables; t++) s->n_slots[t] = 0;
     for (size_t i = 0; i < schema->n_ids; i++) {
-        size_t feature = schema->plan->ids[i], t = schema->features[feature].table;
+        size_t feature = schema->plan->ids[i], t = schema->features[feature].table, slot = s->n_slots[t];
         struct chunk_ids *ids = &s->ids[i];
         if (m->projected[feature]) {
-            n = request_projected(s, ids, kinds->deep_table[t], n);
+            request(s, i, kinds->deep_table[t], SIZE_MAX, &place);
             continue;
         }
-        for (size_t j = 0; j < ids->n; j++) ids->idx[j] = (uint32_t)(s->n_slots[t] + j);
-        if (kinds->deep[feature]) n = request_table(s, ids, kinds->deep_table[t], s->n_slots[t], n);
-        if (kinds->wide[feature]) n = request_table(s, ids, kinds->wide_table[t], s->n_slots[t], n);
+        for (size_t j = 0; j < ids->n; j++) ids->idx[j] = (uint32_t)(slot + j);
+        if (kinds->deep[feature]) request(s, i, kinds->deep_table[t], slot, &place);
+        if (kinds->wide[feature]) request(s, i, kinds->wide_table[t], slot, &place);
         s->n_slots[t] += ids->n;
     }
-    return n;
 }
 
-/* The row that is wanted projected is not there, and none that was made when the model
- * was opened. */
-static bool is_born(const struct mtps_model *m, const struct lookup_request *r)
+static void point_at_rows(struct mtps_scorer *s, const struct lookup_request *r, const struct chunk_wanted *w)
 {
-    return !r->to && r->place == SIZE_MAX && r->key != m->missing_key;
+    size_t dim = r->table->dim;
+    const float **at = s->at[w->table] + w->slot;
+    float *room = s->rows[w->table] + w->slot * dim;
+    for (size_t j = 0; j < r->n; j++) at[j] = lookup_row(r->table, r->keys[j], r->place[j], room + j * dim);
 }
 
-/* Projected rows of ids that are not there are made now. */
-static enum status point_at_projected(struct mtps_scorer *s, size_t n, struct error *err)
+/* ---- projected rows ---- */
+
+enum { NEAR_ROWS = 512 }; /* tables up to this size stay in caches */
+
+/* The row is not there, and is none that was made when the model was opened. */
+static bool is_born(const struct mtps_model *m, const struct lookup_request *r, size_t j)
+{
+    return r->place[j] == SIZE_MAX && r->keys[j] != m->missing_key;
+}
+
+static bool is_projected(const struct chunk_wanted *w)
+{
+    return w->slot == SIZE_MAX;
+}
+
+/* Room for projected rows of ids that are not there. */
+static bool grow_born(struct mtps_scorer *s)
+{
+    size_t n = 0, width = s->model->projected_width;
+    for (size_t k = 0; k < s->n_requests; k++)
+        for (size_t j = 0; is_projected(&s->wanted[k]) && j < s->requests[k].n; j++)
+            n += is_born(s->model, &s->requests[k], j);
+    if (n * width <= s->max_born) return true;
+    mem_free(s->born);
+    s->max_born = 0;
+    s->born = mem_array(2 * n * width, sizeof *s->born);
+    if (s->born) s->max_born = 2 * n * width;
+    return s->born != NULL;
+}
+
+/* *born: where the next row goes that is made now. */
+static void point_at_projected(struct mtps_scorer *s, const struct lookup_request *r, const struct chunk_wanted *w,
+                               float **born)
 {
     const struct mtps_model *m = s->model;
-    const struct schema *schema = m->schema;
-    size_t width = m->projected_width, born = 0, at = 0;
-    for (size_t i = 0; i < n; i++) born += is_born(m, &s->requests[i]);
-    if (born * width > s->max_born) {
-        mem_free(s->born);
-        s->max_born = 2 * born * width;
-        s->born = mem_array(s->max_born, sizeof *s->born);
-        if (!s->born) s->max_born = 0;
-        if (!s->born) return mem_error(err, "rows", 2 * born * width * sizeof(float));
+    struct chunk_ids *ids = &s->ids[w->id];
+    size_t feature = m->schema->plan->ids[w->id], width = m->projected_width;
+    const float *rows = m->projected[feature];
+    s->projected[feature] = (struct infer_projected){ids->projected, r->table->keys.n > NEAR_ROWS};
+    for (size_t j = 0; j < r->n; j++) {
+        ids->projected[j] = r->place[j] != SIZE_MAX ? rows + r->place[j] * width : m->missing[feature];
+        if (!is_born(m, r, j)) continue;
+        row_init(&r->table->init, &r->table->rng, r->keys[j], r->table->dim, s->numbers);
+        infer_project(m->infer, feature, s->numbers, *born);
+        ids->projected[j] = *born;
+        *born += width;
     }
-    float *next = s->born;
-    for (size_t i = 0; i < schema->n_ids; i++) {
-        size_t feature = schema->plan->ids[i];
-        const float *rows = m->projected[feature];
-        struct chunk_ids *ids = &s->ids[i];
-        s->projected[feature] = rows ? ids->projected : NULL;
-        for (size_t j = 0; j < ids->n; j++, at++) {
-            const struct lookup_request *r = &s->requests[at];
-            if (!rows) continue;
-            ids->projected[j] = r->place != SIZE_MAX ? rows + r->place * width : m->missing[feature];
-            if (!is_born(m, r)) continue;
-            row_init(&r->table->init, &r->table->rng, r->key, r->table->dim, s->numbers);
-            infer_project(m->infer, feature, s->numbers, next);
-            ids->projected[j] = next;
-            next += width;
-        }
+}
+
+static enum status find_rows(struct mtps_scorer *s, struct error *err)
+{
+    lookup_places(s->requests, s->n_requests);
+    if (s->model->projected_width && !grow_born(s)) return mem_error(err, "rows", 0);
+    float *born = s->born;
+    for (size_t k = 0; k < s->n_requests; k++) {
+        if (is_projected(&s->wanted[k]))
+            point_at_projected(s, &s->requests[k], &s->wanted[k], &born);
+        else
+            point_at_rows(s, &s->requests[k], &s->wanted[k]);
     }
     return ST_OK;
 }
+
+/* ---- a chunk ---- */
 
 static void describe_ids(struct mtps_scorer *s)
 {
@@ -289,9 +321,8 @@ static enum status look_up(struct mtps_scorer *s, struct batch *b, struct error 
 {
     const struct schema *schema = s->model->schema;
     if (!make_room(s)) return mem_error(err, "rows", 0);
-    size_t n = request_rows(s);
-    lookup_rows(s->requests, n);
-    if (s->model->projected_width) TRY(point_at_projected(s, n, err));
+    request_rows(s);
+    TRY(find_rows(s, err));
     describe_ids(s);
     *b = (struct batch){.n_rows = s->n_rows,
                         .n_tables = s->model->kinds->n,
@@ -315,7 +346,7 @@ enum status chunk_run(struct mtps_scorer *s, float *scores, struct error *err)
 {
     struct batch b;
     TRY(look_up(s, &b, err));
-    struct model_rows rows = {(const float *const *)s->rows, s->nowhere};
+    struct model_rows rows = {(const float *const *)s->rows, NULL, (const float *const *const *)s->at};
     if (s->model->projected_width)
         infer_forward_projected(s->model->infer, &b, &rows, s->projected, s->work, s->logits);
     else
@@ -329,7 +360,7 @@ enum status chunk_vectors(struct mtps_scorer *s, enum model_side side, float *ve
 {
     struct batch b;
     TRY(look_up(s, &b, err));
-    struct model_rows rows = {(const float *const *)s->rows, s->nowhere};
+    struct model_rows rows = {(const float *const *)s->rows, NULL, (const float *const *const *)s->at};
     infer_vectors(s->model->infer, &b, &rows, side, s->work, vectors);
     chunk_empty(s);
     return ST_OK;

@@ -17,6 +17,12 @@ struct chunk_ids {
     const float **projected; /* [max] rows x layer 1, when they are */
 };
 
+/* What a request for rows is for. */
+struct chunk_wanted {
+    size_t id, table; /* feature ids[id], a table of the model */
+    size_t slot;      /* of its first key among the table's; SIZE_MAX: they are projected */
+};
+
 struct mtps_scorer {
     struct mtps_model *model;
     size_t n_rows; /* of the chunk that is being filled */
@@ -35,18 +41,21 @@ struct mtps_scorer {
     size_t n_digits, max_digits;
     size_t *side;   /* [data.n_joins] row of each side table; SIZE_MAX: none */
     float *numbers; /* of the widest feature */
-    struct lookup_request *requests;
-    size_t max_requests;
-    const float *const **projected; /* [n_features] of chunk_ids; NULL: not projected */
+    struct lookup_request *requests; /* [n_requests <= 2 n_ids] */
+    struct chunk_wanted *wanted;     /* the same */
+    size_t n_requests;
+    size_t *places; /* [max_places] of all requests */
+    size_t max_places;
+    struct infer_projected *projected; /* [n_features] of chunk_ids */
     float *born;                    /* projected rows of ids that are not there */
     size_t max_born;
-    float **rows; /* [kinds->n][max_floats] */
+    float **rows;     /* [kinds->n][max_slots, dim] rows that cannot be read where they are */
+    const float ***at; /* [kinds->n][max_slots] where the rows are */
     size_t *n_slots; /* [n_tables of the schema] occurrences: the same places in all its tables */
-    size_t *max_floats; /* [kinds->n] */
+    size_t *max_slots; /* [kinds->n] */
     uint32_t *identity; /* [max_identity] 0, 1, 2 ... */
     size_t max_identity;
     struct batch_id *batch_ids;
-    const uint32_t **nowhere; /* [n_tables] NULL */
     struct infer_work *work;
     float *logits; /* [CHUNK_ROWS, n_tasks] */
 };
@@ -60,12 +69,15 @@ typedef void chunk_see(void *arg, size_t feature, const uint64_t *keys, size_t n
 enum status chunk_see_values(struct mtps_scorer *s, const struct mtps_value *values, chunk_see *see,
                              void *arg, float *durations, struct error *err) MUST_USE;
 
-/* Row n_rows of the chunk from raw values or from row `row` of a batch of keys; n_rows
- * is counted up when it is well. ST_DATA says what does not fit. */
+/* Row n_rows of the chunk from raw values; n_rows is counted up when it is well. ST_DATA
+ * says what does not fit. */
 enum status chunk_add_values(struct mtps_scorer *s, const struct mtps_value *values,
                               struct error *err) MUST_USE;
-enum status chunk_add_keys(struct mtps_scorer *s, const struct mtps_column *columns,
-                            const float *durations, size_t row, struct error *err) MUST_USE;
+/* The empty chunk from rows [first, first + n) of a batch of keys, n <= CHUNK_ROWS. ST_DATA
+ * and ST_USAGE say what does not fit; then row first + n_rows is the first such row, and
+ * the chunk is to be emptied. */
+enum status chunk_fill_keys(struct mtps_scorer *s, const struct mtps_column *columns, const float *durations,
+                            size_t first, size_t n, struct error *err) MUST_USE;
 /* Scores of the chunk, which is empty then: scores[n_rows, n_tasks]. */
 enum status chunk_run(struct mtps_scorer *s, float *scores, struct error *err) MUST_USE;
 /* The vectors of one side in place of scores (two_tower): [n_rows, n_tasks, width]. */
@@ -74,8 +86,8 @@ enum status chunk_vectors(struct mtps_scorer *s, enum model_side side, float *ve
 /* Rows that were added are forgotten. */
 void chunk_empty(struct mtps_scorer *s);
 
-/* Number i of a feature as the model reads it, for chunk row n_rows. */
-void chunk_put_numbers(struct mtps_scorer *s, size_t feature, const float *numbers);
+/* The numbers of a feature as the model reads them, for a row of the chunk. */
+void chunk_put_numbers(struct mtps_scorer *s, size_t feature, size_t row, const float *numbers);
 /* Room for n keys of an id feature behind those there are; NULL when out of memory. */
 uint64_t *chunk_ids_room(struct chunk_ids *ids, size_t n);
 /* Level of a key, ONE_HOT_NONE when it has none. */

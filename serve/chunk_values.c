@@ -239,7 +239,7 @@ static enum status add_feature(struct mtps_scorer *s, size_t feature, struct err
         TRY(feature_numbers(schema, feature, s->fields, s->scratch, s->numbers, err));
         if (f->kind == FEATURE_ID && !chunk_ids_room(&s->ids[f->place], 1))
             return mem_error(err, "keys", sizeof(uint64_t));
-        chunk_put_numbers(s, feature, s->numbers);
+        chunk_put_numbers(s, feature, s->n_rows, s->numbers);
         return ST_OK;
     }
     return ST_OK;
@@ -320,57 +320,4 @@ enum status chunk_see_values(struct mtps_scorer *s, const struct mtps_value *val
             TRY(feature_duration(m->schema, k, s->fields, s->scratch, &durations[k], err));
     }
     return ST_OK;
-}
-
-/* ---- keys ---- */
-
-static enum status copy_keys(struct mtps_scorer *s, size_t feature, const struct mtps_column *c,
-                             size_t row, struct error *err)
-{
-    const struct schema_feature *f = &s->model->schema->features[feature];
-    size_t first = c->offsets ? c->offsets[row] : row, end = c->offsets ? c->offsets[row + 1] : row + 1;
-    if (end < first) return error_set(err, ST_DATA, "%s: offsets are not in order", f->name);
-    size_t n = end - first;
-    if (n > 1 && !(f->kind == FEATURE_ID && f->multi))
-        return error_set(err, ST_DATA, "%s: %zu keys where one is expected", f->name, n);
-    if (!c->keys && n) return error_set(err, ST_USAGE, "%s: keys are not given", f->name);
-    if (f->kind == FEATURE_ONE_HOT) {
-        s->one_hot[f->place][s->n_rows] = n ? chunk_level(s->model, f->place, c->keys[first]) : ONE_HOT_NONE;
-        return ST_OK;
-    }
-    struct chunk_ids *ids = &s->ids[f->place];
-    uint64_t *keys = chunk_ids_room(ids, n + 1);
-    if (!keys) return mem_error(err, "keys", n * sizeof *keys);
-    for (size_t i = 0; i < n; i++) keys[i] = c->keys[first + i];
-    if (!n && !f->multi) keys[n++] = feature_missing_key();
-    ids->n += n;
-    return ST_OK;
-}
-
-static enum status copy_row(struct mtps_scorer *s, const struct mtps_column *columns, size_t row,
-                            struct error *err)
-{
-    const struct mtps_model *m = s->model;
-    for (size_t i = 0; i < m->schema->n_features; i++) {
-        if (m->features[i].kind != MTPS_FEATURE_NUMBERS) {
-            TRY(copy_keys(s, i, &columns[i], row, err));
-            continue;
-        }
-        const struct schema_feature *f = &m->schema->features[i];
-        if (!columns[i].numbers) return error_set(err, ST_USAGE, "%s: numbers are not given", f->name);
-        if (f->kind == FEATURE_ID && !chunk_ids_room(&s->ids[f->place], 1))
-            return mem_error(err, "keys", sizeof(uint64_t));
-        chunk_put_numbers(s, i, columns[i].numbers + row * m->features[i].width);
-    }
-    return ST_OK;
-}
-
-enum status chunk_add_keys(struct mtps_scorer *s, const struct mtps_column *columns,
-                            const float *durations, size_t row, struct error *err)
-{
-    size_t tasks = s->model->settings->n_tasks;
-    for (size_t k = 0; k < tasks; k++)
-        s->durations[s->n_rows * tasks + k] = durations ? durations[row * tasks + k] : 0;
-    begin_row(s);
-    return end_row(s, copy_row(s, columns, row, err));
 }

@@ -123,54 +123,65 @@ size_t lookup_find(const struct lookup_keys *k, uint64_t key)
     return find(k, key, lookup_entry(hash_mix(key), k->bits));
 }
 
-static void copy_row(const struct lookup *l, size_t i, float *to)
+/* Both out of the loops over keys: what a request's table is does not change in them. */
+static void ask_directory(const struct lookup_request *r)
+{
+    const struct lookup_keys *k = &r->table->keys;
+    for (size_t i = 0; i < r->n; i++) {
+        r->place[i] = lookup_entry(hash_mix(r->keys[i]), k->bits);
+        PREFETCH(k->directory + r->place[i]);
+    }
+}
+
+static void ask_keys(const struct lookup_request *r)
+{
+    const struct lookup_keys *k = &r->table->keys;
+    for (size_t i = 0; i < r->n; i++) PREFETCH(k->keys + k->directory[r->place[i]]);
+}
+
+static void find_places(const struct lookup_request *r)
+{
+    const struct lookup *l = r->table, *base = l->base;
+    const char *rows = l->rows;
+    size_t row_bytes = l->dim * section_type_bytes(l->type);
+    for (size_t i = 0; i < r->n; i++) {
+        size_t place = find(&l->keys, r->keys[i], r->place[i]);
+        if (place != SIZE_MAX) {
+            PREFETCH(rows + place * row_bytes);
+        } else if (base) {
+            place = lookup_find(&base->keys, r->keys[i]);
+            if (place != SIZE_MAX) place += l->keys.n;
+        }
+        r->place[i] = place;
+    }
+}
+
+void lookup_places(const struct lookup_request *requests, size_t n)
+{
+    for (size_t i = 0; i < n; i++) ask_directory(&requests[i]);
+    for (size_t i = 0; i < n; i++) ask_keys(&requests[i]);
+    for (size_t i = 0; i < n; i++) find_places(&requests[i]);
+}
+
+static const float *unpack(const struct lookup *l, size_t i, float *room)
 {
     size_t at = i * l->dim;
-    if (l->type == SECTION_F32) {
-        memcpy(to, (const float *)l->rows + at, l->dim * sizeof *to);
-    } else if (l->type == SECTION_F16) {
-        const uint16_t *from = (const uint16_t *)l->rows + at;
-        for (size_t j = 0; j < l->dim; j++) to[j] = half_to_float(from[j]);
-    } else {
-        const int8_t *from = (const int8_t *)l->rows + at;
-        for (size_t j = 0; j < l->dim; j++) to[j] = l->scales[i] * (float)from[j];
-    }
+    if (l->type == SECTION_F32) return (const float *)l->rows + at;
+    const uint16_t *half = (const uint16_t *)l->rows + at;
+    const int8_t *eighth = (const int8_t *)l->rows + at;
+    if (l->type == SECTION_F16)
+        for (size_t j = 0; j < l->dim; j++) room[j] = half_to_float(half[j]);
+    else
+        for (size_t j = 0; j < l->dim; j++) room[j] = l->scales[i] * (float)eighth[j];
+    return room;
 }
 
-static const char *row_address(const struct lookup *l, size_t i)
+const float *lookup_row(const struct lookup *l, uint64_t key, size_t place, float *room)
 {
-    return (const char *)l->rows + i * l->dim * section_type_bytes(l->type);
-}
-
-void lookup_rows(struct lookup_request *requests, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        struct lookup_request *r = &requests[i];
-        r->place = lookup_entry(hash_mix(r->key), r->table->keys.bits);
-        PREFETCH(r->table->keys.directory + r->place);
-    }
-    for (size_t i = 0; i < n; i++) {
-        const struct lookup_request *r = &requests[i];
-        PREFETCH(r->table->keys.keys + r->table->keys.directory[r->place]);
-    }
-    for (size_t i = 0; i < n; i++) {
-        struct lookup_request *r = &requests[i];
-        r->place = find(&r->table->keys, r->key, r->place);
-        if (r->place == SIZE_MAX && r->table->base) {
-            r->table = r->table->base;
-            r->place = lookup_find(&r->table->keys, r->key);
-        }
-        if (r->place != SIZE_MAX && r->to) PREFETCH(row_address(r->table, r->place));
-    }
-    for (size_t i = 0; i < n; i++) {
-        const struct lookup_request *r = &requests[i];
-        const struct lookup *l = r->table;
-        if (!r->to) continue;
-        if (r->place != SIZE_MAX)
-            copy_row(l, r->place, r->to);
-        else
-            row_init(&l->init, &l->rng, r->key, l->dim, r->to);
-    }
+    if (place < l->keys.n) return unpack(l, place, room);
+    if (place != SIZE_MAX) return unpack(l->base, place - l->keys.n, room);
+    row_init(&l->init, &l->rng, key, l->dim, room);
+    return room;
 }
 
 /* ---- writing ---- */

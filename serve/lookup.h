@@ -57,15 +57,18 @@ enum status lookup_open(const struct bundle *b, const char *name, size_t dim,
                         const struct init_cfg *init, uint64_t seed, bool order,
                         struct lookup *out, struct error *err) MUST_USE;
 
-/* One row (of the table, or of its base) to be copied to to[dim]; to NULL: to be found only. */
+/* Keys of a table, and where their rows are. */
 struct lookup_request {
     const struct lookup *table;
-    uint64_t key;
-    float *to;
-    size_t place; /* out: the row; SIZE_MAX: the key is not there */
+    const uint64_t *keys; /* [n] */
+    size_t n;
+    size_t *place; /* [n] out: the row; behind the table's own come those of its base; SIZE_MAX: nowhere */
 };
 /* All of them; memory is asked for ahead. */
-void lookup_rows(struct lookup_request *requests, size_t n);
+void lookup_places(const struct lookup_request *requests, size_t n);
+/* The row of a key that has this place: in the file where that holds floats, else unpacked, or
+ * made of the key, into room[dim]. */
+const float *lookup_row(const struct lookup *l, uint64_t key, size_t place, float *room);
 
 /* A row as a bundle holds it: values[dim] of the type, and the factor of i8. */
 void lookup_pack(enum section_type type, const float *row, size_t dim, void *values,

@@ -130,19 +130,21 @@ static const char *bucket_rows(struct onnx_graph *g, size_t feature, const struc
                    ? g->m->schema->features[feature].cfg->bucketize
                    : 0;
     float *rows = mem_zeroed((n + 1) * t->dim, sizeof *rows);
-    struct lookup_request *r = mem_zeroed(n + 1, sizeof *r);
     const char *name = "";
-    if (rows && r) {
-        for (size_t b = 0; b <= n; b++)
-            r[b] = (struct lookup_request){t, b < n ? feature_bucket_key(b) : feature_missing_key(),
-                                           rows + b * t->dim, 0};
-        lookup_rows(r, n + 1);
+    if (rows) {
+        for (size_t b = 0; b <= n; b++) {
+            uint64_t key = b < n ? feature_bucket_key(b) : feature_missing_key();
+            size_t place;
+            lookup_places(&(struct lookup_request){t, &key, 1, &place}, 1);
+            float *to = rows + b * t->dim;
+            const float *row = lookup_row(t, key, place, to);
+            if (row != to) memcpy(to, row, t->dim * sizeof *to);
+        }
         name = onnx_floats(g->o, n + 1, t->dim, t->dim, rows);
     } else {
         g->o->failed = true;
     }
     mem_free(rows);
-    mem_free(r);
     return name;
 }
 

@@ -167,7 +167,7 @@ static void infer_phase(void *arg, size_t thread)
     struct scorer *s = arg;
     struct hand *h = &s->hands[thread];
     if (!h->batch) return;
-    struct model_rows rows = {(const float *const *)h->rows, s->nowhere};
+    struct model_rows rows = {.rows = (const float *const *)h->rows, .place = s->nowhere};
     if (s->spec->vectors)
         infer_vectors(s->infer, h->batch, &rows, *s->spec->vectors, h->work, h->logits);
     else

@@ -223,7 +223,7 @@ static void compute_phase(void *arg, size_t thread)
     size_t slot = t->step % STREAM_SLOTS;
     for (size_t i = thread; i < t->n_local; i += threads_size(t->spec.threads)) {
         struct lane *lane = &t->lane[i];
-        struct model_rows rows = {t->answer.rows, lanes_place(t->lanes, slot, i)};
+        struct model_rows rows = {.rows = t->answer.rows, .place = lanes_place(t->lanes, slot, i)};
         if (t->spec.dwa) model_work_weigh(lane->work, dwa_weight(t->spec.dwa));
         lane->finite = model_step(s->model, t->answer.dense, t->batches[slot][i], &rows, t->scale_now,
                                   lane->work, lane->grad, lane->row_grad, lane->loss);

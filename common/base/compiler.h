@@ -13,6 +13,8 @@
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 /* A vector type in place of an array: typedef float v8 VECTOR_OF(32); may alias floats. */
 #define VECTOR_OF(bytes) __attribute__((vector_size(bytes), may_alias))
+/* The same where only a float's alignment is sure. */
+#define LOOSE_VECTOR_OF(bytes) __attribute__((vector_size(bytes), may_alias, aligned(4)))
 
 /* One body, compiled for several instruction sets and chosen when the program
  * starts. Only for loops whose elements are computed alike in vector body and

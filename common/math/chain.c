@@ -61,30 +61,30 @@ static void narrow_panel(const struct chain_kernels *kernels, struct chain_panel
 }
 
 /* Columns of the next panel: the widest that the rest holds. */
-static size_t panel_cols(const struct chain_kernels *kernels, size_t m, size_t rest)
+static size_t panel_cols(const struct chain_kernels *kernels, size_t rest)
 {
-    if (m == 1 && rest >= kernels->wide_cols) return kernels->wide_cols;
     if (rest >= kernels->cols) return kernels->cols;
     return rest < kernels->vector ? rest : rest / kernels->vector * kernels->vector;
 }
 
 void chain_gemm_with(const struct chain_kernels *kernels, size_t m, size_t n, size_t k,
-                     const float *a, size_t lda, const float *b, size_t ldb,
+                     const float *a, size_t lda, struct chain_matrix b,
                      const float *bias, bool accumulate, float *c, size_t ldc)
 {
     if (m == 0 || n == 0) return;
-    size_t block = m == 1 && n > kernels->wide_cols ? K_BLOCK_ONE_ROW : K_BLOCK,
-           first = 0;
+    bool wide = m == 1 && n >= kernels->wide_cols && !b.packed;
+    size_t block = wide && n > kernels->wide_cols ? K_BLOCK_ONE_ROW : K_BLOCK, first = 0;
     do { /* also once for k = 0, which leaves the bias */
-        size_t end = k - first > block ? first + block : k;
+        size_t end = k - first > block ? first + block : k, rows = end - first;
         for (size_t j = 0, cols; j < n; j += cols) {
-            cols = panel_cols(kernels, m, n - j);
+            cols = wide && n - j >= kernels->wide_cols ? kernels->wide_cols
+                                                       : panel_cols(kernels, n - j);
             struct chain_panel t = {
-                .k = end - first,
+                .k = rows,
                 .a = a + first,
                 .lda = lda,
-                .b = b + first * ldb + j,
-                .ldb = ldb,
+                .b = b.packed ? b.v + first * n + rows * j : b.v + first * b.ld + j,
+                .ldb = b.packed ? cols : b.ld,
                 .bias = bias && !accumulate && end == k ? bias + j : NULL,
                 .go_on = accumulate || first > 0,
                 .c = c + j,
@@ -92,7 +92,7 @@ void chain_gemm_with(const struct chain_kernels *kernels, size_t m, size_t n, si
             };
             if (cols < kernels->vector)
                 narrow_panel(kernels, t, m, cols);
-            else if (m >= PACK_ROWS)
+            else if (m >= PACK_ROWS && !b.packed)
                 packed_panel(kernels, t, m, cols);
             else
                 kernels->panel(&t, m, cols);
@@ -101,12 +101,44 @@ void chain_gemm_with(const struct chain_kernels *kernels, size_t m, size_t n, si
     } while (first < k);
 }
 
-void chain_gemm(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b,
-                size_t ldb, const float *bias, bool accumulate, float *c, size_t ldc)
+/* Panel by panel, of each in turn its columns of every row: as chain_gemm_with reads it. */
+void chain_pack_with(const struct chain_kernels *kernels, size_t n, size_t k, const float *b,
+                     size_t ldb, float *packed)
+{
+    for (size_t first = 0; first < k; first += K_BLOCK) {
+        size_t rows = k - first < K_BLOCK ? k - first : K_BLOCK;
+        for (size_t j = 0, cols; j < n; j += cols) {
+            cols = panel_cols(kernels, n - j);
+            pack(rows, b + first * ldb + j, ldb, cols, cols, packed + first * n + rows * j);
+        }
+    }
+}
+
+static const struct chain_kernels *best(void)
 {
     const struct chain_kernels *const *kernels = chain_kernels_all;
     while (!(*kernels)->runs_here()) kernels++;
-    chain_gemm_with(*kernels, m, n, k, a, lda, b, ldb, bias, accumulate, c, ldc);
+    return *kernels;
+}
+
+void chain_gemm(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b,
+                size_t ldb, const float *bias, bool accumulate, float *c, size_t ldc)
+{
+    chain_gemm_with(best(), m, n, k, a, lda, (struct chain_matrix){b, ldb, false}, bias,
+                    accumulate, c, ldc);
+}
+
+void chain_pack(size_t n, size_t k, const float *b, size_t ldb, float *packed)
+{
+    chain_pack_with(best(), n, k, b, ldb, packed);
+}
+
+void chain_gemm_packed(size_t m, size_t n, size_t k, const float *a, size_t lda,
+                       const float *packed, const float *bias, bool accumulate, float *c,
+                       size_t ldc)
+{
+    chain_gemm_with(best(), m, n, k, a, lda, (struct chain_matrix){packed, 0, true}, bias,
+                    accumulate, c, ldc);
 }
 
 void chain_gemm_reference(size_t m, size_t n, size_t k, const float *a, size_t lda,

@@ -15,6 +15,13 @@
  * multiply-add instruction give the same bits slowly. */
 void chain_gemm(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b,
                 size_t ldb, const float *bias, bool accumulate, float *c, size_t ldc);
+/* The same with b in the order in which products of some dozen rows read it, packed[k n],
+ * for a b that is used often. A process may not read what another one packed: the order
+ * depends on the instruction set. */
+void chain_pack(size_t n, size_t k, const float *b, size_t ldb, float *packed);
+void chain_gemm_packed(size_t m, size_t n, size_t k, const float *a, size_t lda,
+                       const float *packed, const float *bias, bool accumulate, float *c,
+                       size_t ldc);
 /* The same as three plain loops of fmaf: the reference for tests. */
 void chain_gemm_reference(size_t m, size_t n, size_t k, const float *a, size_t lda,
                           const float *b, size_t ldb, const float *bias, bool accumulate,

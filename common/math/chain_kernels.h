@@ -39,9 +39,17 @@ extern const struct chain_kernels chain_kernels_avx512, chain_kernels_avx2;
 /* All kernels of this build, best first, NULL at the end. */
 extern const struct chain_kernels *const chain_kernels_all[];
 
-/* chain_gemm with given kernels (tests). */
+/* b[k, n], or what chain_pack_with made of it for the same kernels. */
+struct chain_matrix {
+    const float *v;
+    size_t ld; /* unless packed */
+    bool packed;
+};
+/* chain_gemm, chain_gemm_packed and chain_pack with given kernels (tests). */
 void chain_gemm_with(const struct chain_kernels *kernels, size_t m, size_t n, size_t k,
-                     const float *a, size_t lda, const float *b, size_t ldb,
-                     const float *bias, bool accumulate, float *c, size_t ldc);
+                     const float *a, size_t lda, struct chain_matrix b, const float *bias,
+                     bool accumulate, float *c, size_t ldc);
+void chain_pack_with(const struct chain_kernels *kernels, size_t n, size_t k, const float *b,
+                     size_t ldb, float *packed);
 
 #endif

@@ -1,6 +1,5 @@
 #include "common/math/vec.h"
 
-#include <stdint.h>
 #include <string.h>
 
 #include "common/base/compiler.h"
@@ -18,33 +17,61 @@ VECTOR_CLONES void vec_axpy(size_t n, float a, const float *x, float *y)
     for (size_t i = 0; i < n; i++) y[i] += a * x[i];
 }
 
-/* Floats of a line of the cache, and rows that are added at a time. */
-enum { LINE = 16, TOGETHER = 4 };
+/* ---- lists of rows ---- */
 
-ALWAYS_INLINE void axpy_together(size_t n, const float *restrict a, const float *const *x,
-                                 size_t n_next, float *restrict y)
+typedef float v8 LOOSE_VECTOR_OF(32);
+/* Floats of a vector, of a line of the cache, of a tile whose sums fill half the registers. */
+enum { V8 = 8, LINE = 16, TILE = 64 };
+
+/* Columns [0, cols) of the sum of one list. ahead: how many rows later the one is that is asked
+ * of memory meanwhile. */
+ALWAYS_INLINE void add_list(const size_t cols, size_t rows, const float *a, const float *const *x, size_t column,
+                            size_t ahead, float *y)
 {
-    const float *restrict x0 = x[0], *restrict x1 = x[1], *restrict x2 = x[2],
-                         *restrict x3 = x[3];
-    size_t i = 0;
-    for (; i + LINE <= n; i += LINE) {
-        for (size_t j = TOGETHER; j < TOGETHER + n_next; j++) PREFETCH(x[j] + i);
-        for (size_t j = i; j < i + LINE; j++)
-            y[j] = (((y[j] + a[0] * x0[j]) + a[1] * x1[j]) + a[2] * x2[j]) + a[3] * x3[j];
+    v8 s[TILE / V8];
+#pragma GCC unroll 8
+    for (size_t j = 0; j < cols / V8; j++) s[j] = *(const v8 *)(y + j * V8);
+    for (size_t r = 0; r < rows; r++) {
+        const float *row = x[r] + column;
+#pragma GCC unroll 8
+        for (size_t j = 0; j < cols; j += LINE) PREFETCH(x[r + ahead] + column + j);
+#pragma GCC unroll 8
+        for (size_t j = 0; j < cols / V8; j++) s[j] = s[j] + a[r] * *(const v8 *)(row + j * V8);
     }
-    for (; i < n; i++)
-        y[i] = (((y[i] + a[0] * x0[i]) + a[1] * x1[i]) + a[2] * x2[i]) + a[3] * x3[i];
+#pragma GCC unroll 8
+    for (size_t j = 0; j < cols / V8; j++) *(v8 *)(y + j * V8) = s[j];
 }
 
-VECTOR_CLONES void vec_axpy_rows(size_t n, size_t rows, const float *a, const float *const *x,
+/* Columns from `column` on, fewer than a line. */
+ALWAYS_INLINE void add_list_tail(size_t cols, size_t rows, const float *a, const float *const *x, size_t column,
                                  float *y)
 {
-    size_t r = 0;
-    for (; r + TOGETHER <= rows; r += TOGETHER) {
-        size_t left = rows - r - TOGETHER;
-        axpy_together(n, a + r, x + r, left < TOGETHER ? left : TOGETHER, y);
+    for (size_t r = 0; r < rows; r++)
+        for (size_t j = 0; j < cols; j++) y[j] += a[r] * x[r][column + j];
+}
+
+VECTOR_CLONES void vec_axpy_lists(size_t n, size_t lists, const uint32_t *first, const float *a,
+                                  const float *const *x, float *y, size_t ldy)
+{
+    size_t c = 0;
+    for (; c + TILE <= n; c += TILE)
+        for (size_t l = 0; l < lists; l++)
+            add_list(TILE, first[l + 1] - first[l], a + first[l], x + first[l], c, VEC_AHEAD, y + l * ldy + c);
+    for (; c + LINE <= n; c += LINE)
+        for (size_t l = 0; l < lists; l++)
+            add_list(LINE, first[l + 1] - first[l], a + first[l], x + first[l], c, VEC_AHEAD, y + l * ldy + c);
+    for (size_t l = 0; c < n && l < lists; l++)
+        add_list_tail(n - c, first[l + 1] - first[l], a + first[l], x + first[l], c, y + l * ldy + c);
+}
+
+VECTOR_CLONES void vec_axpy_far_lists(size_t n, size_t lists, const uint32_t *first, const float *a,
+                                      const float *const *x, float *y, size_t ldy)
+{
+    for (size_t l = 0; l < lists; l++, y += ldy) {
+        size_t c = 0, at = first[l], rows = first[l + 1] - at, ahead = rows < VEC_AHEAD ? rows : VEC_AHEAD;
+        for (; c + LINE <= n; c += LINE) add_list(LINE, rows, a + at, x + at, c, ahead, y + c);
+        if (c < n) add_list_tail(n - c, rows, a + at, x + at, c, y + c);
     }
-    for (; r < rows; r++) vec_axpy(n, a[r], x[r], y);
 }
 
 VECTOR_CLONES void vec_scale(size_t n, float a, float *x)

@@ -7,14 +7,22 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/math/chain.h" /* the product of inference */
 
 void vec_add(size_t n, const float *x, float *y);               /* y += x */
 void vec_axpy(size_t n, float a, const float *x, float *y);     /* y += a x */
-/* y += a[i] x[i], i = 0..rows-1 in order: the bits of one vec_axpy after another, but y goes
- * by once for several rows, and rows are asked of memory ahead. */
-void vec_axpy_rows(size_t n, size_t rows, const float *a, const float *const *x, float *y);
+/* Sums of lists of rows: y[l, n] += a[i] x[i], i = first[l]..first[l + 1] - 1 in order, for l =
+ * 0..lists - 1 (y: row stride ldy): the bits of one vec_axpy after another. Rows are asked of
+ * memory ahead: VEC_AHEAD pointers behind the last must be rows, too. The first form goes
+ * through some columns of all lists at a time, which keeps rows that many lists have near;
+ * the second, of far lists, reads every row as a whole. */
+enum { VEC_AHEAD = 8 };
+void vec_axpy_lists(size_t n, size_t lists, const uint32_t *first, const float *a,
+                    const float *const *x, float *y, size_t ldy);
+void vec_axpy_far_lists(size_t n, size_t lists, const uint32_t *first, const float *a,
+                        const float *const *x, float *y, size_t ldy);
 void vec_scale(size_t n, float a, float *x);                    /* x *= a */
 void vec_mul_add(size_t n, const float *a, const float *b, float *y); /* y += a * b, elementwise */
 float vec_dot(size_t n, const float *a, const float *b);

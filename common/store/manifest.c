@@ -253,7 +253,7 @@ static enum status read_table(const struct reader *r, const json_t *o, size_t t)
 {
     struct ckpt_table *table = &r->m->tables[t];
     const json_t *slots;
-    uint64_t v;
+    uint64_t v = 0;
     TRY(get_text(r, o, "name", &table->name));
     TRY(get_number(r, o, "dim", &v));
     table->dim = v;

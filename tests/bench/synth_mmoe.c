@@ -151,7 +151,7 @@ static void trainee_step(struct trainee *t, const struct batch *b, uint64_t step
         .kind = OPT_ADAM, .lr = 0.001, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
     const double scale[K] = {1.0 / BATCH, 1.0 / BATCH};
     double loss[K] = {0};
-    struct model_rows rows = {NULL, NULL};
+    struct model_rows rows = {.rows = NULL};
     if (!model_step(t->model, t->params, b, &rows, scale, t->work, t->grad, NULL, loss)) {
         fputs("error: a loss is not finite\n", stderr);
         exit(70);
@@ -216,7 +216,7 @@ static void check(struct trainee *t, const struct rows *held_out, float *z)
     struct error err;
     struct infer *infer;
     struct infer_work *work;
-    struct model_rows rows = {NULL, NULL};
+    struct model_rows rows = {.rows = NULL};
     need_ok(infer_create(t->model, t->params, &infer, &err), &err);
     need_ok(infer_work_create(infer, HELD_OUT, &work, &err), &err);
     infer_forward(infer, &held_out->batch, &rows, work, z);

@@ -417,7 +417,7 @@ static struct model_rows rows_of(const struct golden_case *c, const struct part 
         rows[t] = c->table[t];
         place[t] = p->codes[t];
     }
-    return (struct model_rows){rows, place};
+    return (struct model_rows){.rows = rows, .place = place};
 }
 
 static void step(struct golden_case *c, struct part *p, double *loss)

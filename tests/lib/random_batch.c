@@ -148,7 +148,7 @@ void random_batch_make(struct random_batch *r, size_t n_rows, const struct rando
                               .ids = r->ids,
                               .one_hot = (const uint32_t *const *)one_hot,
                               .dense = noise(r, n_rows * n_dense, seed, 2000)};
-    r->model_rows = (struct model_rows){(const float *const *)r->rows, NULL};
+    r->model_rows = (struct model_rows){.rows = (const float *const *)r->rows};
 }
 
 void random_batch_close(struct random_batch *r)

@@ -17,7 +17,9 @@ static const float guard = -12345.5f; /* where nothing may be written */
 struct space {
     float a[(MAX_K + GAP) * MAX_M + SHIFTS], b[MAX_K * (MAX_N + GAP) + SHIFTS],
         bias[MAX_N + SHIFTS];
-    float c[MAX_M * (MAX_N + GAP) + SHIFTS], want[MAX_M * (MAX_N + GAP) + SHIFTS];
+    float packed[MAX_K * MAX_N];
+    float c[MAX_M * (MAX_N + GAP) + SHIFTS], want[MAX_M * (MAX_N + GAP) + SHIFTS],
+        start[MAX_M * (MAX_N + GAP) + SHIFTS];
 };
 
 static int set_up(void **state)
@@ -52,14 +54,20 @@ static void same_as_reference(struct space *s, const struct chain_kernels *kerne
     const float *a = s->a + d.shift, *b = s->b + d.shift,
                 *bias = d.bias ? s->bias + d.shift : NULL;
     float *c = s->c + d.shift, *want = s->want + d.shift;
+    struct chain_matrix forms[] = {{b, ldb, false}, {s->packed, 0, true}};
+    chain_pack_with(kernels, d.n, d.k, b, ldb, s->packed);
     for (size_t i = 0; i < size; i++)
-        c[i] = i % ldc < d.n ? (float)(i % 89) - 44.3f : guard;
-    memcpy(want, c, size * sizeof *c);
+        want[i] = i % ldc < d.n ? (float)(i % 89) - 44.3f : guard;
+    float *start = s->start;
+    memcpy(start, want, size * sizeof *want);
     chain_gemm_reference(d.m, d.n, d.k, a, lda, b, ldb, bias, d.accumulate, want, ldc);
-    chain_gemm_with(kernels, d.m, d.n, d.k, a, lda, b, ldb, bias, d.accumulate, c, ldc);
-    if (memcmp(c, want, size * sizeof *c))
-        fail_msg("%s m %zu n %zu k %zu shift %zu bias %d accumulate %d", kernels->name,
-                 d.m, d.n, d.k, d.shift, d.bias, d.accumulate);
+    for (size_t f = 0; f < 2; f++) {
+        memcpy(c, start, size * sizeof *c);
+        chain_gemm_with(kernels, d.m, d.n, d.k, a, lda, forms[f], bias, d.accumulate, c, ldc);
+        if (memcmp(c, want, size * sizeof *c))
+            fail_msg("%s m %zu n %zu k %zu shift %zu bias %d accumulate %d packed %zu",
+                     kernels->name, d.m, d.n, d.k, d.shift, d.bias, d.accumulate, f);
+    }
 }
 
 static void every_kernel(struct space *s, struct shape d)

@@ -476,7 +476,7 @@ static bool infer_with_projected(const struct toy *t, const struct batch *b,
     struct infer *f;
     struct infer_work *w;
     struct error err;
-    const float *const *projected[TOY_INPUTS + TOY_WIDE] = {0};
+    struct infer_projected projected[TOY_INPUTS + TOY_WIDE] = {0};
     void *memory[2 * (TOY_INPUTS + TOY_WIDE)];
     size_t n_memory = 0, n_projected = 0;
     assert_int_equal(infer_create(t->model, t->params, &f, &err), ST_OK);
@@ -494,7 +494,7 @@ static bool infer_with_projected(const struct toy *t, const struct batch *b,
             infer_project(f, i, rows->rows[in->table] + at * in->width, floats + o * width);
             occurrences[o] = floats + o * width;
         }
-        projected[i] = occurrences;
+        projected[i] = (struct infer_projected){occurrences, i % 2};
         n_projected++;
     }
     if (n_projected) infer_forward_projected(f, b, rows, projected, w, out);
@@ -535,6 +535,68 @@ static void test_projected_rows_give_nearly_the_same(void **state)
     assert_true(n_projected >= 8);
 }
 
+/* Lists longer than what is added together are sums all the same, wherever they are cut. */
+static void test_projected_lists_may_be_long(void **state)
+{
+    (void)state;
+    enum { LONG = 7001, LISTS = 4 };
+    static uint32_t idx[LISTS * LONG];
+    static float got[LISTS * MOST_TASKS], want[LISTS * MOST_TASKS];
+    static const uint32_t off[LISTS + 1] = {0, LONG, LONG, LONG + 1, 3 * LONG};
+    struct toy t;
+    struct toy_part p;
+    toy_create(&t, &every_type[1]);
+    toy_randomise(&t);
+    toy_part_create(&t, 0, LISTS, &p);
+    size_t K = t.cfg.n_tasks, n_changed = 0;
+    struct batch_id ids[TOY_IDS];
+    memcpy(ids, p.batch.ids, p.batch.n_ids * sizeof *ids);
+    for (size_t i = 0; i < t.spec.n_inputs; i++) {
+        const struct model_input *in = &t.spec.inputs[i];
+        if (in->kind != INPUT_ID || !ids[in->place].off || in->pool == POOL_SUM) continue;
+        for (size_t o = 0; o < LISTS * LONG; o++) idx[o] = (uint32_t)(o * 7 % ids[in->place].n_distinct);
+        ids[in->place].off = off;
+        ids[in->place].idx = idx;
+        ids[in->place].n = off[LISTS];
+        n_changed++;
+    }
+    assert_true(n_changed > 0);
+    struct batch b = p.batch;
+    b.ids = ids;
+    assert_true(infer_with_projected(&t, &b, &p.rows, got));
+    infer(&t, &b, &p.rows, want);
+    for (size_t j = 0; j < LISTS * K; j++) assert_true(fabsf(got[j] - want[j]) <= 1e-4f * (4 + fabsf(want[j])));
+    toy_part_destroy(&p);
+    toy_destroy(&t);
+}
+
+/* Rows may lie anywhere: the same bits. */
+static void test_rows_by_their_addresses_give_the_same_bits(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < N_TYPES; i++) {
+        static float got[ROWS * MOST_TASKS], want[ROWS * MOST_TASKS];
+        const float *const *at[TOY_TABLES];
+        const float *nothing[TOY_TABLES] = {0};
+        void *memory[TOY_TABLES];
+        struct toy t;
+        toy_create(&t, &every_type[i]);
+        toy_randomise(&t);
+        for (size_t k = 0; k < TOY_TABLES; k++) {
+            const float **v = memory[k] = mem_array(t.batch.tables[k].n + 1, sizeof *v);
+            for (size_t u = 0; u < t.batch.tables[k].n; u++)
+                v[u] = t.rows.rows[k] + t.rows.place[k][u] * t.table_dim[k];
+            at[k] = v;
+        }
+        struct model_rows rows = {nothing, NULL, at};
+        infer(&t, &t.batch, &t.rows, want);
+        infer(&t, &t.batch, &rows, got);
+        assert_memory_equal(got, want, ROWS * t.cfg.n_tasks * sizeof *got);
+        for (size_t k = 0; k < TOY_TABLES; k++) mem_free(memory[k]);
+        toy_destroy(&t);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -550,6 +612,8 @@ int main(void)
         cmocka_unit_test(test_infer_keeps_its_own_parameters),
         cmocka_unit_test(test_infer_forward_does_not_allocate),
         cmocka_unit_test(test_projected_rows_give_nearly_the_same),
+        cmocka_unit_test(test_projected_lists_may_be_long),
+        cmocka_unit_test(test_rows_by_their_addresses_give_the_same_bits),
         cmocka_unit_test(test_link_is_sigmoid_for_binary_tasks),
     };
     return cmocka_run_group_tests(tests, toy_setup, NULL);

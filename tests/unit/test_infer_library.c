@@ -210,7 +210,7 @@ static void scores_are_those_of_the_reference(void **state)
         float dense = (float)((log1p(r % 3 ? (double)(float)price : 7) - 1.5) / 0.75), z[TASKS];
         struct batch b = {.n_rows = 1, .n_tables = s->schema->n_tables, .n_ids = s->schema->n_ids, .n_one_hot = 1,
                           .n_dense = 1, .n_tasks = TASKS, .ids = ids, .one_hot = one_hot, .dense = &dense};
-        struct model_rows at = {rows, place};
+        struct model_rows at = {.rows = rows, .place = place};
         model_forward_reference(s->model, s->params, &b, &at, z);
         double click = 1 / (1 + exp(-(double)z[0]));
         double watched = model_link(s->model, 1, z[1]) * atof(f->texts[r][input(f, "length")]);

@@ -177,7 +177,7 @@ static void make_rows(struct toy *t)
         rows[i] = t->table[i];
         places[i] = place;
     }
-    t->rows = (struct model_rows){rows, places};
+    t->rows = (struct model_rows){.rows = rows, .place = places};
 }
 
 /* ---- model ---- */

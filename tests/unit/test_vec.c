@@ -77,26 +77,30 @@ static void test_elementwise_kernels_are_plain_loops(void **state)
             }
 }
 
-/* Several rows at a time give the bits of one after another, whatever their number. */
-static void test_rows_are_added_in_order(void **state)
+/* Lists of rows give the bits of one row after another, whatever their lengths, and write
+ * nothing beside their columns. */
+static void test_lists_of_rows_are_added_in_order(void **state)
 {
     (void)state;
-    enum { ROWS = 11 };
-    float x[ROWS][SIZE], a[ROWS], y[SIZE], want[SIZE];
-    const float *rows[ROWS];
+    enum { ROWS = 23, LISTS = 5, WIDTH = 150 };
+    static const uint32_t first[LISTS + 1] = {0, 1, 1, 5, 14, ROWS};
+    static float x[ROWS][WIDTH + ROWS], a[ROWS], start[LISTS * WIDTH], y[LISTS * WIDTH], want[LISTS * WIDTH];
+    const float *rows[ROWS + VEC_AHEAD];
     fill(a, ROWS, 3);
-    for (size_t r = 0; r < ROWS; r++) fill(x[r], SIZE, (uint32_t)(4 + r));
-    for (size_t n = 0; n <= MAX_N; n++)
-        for (size_t count = 0; count <= ROWS; count++) {
-            fill(y, SIZE, 2);
-            memcpy(want, y, sizeof y);
-            for (size_t r = 0; r < count; r++) {
-                rows[r] = x[r] + r;
-                vec_axpy(n, a[r], rows[r], want);
-            }
-            vec_axpy_rows(n, count, a, rows, y);
-            assert_memory_equal(y, want, sizeof y);
-        }
+    fill(start, LISTS * WIDTH, 2);
+    for (size_t r = 0; r < ROWS; r++) fill(x[r], WIDTH + ROWS, (uint32_t)(4 + r));
+    for (size_t r = 0; r < ROWS + VEC_AHEAD; r++) rows[r] = x[r % ROWS] + r % ROWS; /* not aligned */
+    for (size_t n = 0; n <= WIDTH; n += n < 40 ? 1 : 7) {
+        memcpy(want, start, sizeof want);
+        for (size_t l = 0; l < LISTS; l++)
+            for (size_t r = first[l]; r < first[l + 1]; r++) vec_axpy(n, a[r], rows[r], want + l * WIDTH);
+        memcpy(y, start, sizeof y);
+        vec_axpy_lists(n, LISTS, first, a, rows, y, WIDTH);
+        assert_memory_equal(y, want, sizeof y);
+        memcpy(y, start, sizeof y);
+        vec_axpy_far_lists(n, LISTS, first, a, rows, y, WIDTH);
+        assert_memory_equal(y, want, sizeof y);
+    }
 }
 
 /* y may be x. */
@@ -179,7 +183,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_elementwise_kernels_are_plain_loops),
-        cmocka_unit_test(test_rows_are_added_in_order),
+        cmocka_unit_test(test_lists_of_rows_are_added_in_order),
         cmocka_unit_test(test_add_in_place_doubles),
         cmocka_unit_test(test_sums_follow_the_reference),
         cmocka_unit_test(test_sums_do_not_depend_on_alignment),
