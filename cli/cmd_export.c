@@ -116,7 +116,7 @@ static const struct argp_option options[] = {
     {"max-age", KEY_MAX_AGE, "STEPS", 0, "leave out ids that did not occur in that many last steps", 0},
     {"with-joins", KEY_WITH_JOINS, NULL, 0, "put the side tables of data.joins into the bundle, so that requests need not carry their columns", 0},
     {"project", KEY_PROJECT, NULL, 0, "also keep rows multiplied by the first layer: scoring is faster, the file larger, scores within 1e-6", 0},
-    {"delta-from", KEY_DELTA_FROM, "BUNDLE", 0, "write only the rows that differ from this version in -o, and the dense part", 0},
+    {"delta-from", KEY_DELTA_FROM, "PATH", 0, "write only the rows that differ from a complete version in -o, and the dense part. PATH: that version; or a folder of versions, of which the newest complete one is taken; or the checkpoint that it was exported from", 0},
     {"item-vectors", KEY_ITEM_VECTORS, "FILE...", 0, "two_tower: also write the items' vectors, of the rows of these files", 0},
     {"item-key", KEY_ITEM_KEY, "COL", 0, "column of these files that names an item", 0},
     {"json", KEY_JSON, NULL, 0, "print the result as JSON", 0},

@@ -14,7 +14,9 @@ struct export_spec {
     enum section_type rows; /* SECTION_F32, SECTION_F16 or SECTION_I8 */
     uint64_t min_count;     /* rows of ids that occurred less often are left out */
     uint64_t max_age;       /* and those last changed more steps ago than this; 0: any age */
-    const char *delta_from; /* bundle: only rows that differ from its rows are written */
+    const char *delta_from; /* only rows that differ from this complete version in dir are written: a bundle, its
+                               folder, a folder of versions (the newest complete one), or the checkpoint or run
+                               that it was exported from */
     bool project;           /* rows x layer 1 go into it: faster, larger, within 1e-6; f32 only */
     bool with_joins;        /* side tables go into the bundle */
     bool onnx;              /* model.onnx in place of the bundle */

@@ -43,13 +43,44 @@ for form in f16 int8; do
     check "$form rows: a delta scores as a complete version" cmp want.csv got.csv
 done
 
+# ---- which base is meant
+number=10
+for from in b runs/small runs/small/checkpoints/step-*; do
+    expect_exit 0 "a delta from $from" "$MTPS" export --ckpt runs/next -o b --version $number --delta-from "$from"
+    check "is one from the only complete version" grep -q 'version 1 (id' b/$number/MODEL_CARD.md
+    check "and the same as when that is named" bash -c "
+        sed 's/^# .*//; s/^| file .*//' b/3/MODEL_CARD.md >named; sed 's/^# .*//; s/^| file .*//' b/$number/MODEL_CARD.md | cmp named -"
+    number=$((number + 1))
+done
+"$MTPS" export --ckpt runs/small -o b --version 20 --rows f16 >/dev/null 2>&1
+mkdir b/21 && echo damaged >b/21/model.mtps
+for from in b runs/small; do
+    expect_exit 0 "of several complete versions ($from)" "$MTPS" export --ckpt runs/next -o b --version $number --delta-from $from
+    check "that with such rows counts" grep -q 'version 1 (id' b/$number/MODEL_CARD.md
+    check "and one that is damaged is passed over with a warning" grep -q '^warning: .*b/21/model.mtps: ' "$err"
+    number=$((number + 1))
+done
+rm -r b/20 b/21
+expect_error 78 'runs/next: no complete version in the folder .* from this checkpoint' "a checkpoint that was not exported" \
+    "$MTPS" export --ckpt runs/next -o b --version 9 --delta-from runs/next
+check "the hint names those that are there" grep -q "^hint: complete versions in b: 1 (step $first); or" "$err"
+expect_error 78 'no complete version' "an output folder without any" "$MTPS" export --ckpt runs/next -o fresh --delta-from runs/small
+check "the hint says what to do" grep -q '^hint: no complete version is in fresh: export one' "$err"
+mkdir nothing
+expect_error 78 'no complete version is in it' "a folder without versions" "$MTPS" export --ckpt runs/next -o b --version 9 --delta-from nothing
+expect_error 66 'delta-from: nowhere' "what is not there" "$MTPS" export --ckpt runs/next -o b --version 9 --delta-from nowhere
+check "the hint names versions, too" grep -q "^hint: complete versions in b: 1 (step $first)" "$err"
+
 # ---- a delta applies to its base only
 expect_error 78 'is a delta itself' "a delta of a delta" "$MTPS" export --ckpt runs/next -o b --version 9 --delta-from b/2
+check "the hint names its base" grep -q '^hint: .*--delta-from b/1$' "$err"
 expect_error 78 'no version in the folder' "a base elsewhere" "$MTPS" export --ckpt runs/next -o b --version 9 --delta-from complete
+check "the hint names one that is not" grep -q "^hint: complete versions in b: 1 (step $first)" "$err"
 expect_error 78 'another form' "other rows" "$MTPS" export --ckpt runs/next -o b --version 9 --delta-from b/1 --rows f16
 expect_error 64 'a delta cannot have them' "projected rows" "$MTPS" export --ckpt runs/next -o b --version 9 --delta-from b/1 --project
 "$MTPS" train -c small.yaml --set model.experts.count=3 --run-dir runs/other >/dev/null 2>&1
 expect_error 78 'model.experts.count' "another model" "$MTPS" export --ckpt runs/other -o b --version 9 --delta-from b/1
+check "and leave no version" test ! -e b/9 -a ! -e fresh
 mkdir alone && cp -r b/3 alone/3
 expect_error 66 'alone/3' "a delta without its base" "$MTPS" predict --bundle alone/3 -o x.csv
 check "says which one it needs" grep -q 'version 1, beside it' "$err"
