@@ -27,6 +27,7 @@ static void close_export(struct export *e)
     schema_destroy(e->schema);
     settings_destroy(e->settings);
     ckpt_close(e->ckpt);
+    mem_free(e->path);
 }
 
 enum status export_columns(struct export *e, struct error *err)
@@ -83,12 +84,9 @@ static uint64_t all_steps(struct ckpt *c)
 
 static enum status open_export(struct export *e, struct error *err)
 {
-    char *path;
-    TRY(ckpt_resolve(e->spec->ckpt, e->spec->warn, NULL, &path, err));
-    enum status st = ckpt_open(path, true, &e->ckpt, err);
-    if (st == ST_OK) st = settings_parse(ckpt_meta(e->ckpt)->config, path, NULL, 0, &e->settings, err);
-    mem_free(path);
-    if (st != ST_OK) return st;
+    TRY(ckpt_resolve(e->spec->ckpt, e->spec->warn, NULL, &e->path, err));
+    TRY(ckpt_open(e->path, true, &e->ckpt, err));
+    TRY(settings_parse(ckpt_meta(e->ckpt)->config, e->path, NULL, 0, &e->settings, err));
     TRY(ckpt_read_state(e->ckpt, err));
     TRY(export_columns(e, err));
     TRY(schema_build(e->settings, &e->columns, true, &e->schema, err));
@@ -308,23 +306,34 @@ static enum status write_sums(const char *temp, struct error *err)
     return st;
 }
 
+/* bundle: the file to describe, which is not the one that is left when that is a graph. */
+static enum status write_card(const struct export *e, const char *temp, const char *bundle,
+                              const struct export_result *out, struct error *err)
+{
+    char path[PATH_MAX], *card = NULL;
+    struct mtps_model *m;
+    TRY(join_path(path, temp, "MODEL_CARD.md", err));
+    TRY(loaded_open(bundle, BUNDLE_CHECK_SMALL, &m, err));
+    enum status st = export_card(e, m, out, &card, err);
+    loaded_release(m);
+    if (st == ST_OK) st = file_write_atomic(path, card, strlen(card), err);
+    mem_free(card);
+    return st;
+}
+
 static enum status fill_folder(struct export *e, const char *temp, struct export_result *out,
                                struct error *err)
 {
-    char path[PATH_MAX], plain[PATH_MAX], *card;
+    char path[PATH_MAX], plain[PATH_MAX];
     TRY(join_path(path, temp, BUNDLE_FILE, err));
     TRY(join_path(plain, temp, "plain.mtps", err));
     bool further = e->spec->project || e->spec->onnx;
     TRY(write_file(e, further ? plain : path, out, err));
     if (e->spec->project) TRY(project_file(e, plain, path, out, err));
     if (e->spec->onnx) TRY(export_onnx(e, plain, temp, out, err));
+    TRY(write_card(e, temp, further ? plain : path, out, err));
     if (further && unlink(plain)) return error_set(err, ST_IO, "%s: cannot remove it: %s", plain, strerror(errno));
     if (e->spec->n_item_files) TRY(export_vectors(e, path, temp, err));
-    TRY(export_card(e, out, &card, err));
-    enum status st = join_path(path, temp, "MODEL_CARD.md", err);
-    if (st == ST_OK) st = file_write_atomic(path, card, strlen(card), err);
-    mem_free(card);
-    TRY(st);
     TRY(write_sums(temp, err));
     return file_fsync(temp, err);
 }

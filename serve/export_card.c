@@ -13,8 +13,7 @@ static const char *kind_name(const struct schema_feature *f)
     return f->kind == FEATURE_ONE_HOT ? "one_hot" : "number";
 }
 
-/* Bars would end a cell. */
-static void put_cell(struct buffer *b, const char *text)
+void export_put_cell(struct buffer *b, const char *text)
 {
     for (const char *c = text; *c; c++)
         buffer_printf(b, *c == '|' ? "\\%c" : "%c", (unsigned char)*c < ' ' ? ' ' : *c);
@@ -26,53 +25,53 @@ static void put_source(struct buffer *b, const struct export *e, size_t i)
     const struct schema_feature *f = &e->schema->features[i];
     const struct feature_plan *p = &e->schema->plan->features[i];
     if (p->from == FROM_CROSS) {
-        put_cell(b, f->cfg->cross.v[0]);
+        export_put_cell(b, f->cfg->cross.v[0]);
         buffer_puts(b, " and ");
-        put_cell(b, f->cfg->cross.v[1]);
+        export_put_cell(b, f->cfg->cross.v[1]);
         return;
     }
     buffer_puts(b, "`");
-    put_cell(b, p->from == FROM_EXPR ? f->cfg->expr.text : e->schema->plan->columns[p->column].name);
+    export_put_cell(b, p->from == FROM_EXPR ? f->cfg->expr.text : e->schema->plan->columns[p->column].name);
     buffer_puts(b, "`");
 }
 
-static void put_input(struct buffer *b, const char *name, const char *what)
+/* Is it a column that joins brought in training, or the key of a side table that is inside? */
+static bool is_of_side_table(const struct export *e, const char *name)
 {
+    const struct schema_plan *p = e->schema->plan;
+    for (size_t c = 0; c < p->n_columns; c++)
+        if (e->used[c] && p->columns[c].owner >= 0 && !strcmp(p->columns[c].name, name)) return true;
+    return false;
+}
+
+static bool is_key(const struct export *e, const char *name)
+{
+    for (size_t j = 0; j < e->settings->data.n_joins; j++)
+        if (export_has_join(e, j) && !strcmp(e->settings->data.joins[j].key.text, name)) return true;
+    return false;
+}
+
+static void put_input(struct buffer *b, const struct export *e, const struct mtps_input *in)
+{
+    static const char *const kinds[2][2] = {{"id", "list of ids"}, {"number", "list of numbers"}};
     buffer_puts(b, "- `");
-    put_cell(b, name);
-    buffer_printf(b, "`%s\n", what);
+    export_put_cell(b, in->name);
+    buffer_printf(b, "`: %s%s%s\n", kinds[in->is_number][in->is_list],
+                  is_of_side_table(e, in->name) ? " (of a side table in training)" : "",
+                  is_key(e, in->name) ? " (key of a side table)" : "");
 }
 
-/* Keys of side tables that are inside, unless they are listed as columns. */
-static void put_keys(struct buffer *b, const struct export *e)
+static void put_inputs(struct buffer *b, const struct export *e, const struct mtps_model *m)
 {
-    const struct schema_plan *p = e->schema->plan;
-    for (size_t j = 0; j < e->settings->data.n_joins; j++) {
-        const char *key = e->settings->data.joins[j].key.text;
-        bool listed = !export_has_join(e, j);
-        for (size_t c = 0; c < p->n_columns; c++)
-            listed |= e->used[c] && !strcmp(p->columns[c].name, key);
-        for (size_t i = 0; i < j; i++) listed |= !strcmp(e->settings->data.joins[i].key.text, key);
-        if (!listed) put_input(b, key, " (key of a side table)");
-    }
-}
-
-static void put_inputs(struct buffer *b, const struct export *e)
-{
-    const struct schema_plan *p = e->schema->plan;
-    buffer_puts(b, "\n## Inputs\n\nA request carries these raw values; one that is absent counts as missing.\n\n");
-    for (size_t c = 0; c < p->n_columns; c++) {
-        bool again = false;
-        for (size_t d = 0; d < c; d++) again |= e->used[d] && !strcmp(p->columns[d].name, p->columns[c].name);
-        if (!e->used[c] || again || (e->joins && p->columns[c].owner >= 0)) continue;
-        put_input(b, p->columns[c].name, p->columns[c].owner < 0 ? "" : " (of a side table in training)");
-    }
-    put_keys(b, e);
+    buffer_puts(b, "\n## Inputs\n\n");
+    buffer_puts(b, e->spec->onnx ? "Features are made of these raw values of a row; what the graph takes is below.\n\n"
+                                 : "A request carries these raw values; one that is absent counts as missing.\n\n");
+    for (size_t i = 0; i < mtps_n_inputs(m); i++) put_input(b, e, mtps_input(m, i));
     if (e->joins) buffer_puts(b, "\nSide tables are inside: their columns need not be given.\n");
     buffer_puts(b, "\n| feature | kind | made of |\n| --- | --- | --- |\n");
     for (size_t i = 0; i < e->schema->n_features; i++) {
         buffer_puts(b, "| ");
-        put_cell(b, e->schema->features[i].name);
+        export_put_cell(b, e->schema->features[i].name);
         buffer_printf(b, " | %s | ", kind_name(&e->schema->features[i]));
         put_source(b, e, i);
         buffer_puts(b, " |\n");
@@ -85,9 +84,9 @@ static void put_tasks(struct buffer *b, const struct export *e)
     for (size_t k = 0; k < e->settings->n_tasks; k++) {
         const struct task_cfg *t = &e->settings->tasks[k];
         buffer_puts(b, "| ");
-        put_cell(b, t->name);
+        export_put_cell(b, t->name);
         buffer_printf(b, " | %s | `", t->loss == LOSS_BCE ? "probability" : "value");
-        put_cell(b, t->label.text);
+        export_put_cell(b, t->label.text);
         buffer_puts(b, "` |\n");
     }
 }
@@ -98,7 +97,7 @@ static void put_tables(struct buffer *b, const struct export *e)
     buffer_puts(b, "\n## Embeddings\n\n| table | rows | of | dim |\n| --- | ---: | ---: | ---: |\n");
     for (size_t t = 0; t < e->kinds->n; t++) {
         buffer_puts(b, "| ");
-        put_cell(b, e->kinds->name[t]);
+        export_put_cell(b, e->kinds->name[t]);
         buffer_printf(b, " | %" PRIu64 " | %" PRIu64 " | %zu |\n", e->kept[t],
                       ckpt_table_rows(e->ckpt, e->table[t]), ckpt_table(e->ckpt, e->table[t])->dim);
     }
@@ -126,7 +125,7 @@ static void put_onnx_input(struct buffer *b, const struct export *e, size_t i, b
     bool tables = export_onnx_has_tables(e), number = e->schema->plan->features[i].store == STORE_NUMBER;
     size_t table = wide ? e->kinds->wide_table[f->table] : e->kinds->deep_table[f->table];
     buffer_puts(b, wide ? "| wide/" : "| ");
-    put_cell(b, f->name);
+    export_put_cell(b, f->name);
     if (number)
         buffer_printf(b, " | float [batch, %zu] | NaN is missing; before transforms |\n", f->kind == FEATURE_ID ? 1 : f->width);
     else if (f->kind == FEATURE_ONE_HOT)
@@ -156,7 +155,7 @@ static void put_onnx(struct buffer *b, const struct export *e)
     for (size_t k = 0; k < e->settings->n_tasks; k++)
         if (e->settings->tasks[k].loss == LOSS_COMPLETION) {
             buffer_puts(b, "| ");
-            put_cell(b, e->settings->tasks[k].name);
+            export_put_cell(b, e->settings->tasks[k].name);
             buffer_puts(b, ".duration | float [batch, 1] | duration |\n");
         }
     if (export_onnx_has_tables(e)) return;
@@ -165,7 +164,7 @@ static void put_onnx(struct buffer *b, const struct export *e)
         export_onnx_file(e, t, "ids", ids, sizeof ids);
         export_onnx_file(e, t, "vectors", vectors, sizeof vectors);
         buffer_puts(b, "| ");
-        put_cell(b, e->kinds->name[t]);
+        export_put_cell(b, e->kinds->name[t]);
         buffer_printf(b, " | `%s` | `%s` |\n", ids, vectors);
     }
 }
@@ -174,7 +173,7 @@ static void put_vectors(struct buffer *b, const struct export *e)
 {
     const struct sizes_cfg *layers = &e->settings->model.item.mlp.layers;
     buffer_puts(b, "\n## Vectors of items\n\n`item_ids.txt` has an item a line (column ");
-    put_cell(b, e->spec->item_key);
+    export_put_cell(b, e->spec->item_key);
     buffer_printf(b,
                   "), `item_vectors.f32` its vectors: %zu tasks x %zu float32 of unit length, tasks in the order above. "
                   "The logit of a task is <user, item> / %g plus a constant.\n",
@@ -199,8 +198,8 @@ static void put_promise(struct buffer *b, const struct export *e)
     buffer_puts(b, filtered && !e->spec->onnx ? " Rows with ids that were left out differ.\n" : "\n");
 }
 
-enum status export_card(const struct export *e, const struct export_result *r, char **text,
-                        struct error *err)
+enum status export_card(const struct export *e, const struct mtps_model *m, const struct export_result *r,
+                        char **text, struct error *err)
 {
     const struct ckpt_meta *meta = ckpt_meta(e->ckpt);
     struct buffer b = {0};
@@ -209,22 +208,26 @@ enum status export_card(const struct export *e, const struct export_result *r, c
     ckpt_digest(e->ckpt, &digest);
     digest_hex(&digest, hex);
     buffer_puts(&b, "# ");
-    put_cell(&b, e->settings->name);
+    export_put_cell(&b, e->settings->name);
     buffer_printf(&b,
                   ", version %" PRIu64 "\n\n"
                   "| | |\n| --- | --- |\n"
                   "| model | %s, %zu features, %zu tasks |\n"
-                  "| trained for | %" PRIu64 " steps, %.6g epochs, batches of %" PRIu64 " rows |\n"
+                  "| trained for | %" PRIu64 " steps (%" PRIu64 " updates), %.6g epochs, batches of %" PRIu64 " rows |\n"
                   "| checkpoint | %s |\n| trained by | %s |\n| exported by | %s |\n"
                   "| file | `%s`, %" PRIu64 " bytes, id %s |\n",
                   e->version, settings_model_name(e->settings), e->schema->n_features, e->settings->n_tasks,
-                  meta->step, meta->epoch, meta->batch_size, hex, meta->build, e->spec->build, e->spec->onnx ? "model.onnx" : BUNDLE_FILE,
+                  meta->step, meta->updates, meta->epoch, meta->batch_size, hex, meta->build, e->spec->build, e->spec->onnx ? "model.onnx" : BUNDLE_FILE,
                   r->bytes, r->id);
-    put_inputs(&b, e);
+    put_inputs(&b, e, m);
     if (e->spec->onnx) put_onnx(&b, e);
     put_tasks(&b, e);
     put_tables(&b, e);
     if (e->spec->n_item_files) put_vectors(&b, e);
     put_promise(&b, e);
+    export_card_training(e, &b);
+    enum status st = export_card_metrics(e, &b, err);
+    if (st != ST_OK) buffer_close(&b);
+    TRY(st);
     return buffer_take(&b, text, err);
 }

@@ -10,6 +10,7 @@
 
 struct export {
     const struct export_spec *spec;
+    char *path; /* of the checkpoint's folder */
     struct ckpt *ckpt;
     struct settings *settings;
     struct schema *schema;
@@ -56,8 +57,13 @@ enum status export_vectors(const struct export *e, const char *path, const char 
 /* The bundle `plain` with projected rows, as a new file. */
 enum status export_project(const char *plain, const char *path, const char *head, struct export_result *out,
                            struct error *err) MUST_USE;
-/* MODEL_CARD.md; text is mem_free'd by the caller. */
-enum status export_card(const struct export *e, const struct export_result *r, char **text,
-                        struct error *err) MUST_USE;
+/* MODEL_CARD.md of the bundle that is open as m; text is mem_free'd by the caller. */
+enum status export_card(const struct export *e, const struct mtps_model *m, const struct export_result *r,
+                        char **text, struct error *err) MUST_USE;
+/* Its sections about training. */
+void export_card_training(const struct export *e, struct buffer *b);
+enum status export_card_metrics(const struct export *e, struct buffer *b, struct error *err) MUST_USE;
+/* Text in a cell of a table, which bars would end. */
+void export_put_cell(struct buffer *b, const char *text);
 
 #endif

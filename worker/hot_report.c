@@ -10,8 +10,7 @@
 
 static const char *mode_name(const struct hot_start *h)
 {
-    static const char *const names[] = {"cold", "sparse", "sparse+shared", "all"};
-    return names[h->plan->settings->hot_start.mode];
+    return hot_mode_name(h->plan->settings->hot_start.mode);
 }
 
 /* ---- JSON ---- */

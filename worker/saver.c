@@ -52,7 +52,7 @@ static enum status write_state(const struct saver_spec *s, const struct train_st
     const struct session *session = s->session;
     const struct settings *settings = session->spec.settings;
     struct train_state_arrays memory;
-    uint64_t shape[2] = {settings->train.lanes, settings->train.batch_size};
+    uint64_t shape[2] = {settings->train.lanes, settings->train.batch_size}, rows = dataset_rows(session->train);
     size_t n;
     const struct named_array *fit = fit_arrays(session->fit, &n);
     const struct rates *rates = session->rates;
@@ -62,7 +62,7 @@ static enum status write_state(const struct saver_spec *s, const struct train_st
     char *names;
     size_t n_names;
     TRY(raw_columns_pack(&columns, &names, &n_names, err));
-    struct named_array *all = mem_array(n + TRAIN_STATE_ARRAYS + 4 + n_rates, sizeof *all);
+    struct named_array *all = mem_array(n + TRAIN_STATE_ARRAYS + 5 + n_rates, sizeof *all);
     if (!all) {
         mem_free(names);
         return mem_error(err, "state", n * sizeof *all);
@@ -73,6 +73,7 @@ static enum status write_state(const struct saver_spec *s, const struct train_st
     all[n++] = (struct named_array){"layer1_project", DTYPE_U8, session->schema->n_features, 0, 0,
                                     session->project};
     all[n++] = (struct named_array){"columns", DTYPE_U8, n_names, 0, 0, names};
+    all[n++] = (struct named_array){"data_rows", DTYPE_U64, 1, 0, 0, &rows};
     if (n_rates) memcpy(all + n, rates->arrays, n_rates * sizeof *all);
     n += n_rates;
     if (s->balance) all[n++] = *s->balance;

@@ -2,6 +2,12 @@
 #include "common/config/option_rows.h"
 
 static const char *const modes[] = {"cold", "sparse", "sparse+shared", "all", NULL};
+
+const char *hot_mode_name(enum hot_mode mode)
+{
+    return modes[mode];
+}
+
 static const char *const states[] = {"keep", "reset", NULL};
 static const char *const statistics[] = {"keep", "fit", NULL};
 static const char *const resizes[] = {"error", "pad", "cut", NULL};

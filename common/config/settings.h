@@ -348,6 +348,7 @@ struct log_cfg {
 /* ---- hot start: docs/hot-start.md ---- */
 
 enum hot_mode { HOT_COLD, HOT_SPARSE, HOT_SPARSE_SHARED, HOT_ALL };
+const char *hot_mode_name(enum hot_mode mode); /* as in a configuration */
 enum hot_state { HOT_KEEP, HOT_RESET };
 enum hot_statistics { HOT_STATISTICS_KEEP, HOT_STATISTICS_FIT };
 enum hot_resize { HOT_RESIZE_ERROR, HOT_RESIZE_PAD, HOT_RESIZE_CUT };

@@ -13,9 +13,23 @@ same "every row is there" "$("$MTPS" ckpt digest runs/small --json | json rows)"
 check "the folder holds what it says" bash -c "cd bundles/$step && sha256sum -c SHA256SUMS"
 same "and nothing else" "MODEL_CARD.md SHA256SUMS model.mtps" "$(ls "bundles/$step" | xargs)"
 same "the file has the size it says" "$(json bytes <"$out")" "$(stat -c %s "bundles/$step/model.mtps")"
-for word in '`tags`' 'play >= length' mmoe 'bit for bit'; do
+for word in '`tags`: list of ids' '`user`: id' '`price`: number' 'play >= length' mmoe 'bit for bit' '(32 updates), 1 epochs' \
+    '| data.train | `train.csv` |' '| rows of one pass | 4000 |' 'dates of these rows | not known' 'On data.eval: `eval.csv`'; do
     check "the model card says $word" grep -qF -e "$word" "bundles/$step/MODEL_CARD.md"
 done
+checkpoint=$(echo runs/small/checkpoints/step-*)
+check "which configuration it was" grep -q "SHA-256 $(json config_sha256 <"$checkpoint/MANIFEST.json")" "bundles/$step/MODEL_CARD.md"
+auc=$(grep '"kind":"eval"' runs/small/metrics.jsonl | tail -n 1 | grep -oE '"click":\{"auc":[0-9.]+' | grep -oE '[0-9.]+$')
+check "and the metrics of its evaluation, with their rows" grep -q "^| click | auc $auc, .* rows 1000 |" "bundles/$step/MODEL_CARD.md"
+expect_exit 0 "exported once more" "$MTPS" export --ckpt runs/small -o b/again
+check "it has the same card" cmp "bundles/$step/MODEL_CARD.md" "b/again/$step/MODEL_CARD.md"
+mkdir -p alone/checkpoints && cp -r "$checkpoint" alone/ && cp -r "$checkpoint" alone/checkpoints
+expect_exit 0 "a checkpoint out of its run" "$MTPS" export --ckpt "alone/$(basename "$checkpoint")" -o b/alone
+check "has no known metrics, and its card says so" grep -q '^Not known: the checkpoint is not in the folder of its run' b/alone/*/MODEL_CARD.md
+{ grep -v '"kind":"eval"' runs/small/metrics.jsonl; grep '"kind":"eval"' runs/small/metrics.jsonl | sed "s/\"step\":$step,/\"step\":1,/"; printf '{"kind":"eval","step":%d' "$step"; } >alone/metrics.jsonl
+expect_exit 0 "a run that was evaluated at another step" "$MTPS" export --ckpt "alone/checkpoints/$(basename "$checkpoint")" -o b/alone --version 2
+check "has no metrics of this one" grep -q "^Not known: .* no evaluation after step $step" b/alone/2/MODEL_CARD.md
+rm -r alone
 same "no file of an unfinished export stays" "$step" "$(ls -A bundles)"
 expect_exit 0 "(a checkpoint of step 0)" "$MTPS" train -c small.yaml --set data.eval=null --set train.max_steps=0 --run-dir runs/step0 -q
 expect_exit 0 "its export" "$MTPS" export --ckpt runs/step0 -o b/step0
@@ -81,6 +95,7 @@ data:
   joins: [{files: [items.csv], key: item}]
 features:
   - {names: [user, ite*], except: [item_x]}
+  - {name: "größe·大", column: user}
   - {name: pair, cross: [user, item]}
   - {name: kind, kind: one_hot}
   - {name: tags, split: " ", keep: last, max_len: 2, pool: sqrtn, missing: [t1]}
@@ -101,6 +116,8 @@ awk 'BEGIN { print "item,kind,weight,item_x"; for (i = 0; i < 60; i++) printf "i
 expect_exit 0 "export with joins, crosses, buckets, levels, lists, times" "$MTPS" export --ckpt runs/other -o b/other
 expect_exit 0 "predict with it" "$MTPS" predict --bundle b/other -o got.out
 check "gives the same file" cmp want.out got.out
+check "its card says which rows it was trained on" grep -q '^| data.train | `train.csv`, rows where `day > 1` |' b/other/*/MODEL_CARD.md
+check "and with which side tables" grep -q '^| side table | `items.csv`, by `item` |' b/other/*/MODEL_CARD.md
 check "its card lists the columns of side tables as inputs" grep -q 'weight.*side table' b/other/*/MODEL_CARD.md
 expect_exit 0 "the same with the side tables inside" "$MTPS" export --ckpt runs/other -o b/joined --with-joins
 check "its card asks for the main columns" bash -c '! grep -q "^- .weight" b/joined/*/MODEL_CARD.md && grep -q "^- .item" b/joined/*/MODEL_CARD.md'
