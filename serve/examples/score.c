@@ -20,11 +20,22 @@ static int fail(const char *what, const struct mtps_error *error)
     return EXIT_FAILURE;
 }
 
+/* The next line of stdin without its end; 0 when there is none. */
+static int next_line(char *line)
+{
+    if (!fgets(line, MAX_LINE, stdin)) return 0;
+    if (!strchr(line, '\n') && !feof(stdin)) {
+        fprintf(stderr, "a line has more than %d bytes\n", MAX_LINE - 2);
+        exit(EXIT_FAILURE);
+    }
+    line[strcspn(line, "\r\n")] = '\0';
+    return 1;
+}
+
 /* Cuts a line at its commas, in place (no quotes: this is an example). */
 static size_t split(char *line, char **fields)
 {
     size_t n = 0;
-    line[strcspn(line, "\r\n")] = '\0';
     for (char *field = line; field && n < MAX_COLUMNS; n++) fields[n] = strsep(&field, ",");
     return n;
 }
@@ -37,12 +48,16 @@ static int score_rows(struct mtps_model *model, struct mtps_scorer *scorer)
     size_t n_inputs = mtps_n_inputs(model), n_tasks = mtps_n_tasks(model);
     struct mtps_value *row = calloc(n_inputs, sizeof *row);
     float *scores = calloc(n_tasks, sizeof *scores);
-    struct mtps_error error = {"out of memory", "", 0};
-    int result = row && scores && fgets(line, sizeof line, stdin) ? EXIT_SUCCESS : fail("header", &error);
+    struct mtps_error error;
+    int result = EXIT_SUCCESS;
+    if (!row || !scores || !next_line(line)) {
+        fprintf(stderr, row && scores ? "there is no line with names of columns\n" : "out of memory\n");
+        result = EXIT_FAILURE;
+    }
 
     size_t n_columns = result == EXIT_SUCCESS ? split(line, fields) : 0;
     for (size_t i = 0; i < n_columns; i++) input[i] = mtps_find_input(model, fields[i]);
-    while (result == EXIT_SUCCESS && fgets(line, sizeof line, stdin)) {
+    while (result == EXIT_SUCCESS && next_line(line)) {
         size_t n = split(line, fields);
         memset(row, 0, n_inputs * sizeof *row); /* zeroed memory is missing */
         for (size_t i = 0; i < n && i < n_columns; i++)

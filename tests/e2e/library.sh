@@ -19,6 +19,9 @@ check "all that it shows begins with mtps_" bash -c \
 same "every function of the header is there" \
     "$(grep -oE '\bmtps_[a-z_]+\(' usr/include/mtps.h | grep -oE '[a-z_]+' | sort -u | grep -vE '^mtps_(open_flags)$' | xargs)" \
     "$(nm -D --defined-only "$lib" | awk '{ print $3 }' | grep '^mtps_' | sed 's/@.*//' | sort -u | xargs)"
+undocumented=$(grep -oE '\bmtps_[a-z_]+\(' usr/include/mtps.h | sort -u |
+    while read -r f; do grep -qF "$f" usr/share/man/man3/mtps_infer.3 || echo "$f"; done)
+same "and in the man page" none "${undocumented:-none}"
 # A sanitizer's runtime is none of the library's own needs.
 check "it needs the C library alone" bash -c \
     "! readelf -d '$lib' | grep NEEDED | grep -vE 'lib(c|m|pthread)\.so|lib[a-z]*san\.so|ld-linux'"
@@ -45,6 +48,10 @@ same "and runs" 0 "$code"
 check "with the scores of predict, bit for bit" cmp want.csv got.csv
 run bash -c './score nowhere <eval.csv'
 check "it says what is wrong" grep -q '^open: nowhere: ' "$err"
+run bash -c './score bundles </dev/null'
+check "also that there are no rows" grep -q 'no line with names' "$err"
+run bash -c "{ echo user; head -c 70000 /dev/zero | tr '\\0' x; echo; } | ./score bundles"
+check "and that a line is too long" grep -q 'a line has more than' "$err"
 
 mkdir with-cmake
 cp "$example" with-cmake/

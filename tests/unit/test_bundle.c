@@ -512,14 +512,20 @@ static void other_files_are_refused(void **state)
 static void any_allocation_may_fail(void **state)
 {
     struct bundle_sample *s = *state;
-    uint64_t before = mem_live_bytes();
-    for (uint64_t k = 1;; k++) {
-        mem_fail_at(k);
-        enum status st = try_open(s, s->path);
-        mem_fail_at(0);
-        assert_int_equal(mem_live_bytes(), before);
-        if (st == ST_OK) break;
-        if (st != ST_NOMEM) fail_msg("allocation %" PRIu64 ": status %d, '%s'", k, (int)st, s->err.text);
+    char whole[600];
+    tmpdir_path(&s->dir, "whole", whole, sizeof whole);
+    bundle_sample_write_whole(s, whole);
+    const char *const paths[] = {s->path, whole};
+    for (size_t i = 0; i < 2; i++) {
+        uint64_t before = mem_live_bytes();
+        for (uint64_t k = 1;; k++) {
+            mem_fail_at(k);
+            enum status st = try_open(s, paths[i]);
+            mem_fail_at(0);
+            assert_int_equal(mem_live_bytes(), before);
+            if (st == ST_OK) break;
+            if (st != ST_NOMEM) fail_msg("allocation %" PRIu64 ": status %d, '%s'", k, (int)st, s->err.text);
+        }
     }
 }
 
