@@ -85,7 +85,7 @@ static void add(const struct bundle_sample *s, struct bundle_writer *w, const ch
 static void sort_keys(size_t n, struct keyed *v)
 {
     for (size_t i = 0; i < n; i++) {
-        char text[16];
+        char text[24];
         uint64_t key = hash_id(text, (size_t)sprintf(text, "%zu", i));
         v[i] = (struct keyed){hash_mix(key), key, i};
     }
