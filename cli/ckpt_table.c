@@ -19,15 +19,6 @@ static enum status missing(const char *verb, const char *option, struct error *e
                       "--table T --csv FILE [PATH] -o RUN");
 }
 
-static enum status open_path(const char *path, struct ckpt **out, struct error *err)
-{
-    char *found;
-    TRY(ckpt_resolve(path, cli_warn, NULL, &found, err));
-    enum status st = ckpt_open(found, true, out, err);
-    mem_free(found);
-    return st;
-}
-
 static enum status find_table(const struct ckpt *c, const char *name, size_t *out,
                               struct error *err)
 {
@@ -52,7 +43,7 @@ enum status ckpt_table_dump(const struct ckpt_table_args *a, struct error *err)
     if (!a->path) return missing("dump", "the path of a checkpoint", err);
     const char *path = a->output ? a->output : "-";
     TRY(output_check(path, err));
-    TRY(open_path(a->path, &c, err));
+    TRY(ckpt_open_resolved(a->path, cli_warn, NULL, &c, err));
     enum status st = find_table(c, a->table, &table, err);
     if (st == ST_OK) st = output_open(path, &out, err);
     if (st == ST_OK) {
@@ -94,7 +85,7 @@ enum status ckpt_table_import(const struct ckpt_table_args *a, struct error *err
     if (!a->csv) return missing("import", "--csv", err);
     if (!a->output) return missing("import", "-o", err);
     if (!is_name(a->table)) return error_set(err, ST_USAGE, "--table: '%s' cannot be a name", a->table);
-    if (a->path) TRY(open_path(a->path, &base, err));
+    if (a->path) TRY(ckpt_open_resolved(a->path, cli_warn, NULL, &base, err));
     enum status st = table_csv_read(a->csv, &rows, err);
     if (st == ST_OK) {
         struct ckpt_import spec = {a->table, &rows, base, a->output, MTPS_BUILD_ID};

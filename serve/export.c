@@ -27,7 +27,6 @@ static void close_export(struct export *e)
     schema_destroy(e->schema);
     settings_destroy(e->settings);
     ckpt_close(e->ckpt);
-    mem_free(e->path);
 }
 
 enum status export_columns(struct export *e, struct error *err)
@@ -84,9 +83,8 @@ static uint64_t all_steps(struct ckpt *c)
 
 static enum status open_export(struct export *e, struct error *err)
 {
-    TRY(ckpt_resolve(e->spec->ckpt, e->spec->warn, NULL, &e->path, err));
-    TRY(ckpt_open(e->path, true, &e->ckpt, err));
-    TRY(settings_parse(ckpt_meta(e->ckpt)->config, e->path, NULL, 0, &e->settings, err));
+    TRY(ckpt_open_resolved(e->spec->ckpt, e->spec->warn, NULL, &e->ckpt, err));
+    TRY(settings_parse(ckpt_meta(e->ckpt)->config, ckpt_path(e->ckpt), NULL, 0, &e->settings, err));
     TRY(ckpt_read_state(e->ckpt, err));
     TRY(export_columns(e, err));
     TRY(schema_build(e->settings, &e->columns, true, &e->schema, err));

@@ -10,7 +10,6 @@
 
 struct export {
     const struct export_spec *spec;
-    char *path; /* of the checkpoint's folder */
     struct ckpt *ckpt;
     struct settings *settings;
     struct schema *schema;

@@ -156,7 +156,7 @@ static enum status read_evaluations(const struct export *e, struct evaluations *
     char step[24], *line = NULL;
     size_t room = 0;
     enum status st = ST_OK;
-    FILE *f = open_metrics(e->path);
+    FILE *f = open_metrics(ckpt_path(e->ckpt));
     if (!f) return ST_OK;
     v->there = true;
     snprintf(step, sizeof step, "%" PRIu64, ckpt_meta(e->ckpt)->step);

@@ -26,8 +26,8 @@ enum status hot_start_find(const struct settings *s, struct hot_start *h, struct
 {
     const char *from = s->hot_start.from;
     if (!from) return ST_OK;
-    enum status st = ckpt_resolve(from, warn_skipped, NULL, &h->path, err);
-    if (st == ST_OK) st = ckpt_open(h->path, true, &h->ckpt, err);
+    enum status st = ckpt_open_resolved(from, warn_skipped, NULL, &h->ckpt, err);
+    if (st == ST_OK && !(h->path = mem_strdup(ckpt_path(h->ckpt)))) st = mem_error(err, "path", strlen(from));
     if (st == ST_OK) return st;
     error_wrap(err, st, "hot_start.from");
     return error_hint(err, st, "name a checkpoint or a run directory; mtps ckpt verify says what is "

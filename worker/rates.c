@@ -267,7 +267,7 @@ static enum status list_arrays(struct rates *r, const struct rates_model *m, str
 enum status rates_make(const struct hot_plan *plan, const struct rates_model *m,
                        struct rates **out, struct error *err)
 {
-    struct rates *r;
+    struct rates *r = NULL;
     *out = NULL;
     TRY(create(m, &r, err));
     enum status st = mark_all(r, plan, m, err);
@@ -326,7 +326,7 @@ enum status rates_read(struct ckpt *ckpt, const struct rates_model *m, struct ra
                        struct error *err)
 {
     const struct named_array *values = ckpt_find_state(ckpt, "rates/values");
-    struct rates *r;
+    struct rates *r = NULL;
     *out = NULL;
     if (!values) return ST_OK;
     TRY(create(m, &r, err));

@@ -136,8 +136,12 @@ enum status ckpt_newest(const char *dir, void (*warn)(void *, const char *), voi
                         struct error *err) MUST_USE;
 /* hashes: also re-hash the big sparse files (else only the manifest, sizes, dense and state). */
 enum status ckpt_open(const char *path, bool hashes, struct ckpt **out, struct error *err) MUST_USE;
+/* What ckpt_resolve finds, open, with every hash checked once. */
+enum status ckpt_open_resolved(const char *path, void (*warn)(void *, const char *), void *arg,
+                               struct ckpt **out, struct error *err) MUST_USE;
 void ckpt_close(struct ckpt *c);
 
+const char *ckpt_path(const struct ckpt *c); /* of its folder */
 const struct ckpt_meta *ckpt_meta(const struct ckpt *c);
 size_t ckpt_n_tables(const struct ckpt *c);
 const struct ckpt_table *ckpt_table(const struct ckpt *c, size_t i);

@@ -62,6 +62,5 @@ enum status ckpt_read_file_rows(struct ckpt *c, size_t file, size_t table, struc
                                                      struct error *err),
                                 void *arg, struct error *err) MUST_USE;
 struct manifest *ckpt_manifest(struct ckpt *c);
-const char *ckpt_path(const struct ckpt *c);
 
 #endif

@@ -61,53 +61,59 @@ static enum status join(const char *dir, const char *name, char **out, struct er
 
 /* ---- newest, resolve ---- */
 
-/* ST_OK when it holds, hashes and all. */
-static enum status try_open(const char *path, struct error *err)
-{
-    struct ckpt *c;
-    TRY(ckpt_open(path, true, &c, err));
-    ckpt_close(c);
-    return ST_OK;
-}
-
 /* Not the checkpoint's fault: looking at an older one would hide the trouble. */
 static bool must_stop(enum status st)
 {
     return st == ST_NOMEM || st == ST_INTERNAL;
 }
 
+/* The newest that holds, hashes and all; *out NULL: none. */
 static enum status first_valid(const char *dir, const struct listing *l,
-                               void (*warn)(void *, const char *), void *arg, char **path,
+                               void (*warn)(void *, const char *), void *arg, struct ckpt **out,
                                struct error *err)
 {
     for (size_t i = 0; i < l->n; i++) {
         char *candidate;
         struct error why;
         TRY(join(dir, l->v[i].name, &candidate, err));
-        enum status st = try_open(candidate, &why);
-        if (st == ST_OK) {
-            *path = candidate;
-            return ST_OK;
-        }
+        enum status st = ckpt_open(candidate, true, out, &why);
+        mem_free(candidate);
+        if (st == ST_OK) return ST_OK;
         if (warn) {
             error_wrap(&why, st, "checkpoint %s skipped", l->v[i].name);
             warn(arg, why.text);
         }
-        mem_free(candidate);
         if (must_stop(st)) return error_set(err, st, "%s", why.text);
     }
     return ST_OK;
 }
 
+static enum status open_newest(const char *dir, void (*warn)(void *, const char *), void *arg,
+                               struct ckpt **out, struct error *err)
+{
+    struct listing l;
+    *out = NULL;
+    TRY(list_steps(dir, &l, err));
+    enum status st = first_valid(dir, &l, warn, arg, out, err);
+    listing_close(&l);
+    return st;
+}
+
+/* Its path in place of an open checkpoint; NULL of none. */
+static enum status close_for_path(struct ckpt *c, char **path, struct error *err)
+{
+    *path = c ? mem_strdup(ckpt_path(c)) : NULL;
+    enum status st = c && !*path ? mem_error(err, "path", strlen(ckpt_path(c))) : ST_OK;
+    ckpt_close(c);
+    return st;
+}
+
 enum status ckpt_newest(const char *dir, void (*warn)(void *, const char *), void *arg,
                         char **path, struct error *err)
 {
-    struct listing l;
-    *path = NULL;
-    TRY(list_steps(dir, &l, err));
-    enum status st = first_valid(dir, &l, warn, arg, path, err);
-    listing_close(&l);
-    return st;
+    struct ckpt *c;
+    TRY(open_newest(dir, warn, arg, &c, err));
+    return close_for_path(c, path, err);
 }
 
 /* The checkpoint that DIR/best.json names; *path NULL when there is no such file. */
@@ -132,19 +138,16 @@ static enum status read_best(const char *dir, const char *ckpt_dir, char **path,
     return st;
 }
 
-static enum status resolve_in(const char *run, const char *dir,
-                              void (*warn)(void *, const char *), void *arg, char **out,
-                              struct error *err)
+/* The best one by its path, or the newest, open. */
+static enum status find_in(const char *run, const char *dir,
+                           void (*warn)(void *, const char *), void *arg, char **best,
+                           struct ckpt **newest, struct error *err)
 {
-    char *best = NULL;
-    TRY(read_best(dir, dir, &best, err));
-    if (!best && strcmp(run, dir)) TRY(read_best(run, dir, &best, err));
-    if (best) {
-        *out = best;
-        return ST_OK;
-    }
-    TRY(ckpt_newest(dir, warn, arg, out, err));
-    if (*out) return ST_OK;
+    TRY(read_best(dir, dir, best, err));
+    if (!*best && strcmp(run, dir)) TRY(read_best(run, dir, best, err));
+    if (*best) return ST_OK;
+    TRY(open_newest(dir, warn, arg, newest, err));
+    if (*newest) return ST_OK;
     error_set(err, ST_NOINPUT, "%s: holds no usable checkpoint", dir);
     return error_hint(err, ST_NOINPUT, "`mtps ckpt ls %s` says what is wrong with each",
                       run);
@@ -165,18 +168,40 @@ bool ckpt_is(const char *path)
     return file_exists(inner) || ckpt_parse_name(base_name(path), &step);
 }
 
-enum status ckpt_resolve(const char *path, void (*warn)(void *, const char *), void *arg,
-                         char **ckpt_path, struct error *err)
+/* One of the two: the path of the one that is meant, or the newest, open. */
+static enum status find(const char *path, void (*warn)(void *, const char *), void *arg,
+                        char **named, struct ckpt **newest, struct error *err)
 {
     char inner[CKPT_PATH];
-    *ckpt_path = NULL;
+    *named = NULL;
+    *newest = NULL;
     if (!file_is_dir(path)) return error_set(err, ST_NOINPUT, "%s: no such folder", path);
     if (ckpt_is(path)) {
-        *ckpt_path = mem_strdup(path);
-        return *ckpt_path ? ST_OK : mem_error(err, path, strlen(path));
+        *named = mem_strdup(path);
+        return *named ? ST_OK : mem_error(err, path, strlen(path));
     }
     TRY(manifest_path(path, "checkpoints", inner, sizeof inner, err));
-    return resolve_in(path, file_is_dir(inner) ? inner : path, warn, arg, ckpt_path, err);
+    return find_in(path, file_is_dir(inner) ? inner : path, warn, arg, named, newest, err);
+}
+
+enum status ckpt_resolve(const char *path, void (*warn)(void *, const char *), void *arg,
+                         char **out, struct error *err)
+{
+    struct ckpt *newest;
+    *out = NULL;
+    TRY(find(path, warn, arg, out, &newest, err));
+    return *out ? ST_OK : close_for_path(newest, out, err);
+}
+
+enum status ckpt_open_resolved(const char *path, void (*warn)(void *, const char *), void *arg,
+                               struct ckpt **out, struct error *err)
+{
+    char *named;
+    TRY(find(path, warn, arg, &named, out, err));
+    if (!named) return ST_OK;
+    enum status st = ckpt_open(named, true, out, err);
+    mem_free(named);
+    return st;
 }
 
 /* ---- retention ---- */
