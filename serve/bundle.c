@@ -40,6 +40,27 @@ bool bundle_section_bytes(const struct bundle_section *s, uint64_t *out)
            *out <= INT64_MAX;
 }
 
+/* A number is infinite or NaN when all bits of its exponent are 1. Without branches: big tables
+ * are read as fast as memory is. */
+#define ALL_FINITE(type, exponent)                                     \
+    static bool all_finite_##type(const type *bits, size_t n)          \
+    {                                                                  \
+        type bad = 0;                                                  \
+        for (size_t i = 0; i < n; i++) bad |= (bits[i] & (exponent)) == (exponent); \
+        return !bad;                                                   \
+    }
+ALL_FINITE(uint16_t, 0x7c00)
+ALL_FINITE(uint32_t, 0x7f800000)
+ALL_FINITE(uint64_t, 0x7ff0000000000000)
+
+bool bundle_is_finite(const struct bundle_section *s)
+{
+    size_t n = s->bytes / section_type_bytes(s->type);
+    if (s->type == SECTION_F16) return all_finite_uint16_t(s->data, n);
+    if (s->type == SECTION_F32) return all_finite_uint32_t(s->data, n);
+    return s->type != SECTION_F64 || all_finite_uint64_t(s->data, n);
+}
+
 static enum status damaged(const struct bundle *b, struct error *err, const char *what)
 {
     return error_set(err, ST_DATA, "%s: %s", b->path, what);

@@ -83,6 +83,8 @@ void bundle_close(struct bundle *b);
 
 /* NULL when there is none. */
 const struct bundle_section *bundle_find(const struct bundle *b, const char *name);
+/* Is every number of a section finite? Whole numbers are. */
+bool bundle_is_finite(const struct bundle_section *s);
 /* A whole number below 2^63, without sign, blanks or zeros in front. */
 bool bundle_whole(const struct node *n, uint64_t *out);
 /* Text or number of the header; ST_DATA when it is missing or of another kind. */

@@ -97,17 +97,6 @@ static enum status make_schema(struct mtps_model *m, struct error *err)
 
 /* ---- statistics and parameters ---- */
 
-static bool all_finite(const struct bundle_section *s)
-{
-    size_t n = s->rows * (s->cols ? s->cols : 1);
-    bool finite = true;
-    for (size_t i = 0; i < n; i++)
-        finite &= s->type == SECTION_F32   ? isfinite(((const float *)s->data)[i])
-                  : s->type == SECTION_F64 ? isfinite(((const double *)s->data)[i])
-                                           : true;
-    return finite;
-}
-
 struct statistics {
     const struct mtps_model *model;
     bool no_memory; /* then an array only seems to be missing */
@@ -121,7 +110,7 @@ static const struct named_array *find_state(void *arg, const char *name)
     const struct mtps_model *m = from->model;
     const char *full = arena_printf(m->arena, "state/%s", name);
     const struct bundle_section *s = full ? bundle_find(m->bundle, full) : NULL;
-    bool good = s && all_finite(s);
+    bool good = s && bundle_is_finite(s);
     struct named_array *a = good ? arena_take(m->arena, 1, sizeof *a) : NULL;
     from->no_memory |= !full || (good && !a);
     if (a) *a = (struct named_array){name, types[s->type], s->rows, s->cols, 0, (void *)s->data};
@@ -151,7 +140,7 @@ static enum status find_tensor(const struct mtps_model *m, const struct model_te
     if (!s) return error_set(err, ST_DATA, "%s: section %s is missing", m->bundle->path, name);
     if (s->type != SECTION_F32 || s->rows != t->rows || s->cols != t->cols)
         return error_set(err, ST_DATA, "%s: section %s has another type or shape", m->bundle->path, name);
-    if (!all_finite(s))
+    if (!bundle_is_finite(s))
         return error_set(err, ST_DATA, "%s: section %s holds a number that is not finite", m->bundle->path, name);
     return ST_OK;
 }
@@ -227,14 +216,14 @@ static enum status join_base(struct mtps_model *m, size_t t, struct error *err)
     return ST_OK;
 }
 
-static enum status open_tables(struct mtps_model *m, bool order, struct error *err)
+static enum status open_tables(struct mtps_model *m, bool check, struct error *err)
 {
     size_t n = m->kinds->n;
     m->tables = arena_take(m->arena, n + 1, sizeof *m->tables);
     if (!m->tables) return no_memory(err);
     for (size_t t = 0; t < n; t++) {
         const struct table_cfg cfg = model_tables_cfg(m->settings, m->kinds->name[t]);
-        TRY(lookup_open(m->bundle, m->kinds->name[t], m->table_dim[t], &cfg.init, m->settings->seed, order,
+        TRY(lookup_open(m->bundle, m->kinds->name[t], m->table_dim[t], &cfg.init, m->settings->seed, check,
                         &m->tables[t], err));
         TRY(join_base(m, t, err));
         m->info.n_rows += m->tables[t].keys.n;
@@ -257,7 +246,7 @@ static enum status project_missing(struct mtps_model *m, size_t feature, struct 
 
 /* `projected` of the header: rows times their weights are inside. Inputs of the model are
  * the features, by number. */
-static enum status find_projected(struct mtps_model *m, struct error *err)
+static enum status find_projected(struct mtps_model *m, bool check, struct error *err)
 {
     uint64_t inside = 0;
     size_t n = m->schema->n_features;
@@ -277,6 +266,8 @@ static enum status find_projected(struct mtps_model *m, struct error *err)
         if (!infer_projects(m->infer, i)) continue;
         TRY(lookup_section(m->bundle, "projected", f->name, SECTION_F32, m->tables[f->table].keys.n,
                            m->projected_width, &s, err));
+        if (check && !bundle_is_finite(s))
+            return error_set(err, ST_DATA, "%s: section %s holds a number that is not finite", m->bundle->path, s->name);
         m->projected[i] = s->data;
         TRY(project_missing(m, i, err));
     }
@@ -540,7 +531,7 @@ static enum status load(struct mtps_model *m, const char *path, enum bundle_chec
     TRY(make_infer(m, err));
     TRY(open_base(m, checks, err));
     TRY(open_tables(m, checks == BUNDLE_CHECK_ALL, err));
-    TRY(find_projected(m, err));
+    TRY(find_projected(m, checks == BUNDLE_CHECK_ALL, err));
     TRY(sort_levels(m, err));
     TRY(list_inputs(m, checks == BUNDLE_CHECK_ALL, err));
     TRY(list_tasks(m, err));

@@ -83,19 +83,21 @@ enum status lookup_open_keys(const struct bundle *b, const char *prefix, const c
 }
 
 enum status lookup_open(const struct bundle *b, const char *name, size_t dim,
-                        const struct init_cfg *init, uint64_t seed, bool order,
+                        const struct init_cfg *init, uint64_t seed, bool check,
                         struct lookup *out, struct error *err)
 {
     char prefix[BUNDLE_MAX_NAME + 32];
     const struct bundle_section *rows, *scales = NULL;
     struct lookup_keys keys;
     snprintf(prefix, sizeof prefix, "table/%s", name);
-    TRY(lookup_open_keys(b, prefix, "keys", order, &keys, err));
+    TRY(lookup_open_keys(b, prefix, "keys", check, &keys, err));
     TRY(lookup_section(b, prefix, "rows", SECTION_TYPES, keys.n, dim, &rows, err));
     if (rows->type != SECTION_F32 && rows->type != SECTION_F16 && rows->type != SECTION_I8)
         return error_set(err, ST_DATA, "%s: table %s: rows are of type %s", b->path, name,
                          section_type_name(rows->type));
     if (rows->type == SECTION_I8) TRY(lookup_section(b, prefix, "scales", SECTION_F32, keys.n, 0, &scales, err));
+    if (check && !(bundle_is_finite(rows) && (!scales || bundle_is_finite(scales))))
+        return error_set(err, ST_DATA, "%s: table %s holds a number that is not finite", b->path, name);
     *out = (struct lookup){.keys = keys,
                            .dim = dim,
                            .type = rows->type,
@@ -206,5 +208,5 @@ void lookup_pack(enum section_type type, const float *row, size_t dim, void *val
     else if (type == SECTION_I8)
         pack_i8(row, dim, values, scale);
     else
-        for (size_t j = 0; j < dim; j++) half[j] = half_from_float(row[j]);
+        for (size_t j = 0; j < dim; j++) half[j] = half_from_float(fminf(fmaxf(row[j], -HALF_MOST), HALF_MOST));
 }

@@ -50,11 +50,11 @@ struct lookup {
     const struct lookup *base; /* of a delta: where keys are that are not here; or NULL */
 };
 
-/* The sections table/NAME/... of a bundle. order: also check that the keys are in order
- * and the directory fits them (a pass over the keys); lookups stay within the sections
- * either way. ST_DATA names the section. */
+/* The sections table/NAME/... of a bundle. check: also that the keys are in order, that the
+ * directory fits them, and that rows are finite (a pass over all of it); lookups stay within the
+ * sections either way. ST_DATA names the section. */
 enum status lookup_open(const struct bundle *b, const char *name, size_t dim,
-                        const struct init_cfg *init, uint64_t seed, bool order,
+                        const struct init_cfg *init, uint64_t seed, bool check,
                         struct lookup *out, struct error *err) MUST_USE;
 
 /* Keys of a table, and where their rows are. */

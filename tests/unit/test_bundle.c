@@ -443,6 +443,31 @@ static void hostile_contents_are_refused(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) forge_contents(s, s->path, &cases[i]);
 }
 
+/* Rows that are no numbers would make scores that are none: in every form of rows. */
+static void rows_that_are_not_finite_are_refused(void **state)
+{
+    struct bundle_sample *s = *state;
+    static const char why[] = "table user holds a number that is not finite";
+    static const struct {
+        enum section_type rows;
+        struct forgery forgery;
+    } cases[] = {
+        {SECTION_F32, {"table/user/rows", why, 0, {0, 0, 0xc0, 0x7f}}},                                /* NaN */
+        {SECTION_F32, {"table/user/rows", why, 4 * (SAMPLE_KEYS * SAMPLE_DIM - 1), {0, 0, 0x80, 0xff}}}, /* -infinity */
+        {SECTION_F16, {"table/user/rows", why, 8, {0x00, 0x7c, 0, 0}}},
+        {SECTION_F16, {"table/user/rows", why, 8, {0, 0, 0x01, 0xfe}}},
+        {SECTION_I8, {"table/user/scales", why, 4, {0, 0, 0x80, 0x7f}}},
+    };
+    char path[600];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        tmpdir_path(&s->dir, "rows", path, sizeof path);
+        unlink(path);
+        bundle_sample_write(s, path, cases[i].rows);
+        assert_int_equal(try_open(s, path), ST_OK);
+        forge_contents(s, path, &cases[i].forgery);
+    }
+}
+
 /* The same of side tables and projected rows. */
 static void hostile_side_tables_are_refused(void **state)
 {
@@ -458,6 +483,7 @@ static void hostile_side_tables_are_refused(void **state)
         {"join/0/offsets", "offsets are not in order at cell 1", 0, {5, 0, 0, 0}},
         {"join/0/offsets", "offsets are not in order at cell 20", 8 * 20, {0xff, 0xff, 0xff, 0xff}},
         {"join/0/offsets", "offsets are not in order", 8 * 20, {0, 0, 0, 0}},
+        {"projected/user", "projected/user holds a number that is not finite", 4, {0, 0, 0x80, 0x7f}},
     };
     for (size_t i = 0; i < sizeof contents / sizeof *contents; i++) forge_contents(s, whole, &contents[i]);
     static const struct {
@@ -538,7 +564,7 @@ int main(void)
         CASE(hostile_prefixes_are_refused), CASE(hostile_headers_are_refused),
         CASE(long_names_are_refused),       CASE(names_of_configurations_are_names),
         CASE(an_id_belongs_to_its_header),  CASE(huge_headers_are_refused),     CASE(hostile_contents_are_refused),
-        CASE(hostile_side_tables_are_refused),
+        CASE(rows_that_are_not_finite_are_refused), CASE(hostile_side_tables_are_refused),
         CASE(other_files_are_refused),      CASE(any_allocation_may_fail),
     };
     return cmocka_run_group_tests_name("bundle", tests, NULL, NULL);

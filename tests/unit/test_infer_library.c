@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "common/base/hash.h"
+#include "common/math/half.h"
 #include "tests/unit/bundle_sample.h"
 
 enum { ROWS = 300, INPUTS = 8, TASKS = 2, FEATURES = 8 };
@@ -505,6 +506,18 @@ static void the_locale_does_not_matter(void **state)
     setlocale(LC_ALL, "C");
 }
 
+/* A weight beyond the largest of f16 becomes that one, no infinity that a reader would refuse. */
+static void large_weights_fit_f16(void **state)
+{
+    const float row[] = {1e6f, -3e38f, 65504, 65519.99f, 1};
+    const float want[] = {HALF_MOST, -HALF_MOST, HALF_MOST, HALF_MOST, 1};
+    uint16_t half[5];
+    float scale;
+    (void)state;
+    lookup_pack(SECTION_F16, row, 5, half, &scale);
+    for (size_t i = 0; i < 5; i++) assert_true(half_to_float(half[i]) == want[i]);
+}
+
 /* Rounded rows change scores a little: f16 by 2^-11 of each weight, i8 by 1/254 of a row's largest. */
 static void rounded_rows_change_scores_a_little(void **state)
 {
@@ -657,6 +670,7 @@ int main(void)
         CASE(threads_share_a_model),
         CASE(a_scorer_holds_its_model),
         CASE(the_locale_does_not_matter),
+        CASE(large_weights_fit_f16),
         CASE(rounded_rows_change_scores_a_little),
         CASE(the_whole_gives_nearly_the_same), 
         CASE(calls_that_cannot_be_are_refused), CASE(no_model_has_nothing), CASE(nothing_is_fine),
