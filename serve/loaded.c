@@ -1,7 +1,6 @@
-#include "serve/loaded.h"
+#include "serve/loaded_impl.h"
 
 #include <limits.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,15 +8,15 @@
 #include "data/feature.h"
 #include "model/assemble.h"
 
-static enum status loaded_open_base(const char *path, enum bundle_checks checks,
+static enum status open_as_base(const char *path, enum bundle_checks checks,
                                     struct mtps_model **out, struct error *err);
 
-static enum status no_memory(struct error *err)
+enum status loaded_no_memory(struct error *err)
 {
     return mem_error(err, "bundle", sizeof(struct mtps_model));
 }
 
-static enum status fault(const struct mtps_model *m, struct error *err, const char *what)
+enum status loaded_fault(const struct mtps_model *m, struct error *err, const char *what)
 {
     return error_set(err, ST_DATA, "%s: %s", m->bundle->path, what);
 }
@@ -51,8 +50,7 @@ static bool plausible(const struct mtps_model *m)
            experts * (c->expert_levels ? c->expert_levels : 1) <= sections;
 }
 
-/* An owner of a column: -1, the main rows, or one of n side tables. */
-static bool read_owner(const struct node *e, size_t n, int *out)
+bool loaded_owner(const struct node *e, size_t n, int *out)
 {
     uint64_t number = 0;
     bool main_rows = e->kind == NODE_SCALAR && e->plain && !strcmp(e->text, "-1");
@@ -67,18 +65,18 @@ static enum status read_columns(const struct mtps_model *m, struct raw_columns *
 {
     const struct node *list = node_get(m->bundle->header, "columns");
     if (!list || list->kind != NODE_LIST || list->n > LOADED_MAX_FEATURES)
-        return fault(m, err, "header: columns: a list of at most 16384 is expected");
+        return loaded_fault(m, err, "header: columns: a list of at most 16384 is expected");
     const char **names = arena_take(m->arena, list->n + 1, sizeof *names);
     int *owner = arena_take(m->arena, list->n + 1, sizeof *owner);
-    if (!names || !owner) return no_memory(err);
+    if (!names || !owner) return loaded_no_memory(err);
     for (size_t i = 0; i < list->n; i++) {
         const struct node *e = list->items[i];
         bool pair = e->kind == NODE_LIST && e->n == 2 && e->items[0]->kind == NODE_SCALAR &&
                     e->items[1]->kind == NODE_SCALAR;
-        if (!pair) return fault(m, err, "header: columns: a name and an owner are expected");
+        if (!pair) return loaded_fault(m, err, "header: columns: a name and an owner are expected");
         names[i] = e->items[0]->text;
-        if (!read_owner(e->items[1], m->settings->data.n_joins, &owner[i]))
-            return fault(m, err, "header: columns: there is no such owner");
+        if (!loaded_owner(e->items[1], m->settings->data.n_joins, &owner[i]))
+            return loaded_fault(m, err, "header: columns: there is no such owner");
     }
     *out = (struct raw_columns){names, owner, list->n};
     return ST_OK;
@@ -89,7 +87,7 @@ static enum status make_schema(struct mtps_model *m, struct error *err)
     const char *text = m->bundle->settings;
     enum status st = settings_parse_flow(text, strlen(text), "settings", &m->settings, err);
     TRY(as_fault(m, st, err));
-    if (!plausible(m)) return fault(m, err, "settings: a larger model than the sections hold");
+    if (!plausible(m)) return loaded_fault(m, err, "settings: a larger model than the sections hold");
     struct raw_columns columns;
     TRY(read_columns(m, &columns, err));
     return as_fault(m, schema_build(m->settings, &columns, true, &m->schema, err), err);
@@ -122,7 +120,7 @@ static enum status make_model(struct mtps_model *m, struct error *err)
     struct statistics statistics = {m, false};
     struct fit_source from = {find_state, &statistics};
     enum status st = fit_from_arrays(m->schema, &from, &m->fit, err);
-    if (statistics.no_memory) return no_memory(err);
+    if (statistics.no_memory) return loaded_no_memory(err);
     TRY(as_fault(m, st, err));
     TRY(as_fault(m, model_tables_make(m->settings, m->schema, &m->kinds, err), err));
     m->table_dim = m->kinds->dim;
@@ -135,7 +133,7 @@ static enum status find_tensor(const struct mtps_model *m, const struct model_te
                                const struct bundle_section **out, struct error *err)
 {
     const char *name = arena_printf(m->arena, "tensor/%s", t->name);
-    if (!name) return no_memory(err);
+    if (!name) return loaded_no_memory(err);
     const struct bundle_section *s = *out = bundle_find(m->bundle, name);
     if (!s) return error_set(err, ST_DATA, "%s: section %s is missing", m->bundle->path, name);
     if (s->type != SECTION_F32 || s->rows != t->rows || s->cols != t->cols)
@@ -157,13 +155,13 @@ enum status loaded_params(struct mtps_model *m, float **out, struct error *err)
     size_t n, floats = 0;
     const struct model_tensor *t = model_tensors(m->model, &n);
     const struct bundle_section **from = arena_take(m->arena, n + 1, sizeof *from);
-    if (!from) return no_memory(err);
+    if (!from) return loaded_no_memory(err);
     for (size_t i = 0; i < n; i++) {
         TRY(find_tensor(m, &t[i], &from[i], err));
         floats += t[i].rows * t[i].cols;
     }
     if (model_n_params(m->model) / PADDED > floats + 65536)
-        return fault(m, err, "a larger model than the sections hold");
+        return loaded_fault(m, err, "a larger model than the sections hold");
     float *flat = *out = mem_zeroed(model_n_params(m->model), sizeof *flat);
     if (!flat) return mem_error(err, "parameters", model_n_params(m->model) * sizeof *flat);
     for (size_t i = 0; i < n; i++) place_tensor(&t[i], from[i]->data, flat);
@@ -193,9 +191,9 @@ static enum status open_base(struct mtps_model *m, enum bundle_checks checks, st
     const char *own = m->bundle->path, *slash = strrchr(own, '/');
     int n = snprintf(path, sizeof path, "%.*s/../%llu/%s", slash ? (int)(slash - own) : 1, slash ? own : ".",
                      (unsigned long long)version, BUNDLE_FILE);
-    if (n < 0 || (size_t)n >= sizeof path) return fault(m, err, "the path of its base is too long");
-    if (m->is_base) return fault(m, err, "a delta whose base is a delta");
-    enum status st = loaded_open_base(path, checks, &m->base, err);
+    if (n < 0 || (size_t)n >= sizeof path) return loaded_fault(m, err, "the path of its base is too long");
+    if (m->is_base) return loaded_fault(m, err, "a delta whose base is a delta");
+    enum status st = open_as_base(path, checks, &m->base, err);
     if (st == ST_NOINPUT) error_hint(err, st, "a delta needs its base, version %llu, beside it", (unsigned long long)version);
     TRY(st);
     if (strcmp(m->base->info.id, id) != 0)
@@ -220,7 +218,7 @@ static enum status open_tables(struct mtps_model *m, bool check, struct error *e
 {
     size_t n = m->kinds->n;
     m->tables = arena_take(m->arena, n + 1, sizeof *m->tables);
-    if (!m->tables) return no_memory(err);
+    if (!m->tables) return loaded_no_memory(err);
     for (size_t t = 0; t < n; t++) {
         const struct table_cfg cfg = model_tables_cfg(m->settings, m->kinds->name[t]);
         TRY(lookup_open(m->bundle, m->kinds->name[t], m->table_dim[t], &cfg.init, m->settings->seed, check,
@@ -237,7 +235,7 @@ static enum status project_missing(struct mtps_model *m, size_t feature, struct 
     const struct lookup *l = &m->tables[m->schema->features[feature].table];
     float *row = arena_take(m->arena, l->dim, sizeof *row);
     float *to = arena_take(m->arena, m->projected_width, sizeof *to);
-    if (!row || !to) return no_memory(err);
+    if (!row || !to) return loaded_no_memory(err);
     row_init(&l->init, &l->rng, m->missing_key, l->dim, row);
     infer_project(m->infer, feature, row, to);
     m->missing[feature] = to;
@@ -252,14 +250,14 @@ static enum status find_projected(struct mtps_model *m, bool check, struct error
     size_t n = m->schema->n_features;
     m->projected = arena_take(m->arena, n + 1, sizeof *m->projected);
     m->missing = arena_take(m->arena, n + 1, sizeof *m->missing);
-    if (!m->projected || !m->missing) return no_memory(err);
+    if (!m->projected || !m->missing) return loaded_no_memory(err);
     m->missing_key = feature_missing_key();
     if (!node_get(m->bundle->header, "projected")) return ST_OK;
     TRY(bundle_number(m->bundle, "projected", &inside, err));
     if (!inside) return ST_OK;
-    if (m->base) return fault(m, err, "header: projected: a delta has no projected rows");
+    if (m->base) return loaded_fault(m, err, "header: projected: a delta has no projected rows");
     m->projected_width = m->kinds->same ? infer_projected_width(m->infer) : 0;
-    if (!m->projected_width) return fault(m, err, "header: projected: this model has no rows to project");
+    if (!m->projected_width) return loaded_fault(m, err, "header: projected: this model has no rows to project");
     for (size_t i = 0; i < n; i++) {
         const struct bundle_section *s;
         const struct schema_feature *f = &m->schema->features[i];
@@ -284,226 +282,14 @@ static int by_key(const void *a, const void *b)
 static enum status sort_levels(struct mtps_model *m, struct error *err)
 {
     m->levels = arena_take(m->arena, m->schema->n_one_hot + 1, sizeof *m->levels);
-    if (!m->levels) return no_memory(err);
+    if (!m->levels) return loaded_no_memory(err);
     for (size_t k = 0; k < m->schema->n_one_hot; k++) {
         size_t n = m->fit->n_levels[k];
         m->levels[k] = arena_take(m->arena, n + 1, sizeof **m->levels);
-        if (!m->levels[k]) return no_memory(err);
+        if (!m->levels[k]) return loaded_no_memory(err);
         for (size_t i = 0; i < n; i++)
             m->levels[k][i] = (struct loaded_level){m->fit->levels[k][i], (uint32_t)i};
         qsort(m->levels[k], n, sizeof **m->levels, by_key);
-    }
-    return ST_OK;
-}
-
-/* ---- inputs ---- */
-
-static size_t input_of(struct mtps_model *m, const char *name)
-{
-    size_t i = 0;
-    while (i < m->n_inputs && strcmp(m->inputs[i].name, name) != 0) i++;
-    if (i == m->n_inputs) m->inputs[m->n_inputs++] = (struct mtps_input){name, 0, 0};
-    return i;
-}
-
-static const struct source_cfg *source_of(const struct mtps_model *m, int owner)
-{
-    const struct data_cfg *d = &m->settings->data;
-    if (owner >= 0) return &d->joins[owner].source;
-    return &d->train;
-}
-
-static void use_column(struct mtps_model *m, size_t column, bool number)
-{
-    const struct schema_column *c = &m->schema->plan->columns[column];
-    const struct source_cfg *source = source_of(m, c->owner);
-    struct loaded_column *l = &m->columns[column];
-    l->missing = c->missing ? c->missing : &source->missing;
-    l->trim = source->trim;
-    l->list = source->format == SOURCE_SLOT;
-    if (m->joins && c->owner >= 0) {
-        l->join = &m->joins[c->owner];
-        l->join->used = true;
-        l->side = c->name;
-        return;
-    }
-    l->input = input_of(m, c->name);
-    if (number) m->inputs[l->input].is_number = 1;
-}
-
-static void use_expr(struct mtps_model *m, const struct schema_expr *e)
-{
-    for (size_t i = 0; i < e->n; i++) use_column(m, e->inputs[i], !expr_column_is_string(e->expr, i));
-}
-
-static void use_feature(struct mtps_model *m, size_t i)
-{
-    const struct schema_feature *f = &m->schema->features[i];
-    const struct feature_plan *p = &m->schema->plan->features[i];
-    if (p->from == FROM_EXPR) use_expr(m, &p->expr);
-    if (p->from != FROM_COLUMN) return;
-    use_column(m, p->column, p->store == STORE_NUMBER);
-    struct loaded_column *l = &m->columns[p->column];
-    if (l->join) return;
-    bool many = f->multi || (l->list && f->width > 1 && p->store == STORE_NUMBER);
-    if (!l->list && f->multi) l->joint = f->cfg->split;
-    if (many && (l->list || l->joint)) m->inputs[l->input].is_list = 1;
-}
-
-/* A column that one feature reads as a list and another as a plain text takes both. */
-static void share_joints(struct mtps_model *m)
-{
-    const struct schema_plan *p = m->schema->plan;
-    for (size_t c = 0; c < p->n_columns; c++)
-        for (size_t d = 0; d < p->n_columns; d++)
-            if (!m->columns[d].joint && m->columns[d].input != SIZE_MAX &&
-                m->columns[d].input == m->columns[c].input)
-                m->columns[d].joint = m->columns[c].joint;
-}
-
-/* `joins` of the header: for each side table the owner of its key, and its columns. */
-static enum status read_join(struct mtps_model *m, const struct node *e, struct loaded_join *join,
-                             struct error *err)
-{
-    bool pair = e->kind == NODE_LIST && e->n == 2 && e->items[0]->kind == NODE_SCALAR &&
-                e->items[1]->kind == NODE_LIST && e->items[1]->n <= LOADED_MAX_FEATURES;
-    if (!pair) return fault(m, err, "header: joins: an owner and a list of columns are expected");
-    if (!read_owner(e->items[0], join->index, &join->owner))
-        return fault(m, err, "header: joins: there is no such owner");
-    join->names = arena_take(m->arena, e->items[1]->n + 1, sizeof *join->names);
-    if (!join->names) return no_memory(err);
-    for (; join->n_cells < e->items[1]->n; join->n_cells++) {
-        const struct node *name = e->items[1]->items[join->n_cells];
-        if (name->kind != NODE_SCALAR) return fault(m, err, "header: joins: a column's name is expected");
-        join->names[join->n_cells] = name->text;
-    }
-    return ST_OK;
-}
-
-static enum status open_joins(struct mtps_model *m, struct error *err)
-{
-    const struct node *inside = node_get(m->bundle->header, "joins");
-    size_t n = m->settings->data.n_joins;
-    if (!inside || !n) return ST_OK;
-    if (inside->kind != NODE_LIST || inside->n != n)
-        return fault(m, err, "header: joins: one of each side table is expected");
-    m->joins = arena_take(m->arena, n, sizeof *m->joins);
-    if (!m->joins) return no_memory(err);
-    for (size_t j = 0; j < n; j++) {
-        m->joins[j].index = j;
-        TRY(read_join(m, inside->items[j], &m->joins[j], err));
-    }
-    return ST_OK;
-}
-
-/* The column that holds the key of a side table: an input, or of an earlier table. */
-static void find_key(struct mtps_model *m, struct loaded_join *join)
-{
-    const char *key = m->settings->data.joins[join->index].key.text;
-    const struct source_cfg *source = source_of(m, join->owner);
-    join->key = (struct loaded_column){.input = SIZE_MAX, .missing = &source->missing, .trim = source->trim};
-    if (join->owner < 0) {
-        join->key.input = input_of(m, key);
-        return;
-    }
-    join->key.join = &m->joins[join->owner];
-    join->key.side = key;
-    m->joins[join->owner].used = true;
-}
-
-static enum status find_cell(const struct mtps_model *m, struct loaded_column *c, struct error *err)
-{
-    if (!c->join) return ST_OK;
-    while (c->cell < c->join->n_cells && strcmp(c->join->names[c->cell], c->side) != 0) c->cell++;
-    if (c->cell < c->join->n_cells) return ST_OK;
-    return error_set(err, ST_DATA, "%s: header: joins: side table %zu has no column %s", m->bundle->path,
-                     c->join->index, c->side);
-}
-
-static enum status open_cells(const struct mtps_model *m, struct loaded_join *join, bool check,
-                              struct error *err)
-{
-    char prefix[64];
-    const struct bundle_section *offsets, *bytes;
-    snprintf(prefix, sizeof prefix, "join/%zu", join->index);
-    TRY(lookup_open_keys(m->bundle, prefix, "hashes", check, &join->keys, err));
-    size_t cells = join->keys.n * join->n_cells; /* below 2^32 times 2^14 */
-    TRY(lookup_section(m->bundle, prefix, "offsets", SECTION_U64, cells + 1, 0, &offsets, err));
-    TRY(lookup_section(m->bundle, prefix, "bytes", SECTION_U8, SIZE_MAX, 0, &bytes, err));
-    join->offsets = offsets->data;
-    join->bytes = bytes->data;
-    join->n_bytes = bytes->rows;
-    for (size_t i = 0; check && i <= cells; i++)
-        if (join->offsets[i] > join->n_bytes || (i && join->offsets[i] < join->offsets[i - 1]))
-            return error_set(err, ST_DATA, "%s: %s: offsets are not in order at cell %zu", m->bundle->path, prefix, i);
-    return ST_OK;
-}
-
-/* Last tables first: their keys may stand in earlier ones. */
-static enum status find_sides(struct mtps_model *m, bool check, struct error *err)
-{
-    for (size_t j = m->joins ? m->settings->data.n_joins : 0; j-- > 0;) {
-        if (!m->joins[j].used) continue;
-        find_key(m, &m->joins[j]);
-        TRY(open_cells(m, &m->joins[j], check, err));
-        TRY(find_cell(m, &m->joins[j].key, err));
-    }
-    for (size_t c = 0; c < m->schema->plan->n_columns; c++) TRY(find_cell(m, &m->columns[c], err));
-    return ST_OK;
-}
-
-static enum status list_inputs(struct mtps_model *m, bool check, struct error *err)
-{
-    const struct schema_plan *p = m->schema->plan;
-    TRY(open_joins(m, err));
-    m->columns = arena_take(m->arena, p->n_columns + 1, sizeof *m->columns);
-    m->inputs = arena_take(m->arena, p->n_columns + m->settings->data.n_joins + 1, sizeof *m->inputs);
-    if (!m->columns || !m->inputs) return no_memory(err);
-    for (size_t c = 0; c < p->n_columns; c++) m->columns[c].input = SIZE_MAX;
-    for (size_t i = 0; i < m->schema->n_features; i++) use_feature(m, i);
-    for (size_t k = 0; k < m->settings->n_tasks; k++) {
-        if (m->settings->tasks[k].loss != LOSS_COMPLETION) continue;
-        if (!p->tasks[k].duration.expr) return fault(m, err, "settings: a completion without a duration");
-        m->has_durations = true;
-        use_expr(m, &p->tasks[k].duration);
-    }
-    share_joints(m);
-    return find_sides(m, check, err);
-}
-
-static enum status list_tasks(struct mtps_model *m, struct error *err)
-{
-    size_t n = m->settings->n_tasks;
-    m->tasks = arena_take(m->arena, n + 1, sizeof *m->tasks);
-    if (!m->tasks) return no_memory(err);
-    for (size_t k = 0; k < n; k++)
-        m->tasks[k] = (struct mtps_task){m->settings->tasks[k].name,
-                                         m->settings->tasks[k].loss == LOSS_BCE ? MTPS_PROBABILITY : MTPS_NUMBER};
-    return ST_OK;
-}
-
-/* Levels are always texts. */
-static enum mtps_key_kind key_kind(const struct schema_feature *f, const struct feature_plan *p)
-{
-    if (p->from == FROM_CROSS) return MTPS_KEY_CROSS;
-    return f->kind == FEATURE_ID && f->cfg->key == KEY_UINT64 ? MTPS_KEY_NUMBER : MTPS_KEY_TEXT;
-}
-
-static enum status list_features(struct mtps_model *m, struct error *err)
-{
-    size_t n = m->schema->n_features;
-    m->features = arena_take(m->arena, n + 1, sizeof *m->features);
-    if (!m->features) return no_memory(err);
-    for (size_t i = 0; i < n; i++) {
-        const struct schema_feature *f = &m->schema->features[i];
-        const struct feature_plan *p = &m->schema->plan->features[i];
-        m->features[i] = (struct mtps_feature){.name = f->name,
-                                               .kind = p->store == STORE_NUMBER    ? MTPS_FEATURE_NUMBERS
-                                                       : p->store == STORE_ONE_HOT ? MTPS_FEATURE_LEVELS
-                                                                                   : MTPS_FEATURE_KEYS,
-                                               .is_list = f->multi,
-                                               .width = p->store == STORE_NUMBER ? p->width : 0,
-                                               .key = key_kind(f, p)};
     }
     return ST_OK;
 }
@@ -533,9 +319,9 @@ static enum status load(struct mtps_model *m, const char *path, enum bundle_chec
     TRY(open_tables(m, checks == BUNDLE_CHECK_ALL, err));
     TRY(find_projected(m, checks == BUNDLE_CHECK_ALL, err));
     TRY(sort_levels(m, err));
-    TRY(list_inputs(m, checks == BUNDLE_CHECK_ALL, err));
-    TRY(list_tasks(m, err));
-    TRY(list_features(m, err));
+    TRY(loaded_list_inputs(m, checks == BUNDLE_CHECK_ALL, err));
+    TRY(loaded_list_tasks(m, err));
+    TRY(loaded_list_features(m, err));
     return describe(m, err);
 }
 
@@ -558,7 +344,7 @@ static enum status load_plain(struct mtps_model *m, const char *path, enum bundl
                               struct error *err)
 {
     m->plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    if (!m->plain) return no_memory(err);
+    if (!m->plain) return loaded_no_memory(err);
     TRY(arena_create(&m->arena, err));
     locale_t before = uselocale(m->plain);
     enum status st = load(m, path, checks, err);
@@ -571,7 +357,7 @@ static enum status open_model(const char *path, enum bundle_checks checks, bool 
 {
     *out = NULL;
     struct mtps_model *m = mem_zeroed(1, sizeof *m);
-    if (!m) return no_memory(err);
+    if (!m) return loaded_no_memory(err);
     atomic_init(&m->holders, 1);
     m->is_base = is_base;
     enum status st = load_plain(m, path, checks, err);
@@ -583,7 +369,7 @@ static enum status open_model(const char *path, enum bundle_checks checks, bool 
     return ST_OK;
 }
 
-static enum status loaded_open_base(const char *path, enum bundle_checks checks,
+static enum status open_as_base(const char *path, enum bundle_checks checks,
                                     struct mtps_model **out, struct error *err)
 {
     return open_model(path, checks, true, out, err);
