@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -135,8 +137,20 @@ void closing_destroy(struct closing *c)
     mem_free(c);
 }
 
-void closing_add(struct closing *c, int fd)
+/* Most refusals are of requests that came in one piece. */
+static bool is_over(int fd, uint64_t promised)
 {
+    struct tcp_info info = {0};
+    socklen_t size = sizeof info;
+    char byte;
+    return promised != UINT64_MAX && getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 &&
+           size >= offsetof(struct tcp_info, tcpi_bytes_received) + sizeof info.tcpi_bytes_received &&
+           info.tcpi_bytes_received >= promised && recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
+}
+
+void closing_add(struct closing *c, int fd, uint64_t promised)
+{
+    if (is_over(fd, promised)) return;
     pthread_mutex_lock(&c->lock);
     int copy = c->n_all < CLOSING_MOST && !c->stop ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
     if (copy >= 0) {

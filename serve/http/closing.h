@@ -6,6 +6,7 @@
 #define MTPS_SERVE_HTTP_CLOSING_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/base/status.h"
 
@@ -18,7 +19,9 @@ struct closing;
 enum status closing_create(unsigned seconds, struct closing **out, struct error *err) MUST_USE;
 void closing_destroy(struct closing *c); /* closes what is left; NULL is fine */
 
-/* A socket whose answer is sent and which its owner is about to close. Any thread. */
-void closing_add(struct closing *c, int fd);
+/* A socket whose answer is sent and which its owner is about to close. promised: bytes that
+ * its client announced in all, UINT64_MAX when that is not known; nothing is to be done when
+ * they came and were read. Any thread. */
+void closing_add(struct closing *c, int fd, uint64_t promised);
 
 #endif

@@ -1,6 +1,5 @@
 #include "serve/http/head.h"
 
-#include <stdint.h>
 #include <string.h>
 #include <strings.h>
 
@@ -82,6 +81,13 @@ static bool whole_number(const char *s, size_t *out)
     for (; *s; s++) v = v * 10 + (size_t)(*s - '0');
     *out = v;
     return true;
+}
+
+uint64_t head_promised(const struct head *h)
+{
+    size_t body = 0;
+    if (h->odd || h->encoding || h->n_lengths > 1 || (h->length && !whole_number(h->length, &body))) return UINT64_MAX;
+    return (uint64_t)h->bytes + body;
 }
 
 static bool is_type(const char *type, const char *wanted)

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum {
     HEAD_REQUEST_LINE = 4096, /* bytes; 414 */
@@ -27,6 +28,8 @@ struct head {
 /* A header, in the order received; value may be NULL. */
 void head_add(struct head *h, const char *name, const char *value);
 
+/* Bytes of head and body, as the head promises; UINT64_MAX when it does not say. */
+uint64_t head_promised(const struct head *h);
 /* 200, or the status that refuses it and why. */
 int head_check(const struct head *h, const char **why);
 /* The body that the head promises, of a request that must have one or need not: its length

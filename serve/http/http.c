@@ -36,7 +36,8 @@ struct connection {
     struct call call;
     enum stage stage;
     bool refused;    /* one too many */
-    bool unread;     /* its client may still send what nobody will read */
+    bool unread;     /* a request was refused: nobody will read its body */
+    uint64_t promised; /* bytes of all requests, as their heads say; UINT64_MAX: not known */
     bool no_memory;  /* for the body */
     size_t line;     /* bytes of the address as sent */
     bool odd_line;   /* with others than printing ASCII among them */
@@ -96,7 +97,7 @@ static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
     if (!c) return;
     if (!c->refused) atomic_fetch_sub(&h->n_taken, 1);
     deadlines_remove(h->deadlines, &c->deadline);
-    if (c->unread) closing_add(h->closing, c->deadline.fd);
+    if (c->unread) closing_add(h->closing, c->deadline.fd, c->promised);
     pad_close(&c->pad);
     mem_free(c);
 }
@@ -234,8 +235,10 @@ static enum MHD_Result begin_request(struct connection *c, const char *url, cons
     c->length = c->room = 0;
     atomic_fetch_add(&c->http->n_busy, 1);
     deadlines_set(c->http->deadlines, &c->deadline, METRICS_BODY);
-    if (c->refused) return refuse(c, 503, "too many connections");
     see_head(c, &head);
+    uint64_t promised = head_promised(&head);
+    c->promised = promised > UINT64_MAX - c->promised ? UINT64_MAX : c->promised + promised;
+    if (c->refused) return refuse(c, 503, "too many connections");
     int status = head_check(&head, &why);
     if (status == 200) status = find_route(c, url, method, &why);
     if (status == 200)
