@@ -6,7 +6,7 @@
 
 #include "common/base/mem.h"
 
-enum { LOOK_MS = 100 };
+enum { LOOK_MS = 100, AT_ONCE = 64 };
 
 struct deadlines {
     unsigned seconds[METRICS_LIMITS];
@@ -25,16 +25,33 @@ static int64_t now_ms(void)
     return t.tv_sec * INT64_C(1000) + t.tv_nsec / 1000000;
 }
 
-/* Called with the lock, under which no socket is closed. */
-static void look(struct deadlines *d)
+/* Called with the lock, under which no socket is closed. Gives those to wake. */
+static size_t look(struct deadlines *d, struct deadline *due[AT_ONCE])
 {
-    int64_t now = now_ms();
-    for (struct deadline *one = d->first; one; one = one->next) {
-        if (atomic_load_explicit(&one->at_ms, memory_order_relaxed) > now) continue;
+    int64_t now = d->stop ? INT64_MAX - 1 : now_ms();
+    size_t n = 0;
+    for (struct deadline *one = d->first; one && n < AT_ONCE; one = one->next) {
+        if (atomic_load_explicit(&one->at_ms, memory_order_relaxed) > now || (d->stop && !one->wake)) continue;
+        if (one->wake) {
+            atomic_store(&one->at_ms, INT64_MAX);
+            due[n++] = one;
+            continue;
+        }
         /* Counted first: once the socket is shut, its owner sets the next limit. */
         atomic_fetch_add(&d->cut[atomic_load(&one->limit)], 1);
         atomic_store(&one->at_ms, INT64_MAX);
         shutdown(one->fd, SHUT_RDWR);
+    }
+    return n;
+}
+
+/* Who is woken ends its rest, and may be gone as soon as it is. */
+static void wake_all(struct deadline *const *due, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        void (*wake)(struct deadline *one) = due[i]->wake;
+        due[i]->wake = NULL;
+        wake(due[i]);
     }
 }
 
@@ -42,9 +59,18 @@ static void *watch(void *arg)
 {
     struct deadlines *d = arg;
     struct timespec t;
+    struct deadline *due[AT_ONCE];
     pthread_mutex_lock(&d->lock);
-    while (!d->stop) {
-        look(d);
+    for (bool last = false; !last;) {
+        bool stop = d->stop;
+        size_t n = look(d, due);
+        if (n) {
+            pthread_mutex_unlock(&d->lock);
+            wake_all(due, n);
+            pthread_mutex_lock(&d->lock);
+        }
+        last = stop && !n;
+        if (d->stop || n == AT_ONCE) continue;
         clock_gettime(CLOCK_MONOTONIC, &t);
         t.tv_nsec += LOOK_MS * 1000000L;
         t.tv_sec += t.tv_nsec / 1000000000L;
@@ -75,7 +101,7 @@ enum status deadlines_create(const unsigned *seconds, _Atomic uint64_t *cut, str
     return error_set(err, ST_INTERNAL, "a thread cannot be started: %s", strerror(code));
 }
 
-void deadlines_destroy(struct deadlines *d)
+void deadlines_stop(struct deadlines *d)
 {
     if (!d) return;
     pthread_mutex_lock(&d->lock);
@@ -83,6 +109,13 @@ void deadlines_destroy(struct deadlines *d)
     pthread_cond_signal(&d->stopping);
     pthread_mutex_unlock(&d->lock);
     if (d->started) pthread_join(d->thread, NULL);
+    d->started = false;
+}
+
+void deadlines_destroy(struct deadlines *d)
+{
+    if (!d) return;
+    deadlines_stop(d);
     pthread_cond_destroy(&d->stopping);
     pthread_mutex_destroy(&d->lock);
     mem_free(d);
@@ -117,4 +150,16 @@ void deadlines_set(const struct deadlines *d, struct deadline *one, enum metrics
 void deadlines_clear(struct deadline *one)
 {
     atomic_store_explicit(&one->at_ms, INT64_MAX, memory_order_relaxed);
+}
+
+bool deadlines_rest(struct deadlines *d, struct deadline *one, void (*wake)(struct deadline *one))
+{
+    pthread_mutex_lock(&d->lock);
+    bool rests = !d->stop;
+    if (rests) {
+        one->wake = wake;
+        atomic_store(&one->at_ms, now_ms() + DEADLINES_REST_MS);
+    }
+    pthread_mutex_unlock(&d->lock);
+    return rests;
 }

@@ -1,10 +1,12 @@
 /* Absolute time limits of connections: whoever sends a byte now and then does not stay.
  * A thread looks at all of them several times a second and shuts the sockets of those
- * that are over their time; their owner then sees the end of the connection. */
+ * that are over their time; their owner then sees the end of the connection. The same
+ * thread wakes connections that rest. */
 #ifndef MTPS_SERVE_HTTP_DEADLINES_H
 #define MTPS_SERVE_HTTP_DEADLINES_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #include "serve/http/metrics.h"
 
@@ -13,6 +15,7 @@ struct deadline {
     int fd;
     _Atomic int64_t at_ms; /* INT64_MAX: none */
     _Atomic int limit;     /* enum metrics_limit */
+    void (*wake)(struct deadline *one); /* NULL: it does not rest */
 };
 
 struct deadlines;
@@ -28,5 +31,12 @@ void deadlines_remove(struct deadlines *d, struct deadline *one);
 /* From now on it has the seconds of this limit. */
 void deadlines_set(const struct deadlines *d, struct deadline *one, enum metrics_limit limit);
 void deadlines_clear(struct deadline *one);
+
+enum { DEADLINES_REST_MS = 100 };
+/* wake is called once, in the thread, after DEADLINES_REST_MS to twice as long, or when
+ * deadlines_stop is called. Until then there is no limit. False: it was called; there is no rest. */
+bool deadlines_rest(struct deadlines *d, struct deadline *one, void (*wake)(struct deadline *one)) MUST_USE;
+/* Wakes all; nothing rests or is cut from then on. NULL is fine. */
+void deadlines_stop(struct deadlines *d);
 
 #endif

@@ -14,13 +14,13 @@
 #include "data/raw_text.h"
 #include "serve/http/closing.h"
 #include "serve/http/deadlines.h"
+#include "serve/http/door.h"
 #include "serve/http/head.h"
 #include "serve/http/target.h"
 
 enum {
     POOL_BYTES = 32 << 10, /* libmicrohttpd's memory of a connection: headers, and pieces of a body */
     FIRST_BODY = 64 << 10, /* bytes for a body, until more of it came */
-    SPARE = 128,           /* connections that are open only to be refused */
     BACKLOG = 1024,
     QUIET_MS = 200 /* without a request: nothing more is under way */
 };
@@ -35,7 +35,6 @@ struct connection {
     struct pad pad;
     struct call call;
     enum stage stage;
-    bool refused;    /* one too many */
     bool unread;     /* a request was refused: nobody will read its body */
     uint64_t promised; /* bytes of all requests, as their heads say; UINT64_MAX: not known */
     bool no_memory;  /* for the body */
@@ -51,10 +50,10 @@ struct http {
     struct deadlines *deadlines;
     struct closing *closing;
     struct MHD_Daemon *daemon;
-    int fd; /* listens; -1 when given away */
+    struct door *door;
     uint16_t port;
     char url[128];
-    _Atomic size_t n_open, n_taken, n_busy; /* connections; not refused; with a request */
+    _Atomic size_t n_open, n_busy; /* connections; with a request */
     _Atomic int64_t last_ms; /* an answer was done */
 };
 
@@ -67,17 +66,36 @@ static int64_t now_ms(void)
 
 /* ---- connections ---- */
 
+static void leave(struct http *h)
+{
+    atomic_fetch_sub(&h->n_open, 1);
+    atomic_fetch_sub(&h->spec.service->metrics.connections, 1);
+    door_has_room(h->door);
+}
+
+static bool take_connection(void *arg, int fd, const struct sockaddr *from, socklen_t size)
+{
+    struct http *h = arg;
+    if (atomic_load(&h->n_open) >= h->spec.max_connections) return false;
+    atomic_fetch_add(&h->n_open, 1);
+    atomic_fetch_add(&h->spec.service->metrics.connections, 1);
+    if (MHD_add_connection(h->daemon, fd, from, size) == MHD_YES) return true;
+    leave(h); /* without memory; the socket is closed */
+    return true;
+}
+
+static void refused_connection(void *arg)
+{
+    struct http *h = arg;
+    metrics_answer(&h->spec.service->metrics, METRICS_OTHER, 503, 0);
+}
+
 static void open_connection(struct http *h, struct MHD_Connection *mhd, void **context)
 {
     struct connection *c = *context = mem_zeroed(1, sizeof *c);
-    atomic_fetch_add(&h->n_open, 1);
-    atomic_fetch_add(&h->spec.service->metrics.connections, 1);
     if (!c) return; /* its requests are dropped */
     c->http = h;
     c->mhd = mhd;
-    /* Those that are refused must not keep others out. */
-    c->refused = atomic_fetch_add(&h->n_taken, 1) >= h->spec.max_connections;
-    if (c->refused) atomic_fetch_sub(&h->n_taken, 1);
     pad_open(&c->pad, &h->spec.service->memory);
     deadlines_add(h->deadlines, &c->deadline, MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd);
     deadlines_set(h->deadlines, &c->deadline, METRICS_HEADER);
@@ -92,10 +110,8 @@ static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
         return;
     }
     struct connection *c = *context;
-    atomic_fetch_sub(&h->n_open, 1);
-    atomic_fetch_sub(&h->spec.service->metrics.connections, 1);
+    leave(h);
     if (!c) return;
-    if (!c->refused) atomic_fetch_sub(&h->n_taken, 1);
     deadlines_remove(h->deadlines, &c->deadline);
     if (c->unread) closing_add(h->closing, c->deadline.fd, c->promised);
     pad_close(&c->pad);
@@ -238,7 +254,6 @@ static enum MHD_Result begin_request(struct connection *c, const char *url, cons
     see_head(c, &head);
     uint64_t promised = head_promised(&head);
     c->promised = promised > UINT64_MAX - c->promised ? UINT64_MAX : c->promised + promised;
-    if (c->refused) return refuse(c, 503, "too many connections");
     int status = head_check(&head, &why);
     if (status == 200) status = find_route(c, url, method, &why);
     if (status == 200)
@@ -281,6 +296,19 @@ static void on_scored(struct call *call)
     MHD_resume_connection(c->mhd);
 }
 
+static void end_rest(struct deadline *one)
+{
+    struct connection *c = (struct connection *)((char *)one - offsetof(struct connection, deadline));
+    MHD_resume_connection(c->mhd);
+}
+
+/* Of a suspended connection, before it is told that too many wait: clients that ask again at
+ * once must not keep the server busy with refusals. */
+static void rest(struct connection *c)
+{
+    if (!deadlines_rest(c->http->deadlines, &c->deadline, end_rest)) MHD_resume_connection(c->mhd);
+}
+
 static enum MHD_Result end_request(struct connection *c)
 {
     struct service *s = c->http->spec.service;
@@ -297,7 +325,7 @@ static enum MHD_Result end_request(struct connection *c)
     MHD_suspend_connection(c->mhd);
     if (service_submit(s, &c->call) == SERVICE_WAIT) return MHD_YES;
     c->stage = STAGE_DONE; /* the answer is there; it can be given once the connection goes on */
-    MHD_resume_connection(c->mhd);
+    rest(c);
     return MHD_YES;
 }
 
@@ -345,7 +373,7 @@ static int listening_socket(const struct addrinfo *a)
     return -1;
 }
 
-static enum status open_socket(struct http *h, struct error *err)
+static enum status open_socket(struct http *h, int *fd, struct error *err)
 {
     const struct http_spec *spec = &h->spec;
     struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM}, *found;
@@ -355,11 +383,11 @@ static enum status open_socket(struct http *h, struct error *err)
     snprintf(port, sizeof port, "%u", spec->port);
     int code = getaddrinfo(spec->address, port, &hints, &found);
     if (code) return no_socket(spec, gai_strerror(code), err);
-    h->fd = listening_socket(found);
+    *fd = listening_socket(found);
     int why = errno;
     freeaddrinfo(found);
-    if (h->fd < 0) return no_socket(spec, strerror(why), err);
-    if (getsockname(h->fd, (struct sockaddr *)&bound, &size) != 0 ||
+    if (*fd < 0) return no_socket(spec, strerror(why), err);
+    if (getsockname(*fd, (struct sockaddr *)&bound, &size) != 0 ||
         getnameinfo((struct sockaddr *)&bound, size, NULL, 0, port, sizeof port, NI_NUMERICSERV) != 0)
         return no_socket(spec, "its port is not known", err);
     h->port = (uint16_t)strtoul(port, NULL, 10);
@@ -378,12 +406,13 @@ static size_t leave_as_sent(void *arg, struct MHD_Connection *mhd, char *text)
 
 static enum status start_daemon(struct http *h, struct error *err)
 {
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_TURBO;
+    /* Connections come by the door: MHD_quiesce_daemon, which ends its own listening, can abort
+     * the program (it and a thread both take the socket out of epoll). */
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_TURBO | MHD_USE_NO_LISTEN_SOCKET;
     if (h->spec.service->batcher) flags |= MHD_ALLOW_SUSPEND_RESUME;
     size_t n = h->spec.n_threads;
     struct MHD_OptionItem options[] = {
-        {MHD_OPTION_LISTEN_SOCKET, h->fd, NULL},
-        {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)((h->spec.max_connections + SPARE) * n), NULL}, /* divided among threads */
+        {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)(h->spec.max_connections * n), NULL}, /* divided: one may have all */
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, POOL_BYTES, NULL},
 #if MHD_VERSION >= 0x00097701
         {MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1, NULL},
@@ -404,12 +433,15 @@ enum status http_start(const struct http_spec *spec, struct http **out, struct e
     struct http *h = *out = mem_zeroed(1, sizeof *h);
     if (!h) return mem_error(err, "server", sizeof *h);
     h->spec = *spec;
-    h->fd = -1;
-    enum status st = open_socket(h, err);
+    int fd = -1;
+    enum status st = open_socket(h, &fd, err);
     if (st == ST_OK) st = deadlines_create(spec->seconds, spec->service->metrics.cut, &h->deadlines, err);
     if (st == ST_OK) st = closing_create(spec->seconds[METRICS_BODY], &h->closing, err);
     if (st == ST_OK) st = start_daemon(h, err);
+    struct door_spec door = {fd, h->closing, take_connection, refused_connection, h};
+    if (st == ST_OK) st = door_open(&door, &h->door, err);
     if (st == ST_OK) return ST_OK;
+    if (fd >= 0) close(fd);
     http_stop(h);
     *out = NULL;
     return st;
@@ -425,20 +457,12 @@ uint16_t http_port(const struct http *h)
     return h->port;
 }
 
-static void stop_listening(struct http *h)
-{
-    if (h->fd < 0) return;
-    if (h->daemon) MHD_quiesce_daemon(h->daemon);
-    close(h->fd);
-    h->fd = -1;
-}
-
 void http_drain(struct http *h, unsigned seconds)
 {
     int64_t began = now_ms(), now = began;
     atomic_store(&h->spec.service->draining, true);
     atomic_store(&h->last_ms, began);
-    stop_listening(h);
+    door_close(h->door);
     while (atomic_load(&h->n_open) && now - began < seconds * INT64_C(1000)) {
         if (!atomic_load(&h->n_busy) && now - atomic_load(&h->last_ms) >= QUIET_MS) break;
         nanosleep(&(struct timespec){0, 5000000}, NULL);
@@ -449,9 +473,11 @@ void http_drain(struct http *h, unsigned seconds)
 void http_stop(struct http *h)
 {
     if (!h) return;
-    stop_listening(h);
+    if (h->door) door_close(h->door);
+    deadlines_stop(h->deadlines); /* nothing may be suspended */
     if (h->daemon) MHD_stop_daemon(h->daemon);
     deadlines_destroy(h->deadlines);
+    door_destroy(h->door);
     closing_destroy(h->closing);
     mem_free(h);
 }
