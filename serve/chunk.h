@@ -86,6 +86,8 @@ enum status chunk_vectors(struct mtps_scorer *s, enum model_side side, float *ve
 /* Rows that were added are forgotten. */
 void chunk_empty(struct mtps_scorer *s);
 
+/* s->at, s->projected and s->identity of the keys that the chunk has. */
+enum status chunk_find_rows(struct mtps_scorer *s, struct error *err) MUST_USE;
 /* The numbers of a feature as the model reads them, for a row of the chunk. */
 void chunk_put_numbers(struct mtps_scorer *s, size_t feature, size_t row, const float *numbers);
 /* Room for n keys of an id feature behind those there are; NULL when out of memory. */
