@@ -102,6 +102,7 @@ static void copy_feature(struct mtps_scorer *s, size_t i, const struct mtps_colu
         return;
     }
     check_keys(f, c, k);
+    if (!k->n) return;
     if (f->kind == FEATURE_ONE_HOT)
         copy_levels(s, f->place, c, k);
     else
