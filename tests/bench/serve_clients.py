@@ -3,8 +3,9 @@
   serve_clients.py slow HOST:PORT PID N HEADER BODY WRITE
       N connections at once that dawdle: a third over the head of a request, a third over the
       body, a third takes no answer; a byte a second comes of the first two. One that is
-      dropped is opened again, until standard input ends; then waits until all are dropped
-      and the server (process PID) has as few files as before.
+      dropped (that takes no answer: a second after its limit) is opened again, until standard
+      input ends; then waits until all are dropped and the server (process PID) has as few
+      files as before.
       HEADER, BODY, WRITE: the server's limits in seconds. Prints "up" when all are connected,
       then: opened N late SECONDS end SECONDS
         late: the longest that one was kept beyond its limit (of those that dawdle over
@@ -100,9 +101,13 @@ def slow(host, pid, n, header, body, write):
         now = time.monotonic()
         if now - tick >= 1:
             tick = now
-            for one in clients.values():
+            for one in list(clients.values()):
                 if one.kind != "read":
                     one.send(b"a")
+                elif stopped is None and now - one.began > write + 1:
+                    del clients[one.socket.fileno()]
+                    one.socket.close()
+                    add("read")
         if stopped is not None and now - stopped > 120:
             break
     print(f"opened {opened} late {late:.2f} end {max(0, time.monotonic() - stopped - max(limits.values())):.2f}")

@@ -43,7 +43,7 @@ clients slow "${url#http://}" "$server" "$slow" 10 30 30 <"$work/hold" >"$work/s
 slow_clients=$!
 exec 9>"$work/hold"
 until grep -q up "$work/slow"; do sleep 0.1; done
-sleep 1
+sleep 5 # until those that do not read have filled what the kernel holds
 with=$(load paused "$many" "$seconds" "$half")
 exec 9>&-
 wait "$slow_clients"
