@@ -5,7 +5,7 @@
 #   tests/bench/serve_speed.sh [SECONDS] [serve option...]
 #
 # Prints requests/s at full load, latencies at half of that, and the server's memory at the
-# start and at the end. The measured rows are those of data.eval. Needs wrk and curl (Debian
+# start, between the two and at the end. The measured rows are those of data.eval. Needs wrk and curl (Debian
 # packages); nothing else should run. 600 seconds show whether memory is flat.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -23,6 +23,7 @@ warm=$(load rows "$connections" 3 0 | field rate)
 load paused "$many" 3 "$(half "$warm")" >/dev/null # every connection has its memory
 first=$(resident)
 full=$(load rows "$connections" "$seconds" 0)
+middle=$(resident)
 rate=$(field rate <<<"$full")
 half=$(load paused "$many" "$seconds" "$(half "$rate")")
 last=$(resident)
@@ -33,4 +34,4 @@ for line in "full: $full" "half: $half"; do
     echo "| ${line%%:*} | $(field rate <<<"$line") | $(field p50 <<<"$line") | $(field p99 <<<"$line") | $(field max <<<"$line") | $(field failed <<<"$line") |"
 done
 echo
-echo "resident memory: $first KiB at the start, $last KiB at the end"
+echo "resident memory: $first KiB at the start, $middle KiB between the two, $last KiB at the end"
