@@ -52,6 +52,9 @@ enum mtps_status mtps_scorer_create(struct mtps_model *model, struct mtps_scorer
                                     struct mtps_error *error)
 {
     struct error err;
+    if (scorer) *scorer = NULL;
+    if (!model || !scorer)
+        return loaded_fail(error_set(&err, ST_USAGE, "mtps_scorer_create: %s is NULL", model ? "scorer" : "model"), &err, error);
     struct mtps_scorer *s = *scorer = mem_zeroed(1, sizeof *s);
     if (!s) return loaded_fail(mem_error(&err, "scorer", sizeof *s), &err, error);
     s->model = model;

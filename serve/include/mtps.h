@@ -24,10 +24,9 @@
  *
  * NULL where a function needs something is MTPS_USAGE; functions without a status then give
  * what nothing has: 0, -1, NULL, a description of zeros. Not checked, and the caller's
- * business: the arguments of mtps_scorer_create; that pointers lead to memory that is there
- * and large enough, also those inside values and columns; that a model is not used after its
- * mtps_close nor a scorer after its mtps_scorer_destroy; that a scorer is used by one thread
- * at a time. */
+ * business: that pointers lead to memory that is there and large enough, also those inside
+ * values and columns; that a model is not used after its mtps_close nor a scorer after its
+ * mtps_scorer_destroy; that a scorer is used by one thread at a time. */
 #ifndef MTPS_H
 #define MTPS_H
 
@@ -135,7 +134,7 @@ MTPS_API struct mtps_value mtps_integer(int64_t integer);
 MTPS_API struct mtps_value mtps_real(double real);
 MTPS_API struct mtps_value mtps_list(const struct mtps_value *values, size_t n);
 
-/* Memory of one thread. Holds on to the model. */
+/* Memory of one thread. Holds on to the model. *scorer is NULL unless it is made. */
 struct mtps_scorer;
 MTPS_API enum mtps_status mtps_scorer_create(struct mtps_model *model, struct mtps_scorer **scorer,
                                              struct mtps_error *error);

@@ -609,6 +609,11 @@ static void calls_that_cannot_be_are_refused(void **state)
         assert_non_null(strstr(f->err.text, "flags"));
         assert_null(model);
     }
+    struct mtps_scorer *scorer = f->scorer;
+    assert_int_equal(mtps_scorer_create(NULL, &scorer, &f->err), MTPS_USAGE);
+    assert_string_equal(f->err.text, "mtps_scorer_create: model is NULL");
+    assert_null(scorer);
+    assert_int_equal(mtps_scorer_create(f->model, NULL, &f->err), MTPS_USAGE);
     assert_int_equal(mtps_score(NULL, row, 1, out, &f->err), MTPS_USAGE);
     assert_int_equal(mtps_score(f->scorer, NULL, 1, out, &f->err), MTPS_USAGE);
     assert_string_equal(f->err.text, "mtps_score: rows is NULL");
