@@ -375,9 +375,11 @@ enum status feature_duration(const struct schema *s, size_t task,
                              const struct raw_field *fields, struct feature_scratch *x,
                              float *duration, struct error *err)
 {
+    const struct schema_expr *e = &s->plan->tasks[task].duration;
+    const char *name = expr_is_column(e->expr) ? s->plan->columns[e->inputs[0]].name
+                                               : s->settings->tasks[task].name;
     *duration = 0;
-    TRY(expr_float(&s->plan->tasks[task].duration, fields, s->settings->tasks[task].name,
-                   x, duration, err));
+    TRY(expr_float(e, fields, name, x, duration, err));
     if (!(*duration > 0)) *duration = 0;
     return ST_OK;
 }

@@ -1,4 +1,5 @@
 /* A chunk from prepared keys: feature by feature, because a caller's columns are. */
+#include <math.h>
 #include <string.h>
 
 #include "serve/chunk.h"
@@ -87,6 +88,10 @@ static void copy_numbers(struct mtps_scorer *s, size_t feature, const struct mtp
         if (k->n) fault(k, 0, error_set(k->err, ST_USAGE, "%s: numbers are not given", f->name));
         return;
     }
+    for (size_t r = 0; r < k->n; r++)
+        for (size_t j = 0; j < width; j++)
+            if (isinf(c->numbers[(k->first + r) * width + j]))
+                fault(k, r, error_set(k->err, ST_DATA, "%s: a number that is not finite", f->name));
     if (f->kind == FEATURE_ID && !has_room(&s->ids[f->place], k->n, k)) return;
     for (size_t r = 0; r < k->n; r++) {
         if (f->kind == FEATURE_ID) s->ids[f->place].off[r] = (uint32_t)r;
@@ -109,15 +114,26 @@ static void copy_feature(struct mtps_scorer *s, size_t i, const struct mtps_colu
         copy_ids(&s->ids[f->place], f->multi, c, k);
 }
 
+/* As of raw values: one that is missing, or not above 0, is 0. */
+static void copy_durations(struct mtps_scorer *s, const float *durations, struct rows_of_keys *k)
+{
+    const struct settings *settings = s->model->settings;
+    size_t tasks = settings->n_tasks;
+    memset(s->durations, 0, k->n * tasks * sizeof *s->durations);
+    for (size_t r = 0; durations && r < k->n; r++)
+        for (size_t t = 0; t < tasks; t++) {
+            float d = durations[(k->first + r) * tasks + t];
+            if (settings->tasks[t].loss != LOSS_COMPLETION) continue;
+            if (isinf(d)) fault(k, r, error_set(k->err, ST_DATA, "%s: a duration that is not finite", settings->tasks[t].name));
+            s->durations[r * tasks + t] = d > 0 ? d : 0;
+        }
+}
+
 enum status chunk_fill_keys(struct mtps_scorer *s, const struct mtps_column *columns, const float *durations,
                             size_t first, size_t n, struct error *err)
 {
     struct rows_of_keys k = {first, n, err, ST_OK};
-    size_t tasks = s->model->settings->n_tasks;
-    if (durations)
-        memcpy(s->durations, durations + first * tasks, n * tasks * sizeof *s->durations);
-    else
-        memset(s->durations, 0, n * tasks * sizeof *s->durations);
+    copy_durations(s, durations, &k);
     for (size_t i = 0; i < s->model->schema->n_features; i++) copy_feature(s, i, &columns[i], &k);
     s->n_rows = k.n;
     return k.st;

@@ -44,6 +44,15 @@ static void use_expr(struct mtps_model *m, const struct schema_expr *e)
     for (size_t i = 0; i < e->n; i++) use_column(m, e->inputs[i], !expr_column_is_string(e->expr, i));
 }
 
+/* A bare column is a number here, and a text where it is an id. */
+static void use_duration(struct mtps_model *m, const struct schema_expr *e)
+{
+    if (expr_is_column(e->expr))
+        use_column(m, e->inputs[0], true);
+    else
+        use_expr(m, e);
+}
+
 static void use_feature(struct mtps_model *m, size_t i)
 {
     const struct schema_feature *f = &m->schema->features[i];
@@ -177,7 +186,7 @@ enum status loaded_list_inputs(struct mtps_model *m, bool check, struct error *e
         if (m->settings->tasks[k].loss != LOSS_COMPLETION) continue;
         if (!p->tasks[k].duration.expr) return loaded_fault(m, err, "settings: a completion without a duration");
         m->has_durations = true;
-        use_expr(m, &p->tasks[k].duration);
+        use_duration(m, &p->tasks[k].duration);
     }
     share_joints(m);
     return find_sides(m, check, err);

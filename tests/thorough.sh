@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What is too long for every change, before a release: the tests with the label thorough, the
-# unit tests under sanitizers, and each fuzz target for some seconds. Needs clang for the last.
+# unit tests and a million changed requests under sanitizers, the server with slow clients and with
+# too many (wrk), and each fuzz target for some seconds (clang).
 #
 #   tests/thorough.sh [SECONDS]     of each fuzz target (default: 3600)
 #
@@ -21,6 +22,13 @@ launch/build.sh build/asan -DCMAKE_BUILD_TYPE=Debug -DMTPS_SANITIZE=address,unde
 ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
     ctest --test-dir build/asan -j2 -L 'unit|fuzz' --output-on-failure --no-tests=error </dev/null
 
+ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+    ctest --test-dir build/asan -R '^unit.serve_load_full$' --output-on-failure --no-tests=error </dev/null
+
+echo "== the server with slow clients, and with too many"
+launch/build.sh build/release -DCMAKE_BUILD_TYPE=Release
+tests/bench/serve_hard.sh
+
 echo "== fuzz targets, $seconds s each"
 command -v clang >/dev/null || { printf 'error: thorough: no clang\nhint: apt-get install clang\n' >&2; exit 66; }
 { cmake --preset fuzz && cmake --build --preset fuzz --target fuzz; } >build/fuzz.log 2>&1 ||
@@ -30,7 +38,7 @@ for target in build/fuzz/bin/fuzz_*; do
     name=${target##*/fuzz_}
     mkdir -p "build/fuzz/found/$name"
     echo "-- $name"
-    UBSAN_OPTIONS=halt_on_error=1 "$target" -max_total_time="$seconds" -timeout=5 -rss_limit_mb=512 -max_len=80000 -print_final_stats=1 \
+    UBSAN_OPTIONS=halt_on_error=1 "$target" -max_total_time="$seconds" -timeout=1 -rss_limit_mb=512 -max_len=80000 -print_final_stats=1 \
         -artifact_prefix="build/fuzz/$name-" "build/fuzz/found/$name" "tests/fuzz/corpus/$name" >"build/fuzz/$name.log" 2>&1 || failed=1
     grep -E '^stat::number_of_executed_units|^stat::average_exec_per_sec|ERROR|SUMMARY' "build/fuzz/$name.log" || true
 done

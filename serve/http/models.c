@@ -16,7 +16,7 @@ enum { MAX_BROKEN = 256, MAX_FOUND = 4096 };
 
 struct models_broken {
     uint64_t version;
-    struct timespec changed;
+    struct served_stamp file;
 };
 
 static void say(const struct models *m, bool failed, const char *fmt, ...) PRINTF_LIKE(3, 4);
@@ -101,8 +101,8 @@ static bool is_link(const char *path)
     return lstat(path, &s) == 0 && S_ISLNK(s.st_mode);
 }
 
-/* When the version's file was changed, or the link that stands in place of its folder. */
-static bool changed(const struct models_item *item, uint64_t version, struct timespec *out)
+/* Of the version's file, or of the link that stands in place of its folder; false: there is none. */
+static bool stamp(const struct models_item *item, uint64_t version, struct served_stamp *out)
 {
     char file[PATH_MAX];
     struct stat s;
@@ -112,23 +112,28 @@ static bool changed(const struct models_item *item, uint64_t version, struct tim
         version_path(item, version, BUNDLE_FILE, file, sizeof file);
         if (lstat(file, &s) != 0) return false;
     }
-    *out = s.st_mtim;
+    *out = (struct served_stamp){s.st_mtim, s.st_ino, s.st_size};
     return true;
 }
 
 /* ---- versions that cannot be used ---- */
 
-static bool is_broken(const struct models_item *item, uint64_t version, struct timespec t)
+/* Clocks of file systems are coarse: two files of a moment differ in the rest. */
+static bool same_file(struct served_stamp a, struct served_stamp b)
 {
-    for (size_t i = 0; i < item->n_broken; i++) {
-        const struct models_broken *b = &item->broken[i];
-        if (b->version == version && b->changed.tv_sec == t.tv_sec && b->changed.tv_nsec == t.tv_nsec) return true;
-    }
+    return a.written.tv_sec == b.written.tv_sec && a.written.tv_nsec == b.written.tv_nsec &&
+           a.inode == b.inode && a.bytes == b.bytes;
+}
+
+static bool is_broken(const struct models_item *item, uint64_t version, struct served_stamp t)
+{
+    for (size_t i = 0; i < item->n_broken; i++)
+        if (item->broken[i].version == version && same_file(item->broken[i].file, t)) return true;
     return false;
 }
 
 /* The oldest of many is forgotten: then it is tried, and said, once more. */
-static void remember_broken(struct models_item *item, uint64_t version, struct timespec t)
+static void remember_broken(struct models_item *item, uint64_t version, struct served_stamp t)
 {
     if (!item->broken) item->broken = mem_zeroed(MAX_BROKEN, sizeof *item->broken);
     if (!item->broken) return;
@@ -186,23 +191,33 @@ static struct served *open_one(const struct models_item *item, uint64_t version)
     return NULL;
 }
 
-/* A version that is open stays; another one is opened. NULL when it cannot be. */
-static struct served *get_version(struct models *m, struct models_item *item, uint64_t version, struct error *err)
+static struct served *open_stamped(struct models *m, struct models_item *item, uint64_t version, struct served_stamp t,
+                                   struct error *err)
 {
-    struct timespec t;
-    if (!changed(item, version, &t)) return NULL;
-    struct served *v = open_one(item, version);
-    if (v) {
-        served_hold(v);
+    struct served *v;
+    if (is_broken(item, version, t)) return NULL;
+    if (open_version(m, item, version, &v, err) == ST_OK) {
+        v->file = t;
         return v;
     }
-    if (is_broken(item, version, t)) return NULL;
-    if (open_version(m, item, version, &v, err) == ST_OK) return v;
     atomic_fetch_add(&item->refused, 1);
     remember_broken(item, version, t);
     say(m, true, "%s: version %" PRIu64 " cannot be used: %s", item->name ? item->name : item->path, version,
         err->text);
     return NULL;
+}
+
+/* A version that is open stays as long as its file does; what took its place is opened, and
+ * follows it when it can be used. NULL: there is none of this number. */
+static struct served *get_version(struct models *m, struct models_item *item, uint64_t version, struct error *err)
+{
+    struct served_stamp t;
+    if (!stamp(item, version, &t)) return NULL;
+    struct served *old = open_one(item, version);
+    struct served *v = old && same_file(old->file, t) ? NULL : open_stamped(m, item, version, t, err);
+    if (v || !old) return v;
+    served_hold(old);
+    return old;
 }
 
 static void put_versions(struct models *m, struct models_item *item, struct served **v, size_t n)

@@ -5,6 +5,8 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/types.h>
+#include <time.h>
 
 #include "serve/http/names.h"
 
@@ -12,6 +14,13 @@ struct served_spec {
     size_t n_scorers;    /* that score at the same time */
     unsigned open_flags; /* enum mtps_open_flags */
     const char *warm_up; /* JSON lines, a row each as in "instances"; or NULL */
+};
+
+/* What tells a file from the one that takes its place. */
+struct served_stamp {
+    struct timespec written;
+    ino_t inode;
+    off_t bytes;
 };
 
 enum { SERVED_MAX_WARM_UP = 16 << 20 };
@@ -22,6 +31,7 @@ struct served {
     struct mtps_info info;
     struct names names;
     uint64_t version;
+    struct served_stamp file; /* when it was opened; for models.c */
     pthread_mutex_t lock;
     pthread_cond_t back;
     struct mtps_scorer **idle; /* [n_scorers] */

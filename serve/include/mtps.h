@@ -178,10 +178,11 @@ struct mtps_column {
     const uint64_t *keys;    /* KEYS and LEVELS */
     const uint32_t *offsets; /* [n_rows + 1] first key of each row; NULL: one a row.
                                 A row without a key is missing */
-    const float *numbers;    /* NUMBERS: [n_rows, width], NaN = missing */
+    const float *numbers;    /* NUMBERS: [n_rows, width], finite; NaN = missing */
 };
 /* columns[n_features]. durations[n_rows, n_tasks] of tasks whose score is a time made of
- * a share and a duration; NULL: 0. */
+ * a share and a duration: one that is NaN or not above 0 counts as 0, as a missing one does;
+ * NULL: all 0. */
 MTPS_API enum mtps_status mtps_score_keys(struct mtps_scorer *scorer,
                                           const struct mtps_column *columns,
                                           const float *durations, size_t n_rows, float *scores,

@@ -111,6 +111,7 @@ static void describes_the_model(void **state)
     assert_true(mtps_input(f->model, input(f, "tags"))->is_list);
     assert_false(mtps_input(f->model, input(f, "user"))->is_list);
     assert_true(mtps_input(f->model, input(f, "price"))->is_number);
+    assert_true(mtps_input(f->model, input(f, "length"))->is_number);
     assert_true(mtps_input(f->model, input(f, "hourmin"))->is_number);
     assert_int_equal(mtps_find_input(f->model, "hour"), -1);
     assert_int_equal(mtps_find_input(f->model, "click"), -1);
@@ -378,6 +379,31 @@ static void keys_that_do_not_fit_are_refused(void **state)
     assert_int_equal(mtps_score_keys(f->scorer, p.columns, NULL, 1, out, &f->err), MTPS_OK);
 }
 
+/* Numbers of prepared keys are finite or missing, durations finite; the first row that has a
+ * fault is told of, whichever column comes first. */
+static void prepared_numbers_are_finite(void **state)
+{
+    struct fixture *f = *state;
+    static struct prepared p;
+    float out[ROWS * TASKS], numbers[ROWS], durations[ROWS * TASKS] = {0};
+    make_keys(f, &p);
+    memcpy(numbers, p.columns[4].numbers, sizeof numbers);
+    p.columns[4].numbers = numbers;
+    numbers[2] = INFINITY;
+    assert_int_equal(mtps_score_keys(f->scorer, p.columns, NULL, 4, out, &f->err), MTPS_DATA);
+    assert_string_equal(f->err.text, "row 2: price: a number that is not finite");
+    durations[1 * TASKS + 1] = INFINITY;
+    assert_int_equal(mtps_score_keys(f->scorer, p.columns, durations, 4, out, &f->err), MTPS_DATA);
+    assert_string_equal(f->err.text, "row 1: watched: a duration that is not finite");
+    numbers[2] = NAN;
+    durations[1 * TASKS + 1] = NAN;
+    durations[2 * TASKS + 1] = -5;
+    durations[3 * TASKS + 1] = 2;
+    durations[0] = INFINITY; /* of a task without one */
+    assert_int_equal(mtps_score_keys(f->scorer, p.columns, durations, 4, out, &f->err), MTPS_OK);
+    assert_true(out[1 * TASKS + 1] == 0 && out[2 * TASKS + 1] == 0 && out[3 * TASKS + 1] > 0);
+}
+
 /* ---- errors ---- */
 
 static void refused(struct fixture *f, const char *name, struct mtps_value v, const char *why)
@@ -404,7 +430,7 @@ static void values_that_do_not_fit_are_refused(void **state)
     refused(f, "user", mtps_list(inner, 1), "row 5: user: a list where one value is expected");
     refused(f, "tags", mtps_list(nested, 1), "row 5: tags: a list where one value is expected");
     refused(f, "hourmin", mtps_text("noon"), "row 5: ");
-    refused(f, "length", mtps_text("long"), "row 5: watched: not a number");
+    refused(f, "length", mtps_text("long"), "row 5: length: not a number");
     refused(f, "user", (struct mtps_value){.kind = (enum mtps_kind)17}, "row 5: user: a value of unknown kind");
 }
 
@@ -669,6 +695,7 @@ int main(void)
         CASE(keys_give_the_same_bits),
         CASE(a_number_is_its_own_key),
         CASE(keys_that_do_not_fit_are_refused),
+        CASE(prepared_numbers_are_finite),
         CASE(values_that_do_not_fit_are_refused),
         CASE(scoring_allocates_nothing),
         CASE(any_allocation_may_fail),

@@ -23,7 +23,7 @@ static struct {
     size_t slow;      /* connections */
     size_t versions;
     double seconds; /* of overload */
-} counts = {20000, 120, 50, 1.5};
+} counts = {200000, 120, 50, 1.5};
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { SANITIZED = 1 };

@@ -143,6 +143,33 @@ static void damaged_versions_are_left_out(void **state)
     assert_int_equal(f->models->items[0].opened, 2);
 }
 
+/* Another bundle under the number of an open version takes its place, unless it is broken. */
+static void a_version_may_be_exchanged(void **state)
+{
+    struct fixture *f = *state;
+    char path[512], from[512], id[64];
+    put(f, 1, false);
+    assert_int_equal(open_folder(f, 1), ST_OK);
+    struct served *first = models_hold(&f->models->items[0], 1);
+    snprintf(id, sizeof id, "%s", first->info.id);
+    drop(f, 1);
+    put(f, 1, true);
+    models_look(f->models, false);
+    assert_int_equal(f->n_failed, 1);
+    struct served *now = models_hold(&f->models->items[0], 1);
+    assert_ptr_equal(now, first);
+    served_release(now);
+    bundle_sample_write_changed(f->bundle, tmpdir_path(&f->dir, "new.mtps", from, sizeof from), "name: sample", "name: simple");
+    assert_int_equal(rename(from, tmpdir_path(&f->dir, "1/model.mtps", path, sizeof path)), 0);
+    models_look(f->models, false);
+    now = models_hold(&f->models->items[0], 1);
+    assert_string_not_equal(now->info.id, id);
+    assert_string_equal(first->info.id, id); /* whoever holds the old one keeps it */
+    open_are(f, "1");
+    served_release(now);
+    served_release(first);
+}
+
 /* Names that are no versions are passed over. */
 static void other_names_are_passed_over(void **state)
 {
@@ -275,7 +302,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(the_newest_are_open),   TEST(damaged_versions_are_left_out), TEST(other_names_are_passed_over),
+        TEST(the_newest_are_open),   TEST(damaged_versions_are_left_out), TEST(a_version_may_be_exchanged), TEST(other_names_are_passed_over),
         TEST(warm_up_rows_must_fit), TEST(links_are_not_followed),        TEST(every_opening_is_said_and_counted),
         TEST(models_are_found),      TEST(unusable_models_are_refused),
     };
