@@ -22,6 +22,9 @@ same "every function of the header is there" \
 undocumented=$(grep -oE '\bmtps_[a-z_]+\(' usr/include/mtps.h | sort -u |
     while read -r f; do grep -qF "$f" usr/share/man/man3/mtps_infer.3 || echo "$f"; done)
 same "and in the man page" none "${undocumented:-none}"
+page=$TOP/docs/deployment.md
+same "with the example of the guide" "$(sed -n '/^#include <mtps.h>/,/^```/p' "$page" | grep -v '^```')" \
+    "$(sed -n '/^#include <mtps.h>/,/^\.fi/p' usr/share/man/man3/mtps_infer.3 | grep -v '^\.fi')"
 # A sanitizer's runtime is none of the library's own needs.
 check "it needs the C library alone" bash -c \
     "! readelf -d '$lib' | grep NEEDED | grep -vE 'lib(c|m|pthread)\.so|lib[a-z]*san\.so|ld-linux'"
@@ -34,14 +37,16 @@ same "it prints nothing, starts no thread, ends no process, changes nothing of i
 sanitize=()
 if nm -D "$lib" | grep -q __asan_init; then sanitize=(-fsanitize=address); fi
 if nm -D "$lib" | grep -q __tsan_init; then sanitize=(-fsanitize=thread); fi
-export PKG_CONFIG_PATH=$(dirname "$(find "$work/usr" -name mtps-infer.pc)")
-example=$(find "$work/usr" -name score.c)
+mv usr moved
+lib=moved/${lib#usr/}
+export PKG_CONFIG_PATH=$(dirname "$(find "$work/moved" -name mtps-infer.pc)")
+example=$(find "$work/moved" -name score.c)
 # shellcheck disable=SC2046
-expect_exit 0 "the example builds with pkg-config" \
-    cc -Wall -Wextra -Werror "${sanitize[@]}" "$example" $(pkg-config --define-prefix --cflags --libs mtps-infer) -o score
+expect_exit 0 "the example builds with pkg-config, from a folder that was moved" \
+    cc -Wall -Wextra -Werror "${sanitize[@]}" "$example" $(pkg-config --cflags --libs mtps-infer) -o score
 # shellcheck disable=SC2046
 expect_exit 0 "as plain C99, too" \
-    cc -std=c99 -Wall -Wextra -Werror "${sanitize[@]}" "$example" $(pkg-config --define-prefix --cflags --libs mtps-infer) -o score99
+    cc -std=c99 -Wall -Wextra -Werror "${sanitize[@]}" "$example" $(pkg-config --cflags --libs mtps-infer) -o score99
 export LD_LIBRARY_PATH=$(dirname "$(realpath "$lib")"):${LD_LIBRARY_PATH:-}
 run bash -c './score bundles <eval.csv >got.csv'
 same "and runs" 0 "$code"
@@ -62,7 +67,7 @@ find_package(MtpsInfer 0 REQUIRED)
 add_executable(score score.c)
 target_link_libraries(score PRIVATE Mtps::infer)
 CMAKE
-expect_exit 0 "CMake finds the package" cmake -S with-cmake -B with-cmake/build -DCMAKE_PREFIX_PATH="$work/usr" \
+expect_exit 0 "CMake finds the package" cmake -S with-cmake -B with-cmake/build -DCMAKE_PREFIX_PATH="$work/moved" \
     "-DCMAKE_C_FLAGS=${sanitize[*]}"
 expect_exit 0 "and builds with it" cmake --build with-cmake/build
 run bash -c './with-cmake/build/score bundles <eval.csv >again.csv'
@@ -71,6 +76,6 @@ if command -v c++ >/dev/null; then
     echo '#include <mtps.h>
 int main() { return mtps_version() == nullptr; }' >plus.cc
     # shellcheck disable=SC2046
-    expect_exit 0 "a C++ program builds" c++ -Wall -Werror "${sanitize[@]}" plus.cc $(pkg-config --define-prefix --cflags --libs mtps-infer) -o plus
+    expect_exit 0 "a C++ program builds" c++ -Wall -Werror "${sanitize[@]}" plus.cc $(pkg-config --cflags --libs mtps-infer) -o plus
 fi
 finish
