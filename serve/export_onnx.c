@@ -89,7 +89,7 @@ static enum status check_config(const char *path, const char *signature, struct 
     mem_free(text);
     if (same) return ST_OK;
     error_set(err, ST_MISMATCH, "%s: it says other inputs or outputs than this model has", path);
-    return error_hint(err, ST_MISMATCH, "versions of one model share it: export to another folder");
+    return error_hint(err, ST_MISMATCH, "versions of one model share it: export to another folder, or remove it when no version is there");
 }
 
 /* DIR/config.pbtxt, which all versions share. */

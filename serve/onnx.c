@@ -262,7 +262,7 @@ static const char *link(struct onnx_graph *g, size_t task, const char *z)
     case LOSS_COMPLETION: {
         char *duration = arena_printf(g->o->arena, "%s.duration", name);
         if (!duration) g->o->failed = true;
-        onnx_input(g->o, duration ? duration : "", ONNX_FLOAT, "batch", 1);
+        onnx_input(g->o, duration ? duration : "", "the duration of task", name, ONNX_FLOAT, "batch", 1);
         return onnx_node(g->o, "Mul", NULL, NULL, onnx_node(g->o, "Sigmoid", NULL, NULL, z, NULL),
                          duration ? duration : "", NULL);
     }
@@ -288,7 +288,7 @@ static void put_outputs(struct onnx_graph *g)
         z = z && own ? add(g, z, own) : z ? z : own;
         if (!z) g->o->failed = true;
         onnx_node(g->o, "Squeeze", g->m->tasks[k].name, NULL, link(g, k, z ? z : ""), g->axis1, NULL);
-        onnx_output(g->o, g->m->tasks[k].name, "batch", 0);
+        onnx_output(g->o, g->m->tasks[k].name, "task", g->m->tasks[k].name, "batch", 0);
     }
 }
 
@@ -307,10 +307,18 @@ static enum status check(const struct mtps_model *m, struct error *err)
     return ST_OK;
 }
 
+/* Inputs and outputs are named after these, some with a word behind or `wide/` before. */
+static void reserve_names(struct onnx_graph *g)
+{
+    for (size_t i = 0; i < g->m->schema->n_features; i++) onnx_reserve(g->o, g->m->schema->features[i].name);
+    for (size_t k = 0; k < g->m->model->n_tasks; k++) onnx_reserve(g->o, g->m->tasks[k].name);
+}
+
 static void put_net(struct onnx_graph *g)
 {
     const struct net *net = &g->m->model->net;
     int64_t zero = 0, one = 1;
+    reserve_names(g);
     g->zero = onnx_ints(g->o, 1, &zero);
     g->axis1 = onnx_ints(g->o, 1, &one);
     onnx_inputs(g);

@@ -23,7 +23,7 @@ struct onnx_options {
  *
  * Outputs float [batch] are named after tasks; a task that predicts a share of a time
  * has an input TASK.duration, too. A key without a row has a row of zeros. ST_USAGE when
- * the model has parts that this writer does not know. */
+ * the model has parts that this writer does not know, or two of these names are one. */
 enum status onnx_write(struct mtps_model *m, const struct onnx_options *opt, char **bytes, size_t *n,
                        struct error *err) MUST_USE;
 

@@ -38,7 +38,7 @@ const char *onnx_columns(struct onnx_graph *g, const char *value, size_t first, 
 /* The feature's input, once for all that read it. */
 static void declare(struct onnx_graph *g, size_t feature, const char *name, int type, const char *batch, size_t cols)
 {
-    if (!g->declared[feature]) onnx_input(g->o, name, type, batch, cols);
+    if (!g->declared[feature]) onnx_input(g->o, name, "feature", name, type, batch, cols);
     g->declared[feature] = true;
 }
 
@@ -184,7 +184,8 @@ static const char *id_input(struct onnx_graph *g, size_t input, size_t i)
     const struct lookup *t = &g->m->tables[in->table];
     if (g->m->features[i].kind == MTPS_FEATURE_NUMBERS) return bucket(g, i, t);
     if (!g->opt->tables) {
-        onnx_input(g->o, in->name, ONNX_FLOAT, "batch", in->width);
+        bool wide = strcmp(in->name, f->name) != 0;
+        onnx_input(g->o, in->name, wide ? "the wide part of feature" : "feature", f->name, ONNX_FLOAT, "batch", in->width);
         return in->name;
     }
     if (!f->multi) {
@@ -195,7 +196,7 @@ static const char *id_input(struct onnx_graph *g, size_t input, size_t i)
     const char *offsets = offsets_name(g, f->name);
     bool first = !g->declared[i];
     declare(g, i, f->name, ONNX_INT64, n ? n : "n", 0);
-    if (first) onnx_input(g->o, offsets, ONNX_INT64, "batch+1", 0);
+    if (first) onnx_input(g->o, offsets, "the offsets of feature", f->name, ONNX_INT64, "batch+1", 0);
     return pool(g, in, rows_of_keys(g, t, f->name), offsets);
 }
 

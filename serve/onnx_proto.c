@@ -61,7 +61,7 @@ static void put_message(struct buffer *b, unsigned field, struct buffer *m)
 
 enum status onnx_init(struct onnx *o, struct error *err)
 {
-    *o = (struct onnx){0};
+    *o = (struct onnx){.underscores = 1};
     return arena_create(&o->arena, err);
 }
 
@@ -89,10 +89,20 @@ static void append(struct buffer *to, struct buffer *from)
     if (from->n) buffer_add(to, from->text, from->n);
 }
 
+static enum status check_names(const struct onnx *o, struct error *err)
+{
+    if (o->clash[0] == o->clash[1]) return ST_OK;
+    const struct onnx_value *a = &o->values[o->clash[0]], *b = &o->values[o->clash[1]];
+    error_set(err, ST_USAGE, "ONNX: two inputs or outputs are named %s: %s %s, and %s %s", a->name, a->what, a->owner,
+              b->what, b->owner);
+    return error_hint(err, ST_USAGE, "a graph tells values apart by name alone: rename one of the two in the configuration");
+}
+
 enum status onnx_finish(struct onnx *o, const char *name, char **bytes, size_t *n,
                         struct error *err)
 {
     struct buffer graph = {0}, model = {0};
+    if (!o->failed) TRY(check_names(o, err));
     append(&graph, &o->nodes); /* GraphProto.node = 1, already tagged */
     put_text(&graph, 2, name);
     append(&graph, &o->initializers); /* .initializer = 5 */
@@ -101,7 +111,9 @@ enum status onnx_finish(struct onnx *o, const char *name, char **bytes, size_t *
     if (o->failed) graph.failed = true;
     if (graph.n > INT32_MAX - 4096) {
         buffer_close(&graph);
-        return error_set(err, ST_CANTCREATE, "ONNX: the model is larger than 2 GiB");
+        error_set(err, ST_CANTCREATE, "ONNX: the model is larger than 2 GiB");
+        return error_hint(err, ST_CANTCREATE,
+                          "keep the tables out of it: --onnx-rows N, with N below their number of rows, writes them as flat files");
     }
     put_int(&model, 1, IR_VERSION);
     put_text(&model, 2, "mtps"); /* producer_name */
@@ -121,9 +133,21 @@ static const char *keep(struct onnx *o, char *name)
     return name ? name : "";
 }
 
+void onnx_reserve(struct onnx *o, const char *name)
+{
+    size_t n = strspn(name, "_");
+    if (n >= o->underscores) o->underscores = n + 1;
+}
+
 const char *onnx_new(struct onnx *o, const char *what)
 {
-    return keep(o, arena_printf(o->arena, "_%s_%zu", what, o->n_names++));
+    char name[64];
+    snprintf(name, sizeof name, "%s_%zu", what, o->n_names++);
+    char *out = arena_take(o->arena, o->underscores + strlen(name) + 1, 1);
+    if (!out) return keep(o, NULL);
+    memset(out, '_', o->underscores);
+    strcpy(out + o->underscores, name);
+    return out;
 }
 
 /* ---- inputs and outputs ---- */
@@ -152,29 +176,39 @@ static void put_value(struct buffer *to, unsigned field, const char *name, int t
     put_message(to, field, &value);
 }
 
-static void note_value(struct onnx *o, const char *name, int type, size_t cols, bool output)
+static void note_clash(struct onnx *o)
 {
-    char *copy = arena_printf(o->arena, "%s", name);
+    size_t last = o->n_values - 1;
+    for (size_t i = 0; o->clash[0] == o->clash[1] && i < last; i++)
+        if (!strcmp(o->values[i].name, o->values[last].name)) o->clash[0] = i, o->clash[1] = last;
+}
+
+static void note_value(struct onnx *o, struct onnx_value v)
+{
+    v.name = arena_printf(o->arena, "%s", v.name);
     if (o->n_values == o->max_values) {
         size_t max = 2 * o->max_values + 64;
-        struct onnx_value *v = mem_resize(o->values, max, sizeof *v);
-        if (v) o->values = v, o->max_values = max;
-        o->failed |= !v;
+        struct onnx_value *more = mem_resize(o->values, max, sizeof *more);
+        if (more) o->values = more, o->max_values = max;
+        o->failed |= !more;
     }
-    o->failed |= !copy;
-    if (!o->failed) o->values[o->n_values++] = (struct onnx_value){copy, type, cols, output};
+    o->failed |= !v.name;
+    if (o->failed) return;
+    o->values[o->n_values++] = v;
+    note_clash(o);
 }
 
-void onnx_input(struct onnx *o, const char *name, int type, const char *batch, size_t cols)
+void onnx_input(struct onnx *o, const char *name, const char *what, const char *owner, int type, const char *batch,
+                size_t cols)
 {
     put_value(&o->inputs, 11, name, type, batch, cols);
-    note_value(o, name, type, cols, false);
+    note_value(o, (struct onnx_value){name, what, owner, type, cols, false});
 }
 
-void onnx_output(struct onnx *o, const char *name, const char *batch, size_t cols)
+void onnx_output(struct onnx *o, const char *name, const char *what, const char *owner, const char *batch, size_t cols)
 {
     put_value(&o->outputs, 12, name, ONNX_FLOAT, batch, cols);
-    note_value(o, name, ONNX_FLOAT, cols, true);
+    note_value(o, (struct onnx_value){name, what, owner, ONNX_FLOAT, cols, true});
 }
 
 /* ---- constants ---- */
