@@ -133,7 +133,7 @@ static void print_result(const struct args *a, const struct export_result *r)
                (unsigned long long)r->bytes, r->path);
         return;
     }
-    json_t *doc = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I}", "path", r->path, "id", r->id, "version",
+    json_t *doc = json_pack("{s:s, s:s*, s:I, s:I, s:I, s:I}", "path", r->path, "id", *r->id ? r->id : NULL, "version",
                             (json_int_t)r->version, "step", (json_int_t)r->step, "rows", (json_int_t)r->rows, "bytes",
                             (json_int_t)r->bytes);
     char *text = doc ? json_dumps(doc, JSON_COMPACT) : NULL;

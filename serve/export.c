@@ -328,7 +328,10 @@ static enum status fill_folder(struct export *e, const char *temp, struct export
     bool further = e->spec->project || e->spec->onnx;
     TRY(write_file(e, further ? plain : path, out, err));
     if (e->spec->project) TRY(project_file(e, plain, path, out, err));
-    if (e->spec->onnx) TRY(export_onnx(e, plain, temp, out, err));
+    if (e->spec->onnx) {
+        TRY(export_onnx(e, plain, temp, out, err));
+        out->id[0] = '\0'; /* that of the bundle in between */
+    }
     TRY(write_card(e, temp, further ? plain : path, out, err));
     if (further && unlink(plain)) return error_set(err, ST_IO, "%s: cannot remove it: %s", plain, strerror(errno));
     if (e->spec->n_item_files) TRY(export_vectors(e, path, temp, err));

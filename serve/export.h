@@ -30,7 +30,7 @@ struct export_spec {
 
 struct export_result {
     char *path; /* of the version's folder; mem_free */
-    char id[BUNDLE_ID];
+    char id[BUNDLE_ID]; /* of the bundle; empty for ONNX, whose SHA-256 is in SHA256SUMS */
     uint64_t version, step, bytes;
     uint64_t rows, rows_all; /* kept, of the checkpoint */
 };

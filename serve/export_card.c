@@ -215,10 +215,10 @@ enum status export_card(const struct export *e, const struct mtps_model *m, cons
                   "| model | %s, %zu features, %zu tasks |\n"
                   "| trained for | %" PRIu64 " steps (%" PRIu64 " updates), %.6g epochs, batches of %" PRIu64 " rows |\n"
                   "| checkpoint | %s |\n| trained by | %s |\n| exported by | %s |\n"
-                  "| file | `%s`, %" PRIu64 " bytes, id %s |\n",
+                  "| file | `%s`, %" PRIu64 " bytes%s%s |\n",
                   e->version, settings_model_name(e->settings), e->schema->n_features, e->settings->n_tasks,
                   meta->step, meta->updates, meta->epoch, meta->batch_size, hex, meta->build, e->spec->build, e->spec->onnx ? "model.onnx" : BUNDLE_FILE,
-                  r->bytes, r->id);
+                  r->bytes, *r->id ? ", id " : "", r->id);
     put_inputs(&b, e, m);
     if (e->spec->onnx) put_onnx(&b, e);
     put_tasks(&b, e);

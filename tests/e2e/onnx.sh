@@ -6,8 +6,11 @@
 small_data
 "$MTPS" train -c small.yaml >/dev/null 2>&1
 expect_exit 0 "export as ONNX" "$MTPS" export --ckpt runs/small -o onnx --to onnx --version 1 --json
+cp "$out" json
 same "the folder holds the model and its card" "MODEL_CARD.md SHA256SUMS model.onnx" "$(ls onnx/1 | xargs)"
 check "with sums" bash -c "cd onnx/1 && sha256sum -c SHA256SUMS"
+check "the card has no id of a bundle that is not there" grep -qE '^\| file \| `model.onnx`, [0-9]+ bytes \|$' onnx/1/MODEL_CARD.md
+check "nor has the result" bash -c "! grep -q '\"id\"' json"
 check "the card lists the inputs" grep -q '^| tags | int64 \[n\], and `.offsets`.*XXH3-64 of the text' onnx/1/MODEL_CARD.md
 expect_exit 0 "tables beside it, when they are large" "$MTPS" export --ckpt runs/small -o onnx --to onnx --onnx-rows 100 --version 2
 same "are files of keys and vectors" "0-day.ids.bin 0-day.vectors.bin" "$(ls onnx/2 | grep '^0' | xargs)"
@@ -43,6 +46,29 @@ same "does not appear" "1 2 config.pbtxt" "$(ls -A repository/small | xargs)"
 expect_error 64 'attention pooling cannot be written as ONNX' "a model with parts that it does not know" \
     "$MTPS" export --ckpt runs/attention -o onnx --to onnx --version 9
 check "leaves nothing" test ! -e onnx/9
+
+# ---- names: of two inputs or outputs, and of values inside
+named() { # FEATURES, TASKS: trains runs/named
+    printf '%s\n' "version: 1" "name: named" "data: {train: {files: [train.csv]}}" "features: [$1]" \
+        "tables: {default: {dim: 4, init: {normal: 0.05}}}" "tasks: {$2}" \
+        "model: {type: mmoe, experts: {count: 2, layers: [8]}, towers: {layers: [4]}}" "train: {batch_size: 256}" >named.yaml
+    rm -rf runs/named
+    expect_exit 0 "a model is trained" "$MTPS" train -c named.yaml
+}
+refused() { # WHY, WHAT, FEATURES, TASKS
+    named "$3" "$4"
+    expect_error 64 "$1" "$2 of one name" "$MTPS" export --ckpt runs/named -o named --to triton
+    check "with a hint" grep -q '^hint: .*rename one' "$err"
+    same "leave nothing" "named:" "$(ls -AR named | xargs)"
+}
+refused 'named click: feature click, and task click' "a feature and a task" "{name: user}, {name: click, column: item}" "click: {label: click}"
+refused 'named tags.offsets: .*the offsets of feature tags' "offsets and a feature" \
+    '{name: tags, split: " "}, {name: tags.offsets, column: user}' "click: {label: click}"
+refused 'named s.duration: feature s.duration, and the duration of task s' "a feature and a duration" \
+    "{name: user}, {name: s.duration, column: item}" "click: {label: click}, s: {label: play, duration: length, loss: completion}"
+named '{name: _c_0, column: user}, {name: __Add_3, column: item}, {name: _Gather_9, kind: dense, column: price}' \
+    "_c_1: {label: click}, _MatMul_40: {label: play, loss: mse}"
+expect_exit 0 "names like those of values inside" "$MTPS" export --ckpt runs/named -o named --to onnx --version 1
 
 python=${MTPS_PYTHON:-python3}
 if ! "$python" -c 'import numpy, onnxruntime' 2>/dev/null; then
@@ -92,6 +118,7 @@ feed = {
     "both": np.array([pair(key(r["user"]), key(r["item"])) for r in rows]),
     "seconds.duration": np.array([[float(r["length"])] for r in rows], np.float32),
 }
+feed["_c_0"], feed["__Add_3"], feed["_Gather_9"] = feed["user"], feed["item"], feed["price"]
 feed["tags_sum"], feed["tags_sum.offsets"] = feed["tags"], feed["tags.offsets"]
 feed = {i.name: feed[i.name] for i in session.get_inputs()}
 names = [o.name for o in session.get_outputs()]
@@ -141,6 +168,8 @@ fi
 # Every id has a row: those of eval.csv that training never saw count as zeros there.
 "$MTPS" predict --ckpt runs/small --input train.csv -o want.csv >/dev/null 2>&1
 expect_exit 0 "ONNX Runtime gives the scores within 1e-5" "$python" scores.py onnx/1/model.onnx want.csv train.csv
+"$MTPS" predict --ckpt runs/named --input train.csv -o want.csv >/dev/null 2>&1
+expect_exit 0 "whatever features and tasks are called" "$python" scores.py named/1/model.onnx want.csv train.csv
 for type in lr dnn share_bottom omoe cgc ple; do
     "$MTPS" train -c small.yaml --set "model.type=$type" --set "model.towers={layers: [8, 4], activation: gelu, norm: layer}" \
         --set model.experts.activation=silu --set model.bottom.activation=tanh --run-dir "runs/$type" >/dev/null 2>&1
