@@ -108,8 +108,10 @@ static enum status score_with_trainer(struct job *j, const char *ckpt, const cha
                                       struct error *err)
 {
     struct session_spec data = {.settings = j->settings, .net = j->net, .uses = SESSION_EVAL};
-    if (!j->settings->data.eval.files.n)
-        return error_set(err, ST_USAGE, "data.eval is not given: its rows are what is compared");
+    if (!j->settings->data.eval.files.n) {
+        error_set(err, ST_USAGE, "data.eval is not given: its rows are what is compared");
+        return error_hint(err, ST_USAGE, "name its files: --set 'data.eval={files: [FILE]}'");
+    }
     TRY(scoring_open(j, &data, ckpt, err));
     if (j->is_server) return ST_OK;
     struct predict_spec spec = {.scorer = {j->session, j->session->eval, j->client, &j->crew, j->threads},

@@ -317,7 +317,10 @@ static enum status run_script(const struct verify_onnx *v, char why[256], struct
     while (waitpid(pid, &state, 0) < 0)
         if (errno != EINTR) return error_set(err, ST_IO, "%s: cannot wait for it: %s", python, strerror(errno));
     if (WIFEXITED(state) && WEXITSTATUS(state) == 0) return ST_OK;
-    if (has_started(v)) return error_set(err, ST_INTERNAL, "ONNX Runtime failed on the model");
+    if (has_started(v)) {
+        error_set(err, ST_INTERNAL, "ONNX Runtime failed on the model");
+        return error_hint(err, ST_INTERNAL, "what it said stands above; MTPS_PYTHON names a python3 with another version of it");
+    }
     if (WIFSIGNALED(state))
         snprintf(why, 256, "%.100s was ended by signal %d", python, WTERMSIG(state));
     else if (WEXITSTATUS(state) == NO_RUNTIME || WEXITSTATUS(state) == 127)

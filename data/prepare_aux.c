@@ -82,8 +82,10 @@ static enum status add_kept(struct aux *a, const struct prepare_options *opt,
             error_set(err, ST_USAGE, "%s: column \"%s\" is not in the data",
                       opt->keep_option, opt->keep[i]);
             const char *near = nearest_word(opt->keep[i], c->names, c->n);
-            return near ? error_hint(err, ST_USAGE, "did you mean \"%s\"?", near)
-                        : ST_USAGE;
+            if (near) return error_hint(err, ST_USAGE, "did you mean \"%s\"?", near);
+            if (!c->n) return ST_USAGE;
+            return error_hint(err, ST_USAGE, "name one of the columns there are, \"%s\" to \"%s\"",
+                              c->names[0], c->names[c->n - 1]);
         }
         TRY(add(a, opt->keep[i], false, true, err));
     }

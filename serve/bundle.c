@@ -86,8 +86,10 @@ static unsigned long newest_version(const char *path)
 static enum status find_file(const char *path, char *out, size_t size, struct error *err)
 {
     struct stat s;
-    if (stat(path, &s))
-        return error_set(err, ST_NOINPUT, "%s: cannot open it: %s", path, strerror(errno));
+    if (stat(path, &s)) {
+        error_set(err, ST_NOINPUT, "%s: cannot open it: %s", path, strerror(errno));
+        return error_hint(err, ST_NOINPUT, "name what 'mtps export -o' wrote: %s, the folder of a version or that of versions", BUNDLE_FILE);
+    }
     int n = snprintf(out, size, "%s", path);
     if (S_ISDIR(s.st_mode)) {
         n = snprintf(out, size, "%s/%s", path, BUNDLE_FILE);

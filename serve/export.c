@@ -368,7 +368,8 @@ static enum status write_folder(struct export *e, struct export_result *out, str
     if (file_exists(final)) return exists(final, err);
     snprintf(name, sizeof name, ".tmp-%llu-XXXXXX", (unsigned long long)e->version);
     TRY(join_path(temp, dir, name, err));
-    TRY(file_mkdirs(dir, err));
+    enum status made = file_mkdirs(dir, err);
+    if (made != ST_OK) return error_hint(err, made, "-o names the folder of versions, which is made; each gets a folder in it");
     if (!mkdtemp(temp)) return error_set(err, ST_CANTCREATE, "%s: cannot make a folder: %s", dir, strerror(errno));
     enum status st = chmod(temp, 0755) ? error_set(err, ST_CANTCREATE, "%s: %s", temp, strerror(errno)) : ST_OK;
     if (st == ST_OK) st = fill_folder(e, temp, out, err);
@@ -385,18 +386,31 @@ static enum status write_folder(struct export *e, struct export_result *out, str
 /* What does not go together. */
 static enum status check_spec(const struct export_spec *s, struct error *err)
 {
-    if (s->project && s->delta_from)
-        return error_set(err, ST_USAGE, "--project: projected rows change with every step, a delta cannot have them");
-    if (s->project && s->rows != SECTION_F32)
-        return error_set(err, ST_USAGE, "--project: projected rows are f32, not %s", section_type_name(s->rows));
-    if (s->onnx && s->rows != SECTION_F32)
-        return error_set(err, ST_USAGE, "--to onnx: rows are f32, not %s", section_type_name(s->rows));
-    if (s->onnx && (s->project || s->delta_from || s->with_joins))
-        return error_set(err, ST_USAGE, "--to onnx: --project, --delta-from and --with-joins are for bundles");
-    if (s->onnx && s->n_item_files)
-        return error_set(err, ST_USAGE, "--to onnx: --item-vectors goes with bundles");
-    if (!s->n_item_files != !s->item_key)
-        return error_set(err, ST_USAGE, "--item-vectors and --item-key go together: files, and the column that names an item");
+    const enum status wrong = ST_USAGE;
+    if (s->project && s->delta_from) {
+        error_set(err, wrong, "--project: projected rows change with every step, a delta cannot have them");
+        return error_hint(err, wrong, "leave one of --project and --delta-from out");
+    }
+    if (s->project && s->rows != SECTION_F32) {
+        error_set(err, wrong, "--project: projected rows are f32, not %s", section_type_name(s->rows));
+        return error_hint(err, wrong, "leave one of --project and --rows out");
+    }
+    if (s->onnx && s->rows != SECTION_F32) {
+        error_set(err, wrong, "--to onnx: rows are f32, not %s", section_type_name(s->rows));
+        return error_hint(err, wrong, "leave --rows out");
+    }
+    if (s->onnx && (s->project || s->delta_from || s->with_joins)) {
+        error_set(err, wrong, "--to onnx: --project, --delta-from and --with-joins are for bundles");
+        return error_hint(err, wrong, "leave them out, or --to");
+    }
+    if (s->onnx && s->n_item_files) {
+        error_set(err, wrong, "--to onnx: --item-vectors goes with bundles");
+        return error_hint(err, wrong, "leave it out, or --to");
+    }
+    if (!s->n_item_files != !s->item_key) {
+        error_set(err, wrong, "--item-vectors and --item-key go together: files, and the column that names an item");
+        return error_hint(err, wrong, s->item_key ? "add --item-vectors FILE..." : "add --item-key COLUMN");
+    }
     return ST_OK;
 }
 

@@ -42,7 +42,7 @@ static enum status make_plan(struct projecting *p, struct error *err)
     }
     if (n) return ST_OK;
     error_set(err, ST_USAGE, "--project: the model has no first layer that reads the rows of ids as they are");
-    return error_hint(err, ST_USAGE, "leave --project out: lr, wide parts, cross layers and attention pooling cannot be projected");
+    return error_hint(err, ST_USAGE, "leave --project out: lr, two_tower, wide parts, cross layers and attention pooling cannot be projected");
 }
 
 static enum status project_feature(struct projecting *p, size_t feature, struct error *err)

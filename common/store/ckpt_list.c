@@ -175,7 +175,10 @@ static enum status find(const char *path, void (*warn)(void *, const char *), vo
     char inner[CKPT_PATH];
     *named = NULL;
     *newest = NULL;
-    if (!file_is_dir(path)) return error_set(err, ST_NOINPUT, "%s: no such folder", path);
+    if (!file_is_dir(path)) {
+        error_set(err, ST_NOINPUT, "%s: no such folder", path);
+        return error_hint(err, ST_NOINPUT, "name a run directory, or a checkpoint below its checkpoints/");
+    }
     if (ckpt_is(path)) {
         *named = mem_strdup(path);
         return *named ? ST_OK : mem_error(err, path, strlen(path));

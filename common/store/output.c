@@ -52,7 +52,7 @@ static enum status look_at(const char *path, enum place *place, struct stat *s, 
         *place = PLACE_NEW;
         return ST_OK;
     }
-    if (S_ISDIR(s->st_mode)) return refuse(path, strerror(EISDIR), err);
+    if (S_ISDIR(s->st_mode)) return error_hint(err, refuse(path, strerror(EISDIR), err), "name a file in it");
     if (S_ISBLK(s->st_mode)) return refuse(path, "it is a block device", err);
     bool is_stdout = fstat(STDOUT_FILENO, &out) == 0 && out.st_dev == s->st_dev && out.st_ino == s->st_ino;
     *place = is_stdout ? PLACE_STDOUT : S_ISREG(s->st_mode) ? PLACE_FILE : PLACE_STREAM;
