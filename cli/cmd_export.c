@@ -6,6 +6,7 @@
 
 #include "build_id.h"
 #include "cli/cli.h"
+#include "common/base/log.h"
 #include "common/base/mem.h"
 #include "serve/export.h"
 
@@ -22,7 +23,7 @@ static uint64_t count(struct argp_state *state, const char *name, const char *ar
     char *end;
     unsigned long long v = strtoull(arg, &end, 10);
     if (!*arg || *end || *arg == '-' || v < least || v > INT64_MAX)
-        argp_error(state, "--%s: '%s' is not a whole number of at least %llu", name, arg, (unsigned long long)least);
+        argp_error(state, "--%s: '%s' is not a whole number from %llu to %lld", name, arg, (unsigned long long)least, (long long)INT64_MAX);
     return v;
 }
 
@@ -142,13 +143,19 @@ static void print_result(const struct args *a, const struct export_result *r)
     json_decref(doc);
 }
 
+static void warn(void *unused, const char *text)
+{
+    (void)unused;
+    log_line(LOG_WARN, "export", "%s", text);
+}
+
 int cmd_export(int argc, char **argv)
 {
     static struct args a = {.spec = {.rows = SECTION_F32,
                                      .onnx_rows = 2000000,
                                      .item_files = a.item_files,
                                      .build = MTPS_BUILD_ID,
-                                     .warn = cli_warn}};
+                                     .warn = warn}};
     struct export_result result = {0};
     struct error err;
     enum status st = cli_parse(&argp, argc, argv, &a, NULL, &err);

@@ -241,13 +241,14 @@ static enum status run_bundle(struct args *a, struct error *err)
                                                 .labels_optional = a->n_input > 0,
                                                 .keep = a->keep,
                                                 .n_keep = a->n_keep,
+                                                .keep_option = "--keep",
                                                 .model = model},
                                        .path = a->output,
                                        .format = a->format,
                                        .json = a->scoring.common.json};
     enum status st = ST_OK;
     if (!spec.rows.source->files.n)
-        st = error_set(err, ST_USAGE, "data.eval is not given: name the files to score with --input");
+        st = error_hint(err, error_set(err, ST_USAGE, "data.eval is not given"), "name the files to score with --input");
     if (st == ST_OK) st = check_keep(a, settings, err);
     if (st == ST_OK) st = check_output(a, settings, &input, model->bundle->path, err);
     if (st == ST_OK) st = predict_bundle(&spec, err);

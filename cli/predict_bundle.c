@@ -103,12 +103,19 @@ static enum status write_block(void *arg, const struct scored_block *b, struct e
     return metric_add(p->metric, b->index, b->n, p->scores, p->logits, p->labels, b->group, err);
 }
 
+static void warn(void *unused, const char *text)
+{
+    (void)unused;
+    log_line(LOG_WARN, "data", "%s", text);
+}
+
 static enum status write_file(struct predicting *p, struct bad_rows *bad, uint64_t *rows,
                               struct error *err)
 {
     struct score_rows_spec spec = p->spec->rows;
     spec.take = write_block;
     spec.arg = p;
+    spec.warn = warn;
     TRY(output_open(p->spec->path, &p->output, err));
     p->text = (struct score_text){.file = output_stream(p->output), .format = p->spec->format};
     enum status st = score_rows(&spec, bad, rows, err);

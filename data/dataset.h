@@ -52,7 +52,7 @@ enum status schema_build(const struct settings *s, const struct raw_columns *col
                          bool labels_optional, struct schema **out,
                          struct error *err) MUST_USE;
 /* The same without features: for labels, durations and the group of rows that something
- * else scores. */
+ * else scores. When labels_optional, durations may be absent, too: their labels are then. */
 enum status schema_build_tasks(const struct settings *s, const struct raw_columns *columns,
                                bool labels_optional, struct schema **out,
                                struct error *err) MUST_USE;

@@ -143,32 +143,53 @@ static bool label_is_absent(const struct schema *s, const struct task_cfg *t)
     return true;
 }
 
+/* An expression of a task. Without features the configuration is that of a bundle, whose
+ * lines nobody sees: the setting is named, too. */
+static enum status parse_of(struct schema *s, const struct task_cfg *t, const char *key,
+                            const struct text_cfg *text, struct schema_expr *out, struct error *err)
+{
+    enum status st = parse(s, text, NULL, out, err);
+    bool named = st != ST_OK && !s->plan->has_features;
+    return named ? error_wrap(err, st, "tasks.%s.%s", t->name, key) : st;
+}
+
+/* What is absent is let be. */
+static void parse_if_there(struct schema *s, const struct text_cfg *text, struct schema_expr *out)
+{
+    if (text->text && parse(s, text, NULL, out, NULL) != ST_OK) *out = (struct schema_expr){0};
+}
+
+static enum status build_task(struct schema *s, const struct task_cfg *t, struct task_plan *plan,
+                              struct error *err)
+{
+    struct schema_plan *p = s->plan;
+    if (t->duration.text && p->labels_optional && !p->has_features) {
+        parse_if_there(s, &t->duration, &plan->duration);
+        if (!plan->duration.expr) return ST_OK; /* a label without it would not be a completion's */
+    } else if (t->duration.text) {
+        TRY(parse_of(s, t, "duration", &t->duration, &plan->duration, err));
+    }
+    if (plan->duration.expr) p->durations = true;
+    if (p->labels_optional && label_is_absent(s, t)) return ST_OK;
+    TRY(parse_of(s, t, "label", &t->label, &plan->label, err));
+    if (p->labels_optional) {
+        parse_if_there(s, &t->present, &plan->present); /* nothing is learned from these rows */
+        return ST_OK;
+    }
+    if (t->present.text) TRY(parse_of(s, t, "present", &t->present, &plan->present, err));
+    if (t->row_weight.text) TRY(parse_of(s, t, "row_weight", &t->row_weight, &plan->weight, err));
+    if (plan->weight.expr) p->row_weights = true;
+    return ST_OK;
+}
+
 static enum status build_tasks(struct schema *s, struct error *err)
 {
     const struct settings *settings = s->settings;
     struct schema_plan *p = s->plan;
     p->tasks = arena_take(s->arena, settings->n_tasks + 1, sizeof *p->tasks);
     if (!p->tasks) return no_memory(err);
-    for (size_t k = 0; k < settings->n_tasks; k++) {
-        const struct task_cfg *t = &settings->tasks[k];
-        struct task_plan *plan = &p->tasks[k];
-        if (t->duration.text) {
-            TRY(parse(s, &t->duration, NULL, &plan->duration, err));
-            p->durations = true;
-        }
-        if (p->labels_optional && label_is_absent(s, t)) continue;
-        TRY(parse(s, &t->label, NULL, &plan->label, err));
-        if (p->labels_optional) {
-            /* Nothing is learned from these rows: what else is absent is let be. */
-            if (t->present.text &&
-                parse(s, &t->present, NULL, &plan->present, NULL) != ST_OK)
-                plan->present = (struct schema_expr){0};
-            continue;
-        }
-        if (t->present.text) TRY(parse(s, &t->present, NULL, &plan->present, err));
-        if (t->row_weight.text) TRY(parse(s, &t->row_weight, NULL, &plan->weight, err));
-        if (plan->weight.expr) p->row_weights = true;
-    }
+    for (size_t k = 0; k < settings->n_tasks; k++)
+        TRY(build_task(s, &settings->tasks[k], &p->tasks[k], err));
     return ST_OK;
 }
 
@@ -565,6 +586,7 @@ static enum status build(struct schema *s, const struct raw_columns *columns,
     s->plan->exprs = arena_take(s->arena, n, sizeof *s->plan->exprs);
     if (!s->plan->exprs) return no_memory(err);
     s->plan->labels_optional = labels_optional;
+    s->plan->has_features = features;
     TRY(copy_columns(s, columns, err));
     TRY(build_tasks(s, err));
     if (features) TRY(build_features(s, err));

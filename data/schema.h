@@ -60,6 +60,7 @@ struct schema_plan {
     bool row_weights; /* some task has row_weight */
     bool durations;   /* some task has duration */
     bool labels_optional;
+    bool has_features; /* of schema_build() */
     const char **known; /* every column there is */
     const int *known_owner;
     size_t n_known;

@@ -8,7 +8,7 @@
 
 struct export_spec {
     const char *ckpt; /* checkpoint or run directory */
-    void (*warn)(void *, const char *); /* of checkpoints passed over, or NULL */
+    void (*warn)(void *, const char *); /* of checkpoints passed over and items left out, or NULL */
     const char *dir;
     uint64_t version;       /* 0: the step */
     enum section_type rows; /* SECTION_F32, SECTION_F16 or SECTION_I8 */

@@ -50,6 +50,17 @@ static bool close_file(FILE *f)
     return fclose(f) == 0 && ok;
 }
 
+/* An index without them finds fewer items: that is never silent. */
+static void warn_bad_rows(const struct export_spec *spec, const struct bad_rows *b)
+{
+    char text[128];
+    if (!b->n_bad || !spec->warn) return;
+    snprintf(text, sizeof text, "--item-vectors: %llu bad rows left out of %llu", (unsigned long long)b->n_bad,
+             (unsigned long long)(b->n_bad + b->n_good));
+    spec->warn(NULL, text);
+    for (size_t i = 0; i < b->n_shown; i++) spec->warn(NULL, b->shown[i]);
+}
+
 static enum status write_rows(const struct export *e, struct mtps_model *m, struct writing *w, struct error *err)
 {
     const struct data_cfg *d = &e->settings->data;
@@ -66,12 +77,15 @@ static enum status write_rows(const struct export *e, struct mtps_model *m, stru
                                    .labels_optional = true,
                                    .keep = &e->spec->item_key,
                                    .n_keep = 1,
+                                   .keep_option = "--item-key",
                                    .model = m,
                                    .vectors = &side,
                                    .take = take_block,
                                    .arg = w};
     w->width = m->settings->n_tasks * model_vector_width(m->model);
-    return score_rows(&spec, &bad, &rows, err);
+    TRY(score_rows(&spec, &bad, &rows, err));
+    warn_bad_rows(e->spec, &bad);
+    return ST_OK;
 }
 
 enum status export_vectors(const struct export *e, const char *path, const char *folder, struct error *err)

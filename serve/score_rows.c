@@ -6,12 +6,12 @@
 #include "common/base/hash.h"
 #include "common/config/nearest.h"
 #include "serve/chunk.h"
+#include "serve/score_columns.h"
 
 struct scoring {
     const struct score_rows_spec *spec;
     const struct mtps_model *model;
-    struct data_cfg data;
-    struct raw_columns columns; /* of the files */
+    struct score_columns files;
     struct schema *schema;
     struct schema_expr where;
     struct expr_scratch *where_scratch;
@@ -57,24 +57,28 @@ static enum status parse_where(struct scoring *s, struct error *err)
 {
     const struct text_cfg *text = &s->spec->source->where;
     if (!text->text) return ST_OK;
-    TRY(expr_parse(text, s->columns.names, s->columns.n, &s->where.expr, err));
+    TRY(expr_parse(text, s->files.columns.names, s->files.columns.n, &s->where.expr, err));
     s->where.n = expr_n_columns(s->where.expr);
     s->where_inputs = mem_zeroed(s->where.n + 1, sizeof *s->where_inputs);
     if (!s->where_inputs) return mem_error(err, "where", s->where.n);
     return expr_scratch_create(&s->where_scratch, err);
 }
 
+static enum status unknown_kept(const struct scoring *s, const char *name, struct error *err)
+{
+    const struct raw_columns *c = &s->files.columns;
+    const char *near = s->files.absent ? NULL : nearest_word(name, c->names, c->n);
+    error_set(err, ST_USAGE, "%s: column \"%s\" is not in the data", s->spec->keep_option, name);
+    if (near) return error_hint(err, ST_USAGE, "did you mean \"%s\"?", near);
+    if (c->n) error_hint(err, ST_USAGE, "name one of the columns there are, \"%s\" to \"%s\"", c->names[0], c->names[c->n - 1]);
+    return score_columns_fault(&s->files, ST_USAGE, err);
+}
+
 static enum status check_keep(const struct scoring *s, struct error *err)
 {
-    for (size_t i = 0; i < s->spec->n_keep; i++) {
-        const char *name = s->spec->keep[i];
-        size_t k = 0;
-        while (k < s->columns.n && strcmp(s->columns.names[k], name) != 0) k++;
-        if (k < s->columns.n || s->spec->settings->data.train.format == SOURCE_SLOT) continue;
-        error_set(err, ST_USAGE, "--keep: column \"%s\" is not in the data", name);
-        const char *near = nearest_word(name, s->columns.names, s->columns.n);
-        return near ? error_hint(err, ST_USAGE, "did you mean \"%s\"?", near) : ST_USAGE;
-    }
+    if (s->spec->settings->data.train.format == SOURCE_SLOT) return ST_OK;
+    for (size_t i = 0; i < s->spec->n_keep; i++)
+        if (!score_columns_have(&s->files, s->spec->keep[i])) return unknown_kept(s, s->spec->keep[i], err);
     return ST_OK;
 }
 
@@ -119,15 +123,24 @@ static enum status make_block(struct scoring *s, struct error *err)
     return mem_error(err, "scores", n * tasks * sizeof *s->scores);
 }
 
+/* What the files have, and what is asked of them. */
+static enum status open_columns(struct scoring *s, struct error *err)
+{
+    const struct score_rows_spec *spec = s->spec;
+    struct score_columns *files = &s->files;
+    TRY(score_columns_read(spec, files, err));
+    TRY(score_columns_check(files, spec, err));
+    enum status st = schema_build_tasks(spec->settings, &files->columns, spec->labels_optional, &s->schema, err);
+    if (st == ST_OK) st = parse_where(s, err);
+    TRY(score_columns_fault(files, st, err));
+    TRY(check_keep(s, err));
+    score_columns_warn(files, spec, s->schema);
+    return ST_OK;
+}
+
 static enum status open_rows(struct scoring *s, struct bad_rows *ledger, struct error *err)
 {
-    const struct settings *settings = s->spec->settings;
-    s->data = settings->data;
-    if (s->model->joins) s->data.n_joins = 0; /* the model has them */
-    TRY(raw_columns_read(&s->data, s->spec->source, &s->columns, err));
-    TRY(schema_build_tasks(settings, &s->columns, s->spec->labels_optional, &s->schema, err));
-    TRY(check_keep(s, err));
-    TRY(parse_where(s, err));
+    TRY(open_columns(s, err));
     TRY(list_columns(s, err));
     TRY(make_block(s, err));
     TRY(feature_scratch_create(s->schema, &s->scratch, err));
@@ -135,7 +148,7 @@ static enum status open_rows(struct scoring *s, struct bad_rows *ledger, struct 
     struct mtps_error api;
     enum mtps_status made = mtps_scorer_create(s->spec->model, &s->scorer, &api);
     if (made != MTPS_OK) return error_set(err, ST_NOMEM, "%s", api.text);
-    return raw_open(&s->data, s->spec->source, s->names, s->missing, s->n_names, ledger, &s->raw, err);
+    return raw_open(&s->files.data, s->spec->source, s->names, s->missing, s->n_names, ledger, &s->raw, err);
 }
 
 static void close_rows(struct scoring *s)
@@ -147,7 +160,7 @@ static void close_rows(struct scoring *s)
     expr_scratch_destroy(s->where_scratch);
     expr_destroy(s->where.expr);
     schema_destroy(s->schema);
-    raw_columns_close(&s->columns);
+    score_columns_close(&s->files);
     void *blocks[] = {s->where_inputs, (void *)s->where.inputs, s->names,  s->missing, s->keep,
                       s->inputs,       s->row,                  s->items,  s->scores,  s->logits, s->vectors,
                       s->labels,       s->group,                s->kept,   s->values};

@@ -25,11 +25,13 @@ struct score_rows_spec {
     bool labels_optional;
     const char *const *keep; /* columns whose text is kept */
     size_t n_keep;
+    const char *keep_option; /* who asks for them: "--keep" */
     struct mtps_model *model;
     const enum model_side *vectors; /* two_tower: the vectors of this side in place of scores; or NULL */
     bool values; /* keep the values of the rows, for scoring them once more */
     enum status (*take)(void *arg, const struct scored_block *b, struct error *err);
     void *arg;
+    void (*warn)(void *, const char *); /* of labels that cannot be read, or NULL */
 };
 
 /* ledger: rows left out because they cannot be read, as in training. */

@@ -125,6 +125,57 @@ mkdir alone && cp eval.csv alone
 expect_exit 0 "scores main rows without the side tables' files" \
     bash -c "cd alone && '$MTPS' predict --bundle ../b/joined -o got.out"
 check "with the same scores" cmp want.out alone/got.out
+
+# Labels, conditions, groups and kept columns of side tables, which the model may not read.
+cat >sides.yaml <<'YAML'
+version: 1
+name: sides
+data:
+  train: {files: [train.csv]}
+  eval: {files: [eval.csv], where: "weight < 8"}
+  joins: [{files: [items.csv], key: item}, {files: [kinds.csv], key: kind}]
+  group: shelf
+features: [{names: [user, item, kind, floor]}]
+tables: {default: {dim: 4, init: {uniform: 0.05}}}
+tasks:
+  click: {label: click}
+  long: {label: "play >= usual", present: "usual > 0"}
+  seconds: {label: play, duration: usual, loss: completion}
+model: {type: mmoe, experts: {count: 2, layers: [8]}, towers: {layers: [4]}}
+train: {batch_size: 256, epochs: 1}
+YAML
+awk 'BEGIN { print "kind,shelf,usual,floor"; for (i = 0; i < 4; i++) printf "k%d,s%d,%s,f%d\n", i, i % 3, i ? 10 * i : "", i % 2 }' >kinds.csv
+sed -i 's/ k\([0-9]\) /k\1/' items.csv
+expect_exit 0 "(a model whose labels are of side tables)" "$MTPS" train -c sides.yaml
+"$MTPS" predict --ckpt runs/sides --keep item,shelf,item_x -o want.out >/dev/null 2>&1
+"$MTPS" eval --ckpt runs/sides --json >want.json 2>/dev/null
+check "(has metrics of all)" grep -q '"click":{"auc".*"gauc".*"long":{"auc".*"seconds"' want.json
+expect_exit 0 "its export with the side tables inside" "$MTPS" export --ckpt runs/sides -o b/sides --with-joins
+expect_exit 0 "predict reads labels, group, condition and kept columns of side tables" \
+    "$MTPS" predict --bundle b/sides --keep item,shelf,item_x -o got.out --json
+cp "$out" got.json
+check "and gives the same file" cmp want.out got.out
+same "and the metrics of eval" "$(sed 's/^{//; s/,"health":.*/}/' want.json)" "$(sed 's/^{//' got.json)"
+expect_exit 0 "verify-export, too" "$MTPS" verify-export --ckpt runs/sides --bundle b/sides --json
+same "finds no row that differs" 0 "$(json different <"$out")"
+cp plain.csv alone
+"$MTPS" predict --ckpt runs/sides --input plain.csv -o want.out >/dev/null 2>&1
+expect_exit 0 "without the side tables' files rows without labels" \
+    bash -c "cd alone && '$MTPS' predict --bundle ../b/sides --input plain.csv -o got.out"
+check "have the same scores" cmp want.out alone/got.out
+check "without a warning" bash -c "! grep -qi warn '$err'"
+expect_exit 0 "rows with labels" bash -c "cd alone && '$MTPS' predict --bundle ../b/sides --input eval.csv -o got.out"
+check "get a warning of what is left out" \
+    grep -q 'items.csv is not there.*: the label of long, the label of seconds, data.group, shelf;' "$err"
+check "and the metrics of the others" grep -q '^click .*auc' "$out"
+expect_error 64 'tasks.long.label: .*no column' "rows of data.eval, whose labels must be there" \
+    bash -c "cd alone && '$MTPS' predict --bundle ../b/sides --set data.eval.where=null -o x.csv"
+check "say which file is missed" grep -q '^hint: .*items.csv is not there' "$err"
+for option in "--where 'floor == \"f1\"'" "--keep shelf"; do
+    expect_error 64 'no column|not in the data' "$option" bash -c "cd alone && '$MTPS' predict --bundle ../b/sides --input plain.csv $option -o x.csv"
+    check "too" grep -q '^hint: .*items.csv is not there' "$err"
+done
+rm -r runs/sides
 cat >slot.yaml <<'YAML'
 version: 1
 name: slot
@@ -193,13 +244,32 @@ check "leaves nothing behind" test ! -e b/none
 expect_error 64 '\-\-rows' "an unknown type of rows" "$MTPS" export --ckpt runs/small -o b/none --rows f64
 expect_error 64 'one of --ckpt' "both" "$MTPS" predict --ckpt runs/small --bundle bundles -o x.csv
 expect_error 64 'one of --ckpt' "neither" "$MTPS" predict -o x.csv
-expect_error 64 'column "nobody"' "an unknown column to keep" "$MTPS" predict --bundle bundles --keep nobody -o x.csv
+for from in "--ckpt runs/small" "--bundle bundles"; do
+    # shellcheck disable=SC2086
+    expect_error 64 'column "nobody"' "an unknown column to keep" "$MTPS" predict $from --keep nobody -o x.csv
+    check "the hint says which there are" grep -q '^hint: .*"day" to "length"' "$err"
+done
+expect_error 64 'from 1 to 9223372036854775807' "a version that is too large" "$MTPS" export --ckpt runs/small -o b/none --version 99999999999999999999
+while IFS='|' read -r code words; do
+    # shellcheck disable=SC2086
+    expect_error "$code" . "mtps $words" "$MTPS" $words
+    check "has a hint" grep -q '^hint: ' "$err"
+done <<'TEXT'
+66|predict --bundle nowhere -o x.csv
+73|predict --bundle bundles -o bundles
+64|verify-export --ckpt runs/small --bundle bundles --set data.eval=null
+64|export --ckpt runs/small -o b/none --project --rows f16
+64|export --ckpt runs/small -o b/none --item-key item
+66|export --ckpt nowhere -o b/none
+73|export --ckpt runs/small -o eval.csv
+TEXT
 expect_error 78 'does not fit' "a changed model" "$MTPS" predict --bundle bundles --set model.experts.count=5 -o x.csv
 expect_error 73 'destroy an input' "the bundle itself as output" \
     "$MTPS" predict --bundle "bundles/$step/model.mtps" -o "bundles/$step/model.mtps"
 cut -d, -f2 eval.csv >lacks.csv
-expect_error 64 "no column 'item' in the data" "a column that the model reads is absent" \
+expect_error 64 "^error: lacks.csv: has no column 'item', which the model reads" "a column that the model reads is absent" \
     "$MTPS" predict --bundle bundles --input lacks.csv -o x.csv
+check "and the hint says what to do" grep -q '^hint: .*empty' "$err"
 cp "bundles/$step/model.mtps" damaged.mtps
 printf 'X' | dd of=damaged.mtps bs=1 seek=9000 conv=notrunc status=none
 expect_error 65 'damaged.mtps: section' "a damaged bundle" "$MTPS" predict --bundle damaged.mtps -o x.csv

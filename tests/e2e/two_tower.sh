@@ -105,7 +105,12 @@ expect_error 65 'row 3 has no id' "an item without an id" "$MTPS" export --ckpt 
 check "leaves nothing" test ! -e b/2
 expect_error 64 'go together' "files without their key" "$MTPS" export --ckpt runs/whole -o b --version 2 --item-vectors eval.csv
 expect_error 64 'the model has none' "vectors of another type" "$MTPS" export --ckpt runs/mmoe -o b --version 2 --item-vectors eval.csv --item-key item
-expect_error 64 'column "itm"' "a key that is no column" "$MTPS" export --ckpt runs/whole -o b --version 2 --item-vectors eval.csv --item-key itm
+{ cat eval.csv; echo '12,u1,i1,t1'; } >short.csv
+expect_exit 0 "a row that cannot be read" "$MTPS" export --ckpt runs/whole -o b --version 3 --item-vectors short.csv --item-key item
+same "is left out" 1000 "$(grep -c . b/3/item_ids.txt)"
+check "which a warning says" grep -q 'item-vectors: 1 bad rows left out of 1001' "$err"
+check "with its place" grep -q 'short.csv:1002:' "$err"
+expect_error 64 '--item-key: column "itm"' "a key that is no column" "$MTPS" export --ckpt runs/whole -o b --version 2 --item-vectors eval.csv --item-key itm
 
 # ---- beside other types
 expect_exit 0 "equal parameters" "$MTPS" compare -c towers.yaml --vary model.type=mmoe,two_tower \
