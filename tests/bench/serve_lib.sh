@@ -40,6 +40,10 @@ function done(summary, latency)
         e.connect + e.read + e.write + e.status + e.timeout))
     io.write(string.format("good %.0f busy %.0f other %d\n", one:get("ok") / seconds, one:get("busy") / seconds,
         one:get("other") + e.connect + e.read + e.write + e.timeout))
+    if e.connect + e.read + e.write + e.status + e.timeout > 0 then
+        io.stderr:write(string.format("failed: connect %d, read %d, write %d, status %d, timeout %d\n",
+            e.connect, e.read, e.write, e.status, e.timeout))
+    end
 end
 LUA
 { cat "$work/rows.lua"; echo 'function delay() return pause end'; } >"$work/paused.lua"
