@@ -80,6 +80,7 @@ printf 'user_id,video_id,tab,hourmin\n0,0,1,900\n1,2,1,2130\n7,4711,4,1200\n' >"
 run predict -q --bundle "$dir/bundle" --input "$dir/requests.csv" --keep user_id,video_id -o -
 # The same over HTTP; curl is not asked for, bash can say it.
 printf '$ mtps serve --bundle m=bundle --port 0\n'
+: >"$dir/serve.json"
 "$mtps" serve -q --json --bundle "m=$dir/bundle" --port 0 >"$dir/serve.json" &
 server=$!
 trap 'kill "$server" 2>/dev/null || true' EXIT

@@ -13,6 +13,7 @@ check "(predict: bundle and checkpoint agree)" cmp want.jsonl again.jsonl
 
 pid=
 start() { # option...: a server at a free port; its address in $url
+    : >serve.out # the server before may have left its own, and the new one empties it when it gets to run
     "$MTPS" serve --port 0 --json "$@" >serve.out 2>serve.err </dev/null &
     pid=$!
     children+=("$pid")
