@@ -50,12 +50,7 @@ wait "$slow_clients"
 dropped=$(tail -n 1 "$work/slow")
 stop_server
 
-echo "| slow connections | requests/s | p50, ms | p99, ms | longest, ms | failed |"
-echo "| --- | --- | --- | --- | --- | --- |"
-for line in "0: $quiet" "$slow: $with"; do
-    echo "| ${line%%:*} | $(field rate <<<"$line") | $(field p50 <<<"$line") | $(field p99 <<<"$line") | $(field max <<<"$line") | $(field failed <<<"$line") |"
-done
-echo
+loads "slow connections" "0: $quiet" "$slow: $with"
 echo "p99 with slow connections / without: $(ratio "$(field p99 <<<"$with")" "$(field p99 <<<"$quiet")"). Of $(field opened <<<"$dropped") slow connections the last was"
 echo "dropped $(field late <<<"$dropped") s after its limit; the server had its files back $(field end <<<"$dropped") s after the last limit."
 echo

@@ -40,7 +40,7 @@ function done(summary, latency)
         e.connect + e.read + e.write + e.status + e.timeout))
     io.write(string.format("good %.0f busy %.0f other %d\n", one:get("ok") / seconds, one:get("busy") / seconds,
         one:get("other") + e.connect + e.read + e.write + e.timeout))
-    if e.connect + e.read + e.write + e.status + e.timeout > 0 then
+    if e.connect + e.read + e.write + e.timeout + e.status - one:get("busy") > 0 then
         io.stderr:write(string.format("failed: connect %d, read %d, write %d, status %d, timeout %d\n",
             e.connect, e.read, e.write, e.status, e.timeout))
     end
@@ -71,4 +71,14 @@ load() { # SCRIPT CONNECTIONS SECONDS PAUSE. CLIENTS: a command in front
 }
 pause() { # CONNECTIONS RATE: ms between two requests of a connection, so that all together have the rate
     awk -v c="$1" -v r="$2" 'BEGIN { printf "%d", 1000 * c / r + 0.5 }'
+}
+loads() { # WHAT NAME:LINE...: what `load` printed of each, as a table
+    local what=$1 line
+    shift
+    echo "| $what | requests/s | p50, ms | p99, ms | longest, ms | failed |"
+    echo "| --- | --- | --- | --- | --- | --- |"
+    for line in "$@"; do
+        echo "| ${line%%:*} | $(field rate <<<"$line") | $(field p50 <<<"$line") | $(field p99 <<<"$line") | $(field max <<<"$line") | $(field failed <<<"$line") |"
+    done
+    echo
 }

@@ -28,10 +28,5 @@ rate=$(field rate <<<"$full")
 half=$(load paused "$many" "$seconds" "$(half "$rate")")
 last=$(resident)
 
-echo "| load | requests/s | p50, ms | p99, ms | longest, ms | failed |"
-echo "| --- | --- | --- | --- | --- | --- |"
-for line in "full: $full" "half: $half"; do
-    echo "| ${line%%:*} | $(field rate <<<"$line") | $(field p50 <<<"$line") | $(field p99 <<<"$line") | $(field max <<<"$line") | $(field failed <<<"$line") |"
-done
-echo
+loads "load" "full: $full" "half: $half"
 echo "resident memory: $first KiB at the start, $middle KiB between the two, $last KiB at the end"
